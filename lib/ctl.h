@@ -1,0 +1,50 @@
+/*
+ * ctl.h - the control socket: structured requests and replies.
+ *
+ * A Unix stream socket (RUN_DIR/rsiod.sock, RUN_DIR/rssrv.sock).  A message is
+ * a 4-byte length (network order, at most CTL_MESSAGE_MAX) and that many bytes
+ * of JSON.  A request is an object with "do" (a string) and its arguments; the
+ * reply an object with "ok" (boolean) and either the result or
+ * "error": {"code": "ENOENT", "text": "…", "next": "…"}.  While long work runs
+ * replies with "progress" may come before the final one.
+ * The peer's credentials (SO_PEERCRED) decide what it may: reading is for
+ * whoever can open the socket, changes for root, the owner and admin-group.
+ */
+#ifndef RSIO_CTL_H
+#define RSIO_CTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include "err.h"
+
+#define CTL_MESSAGE_MAX (32u << 20)
+
+struct ctl_peer {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+	bool may_change;
+};
+
+/* One request.  Runs on a thread of its own for this connection and may block
+ * for as long as its work takes (at most 10 s where design.md says so).
+ * Returns the reply's members (ctl adds "ok"), or NULL with e filled. */
+typedef json_t *(*ctl_handler)(void *arg, const struct ctl_peer *peer,
+			       const char *what, json_t *request, struct err *e);
+
+struct ctl_server;
+/* Listens at path (a stale socket is replaced; one in use is an error that
+ * says so) and serves on threads of its own, at most 32 connections at once.
+ * admin_gid: (gid_t)-1 for none. */
+struct ctl_server *ctl_server_start(const char *path, gid_t admin_gid,
+				    ctl_handler handler, void *arg, struct err *e);
+void ctl_server_stop(struct ctl_server *s);	/* waits for running handlers; removes the socket */
+
+/* Client side: one request, one final reply (a new reference; its "ok" was
+ * checked), or NULL with e filled from the reply's error, or with what to do
+ * when nobody listens (daemon names the program to start).  timeout in
+ * seconds; 0 waits for ever. */
+json_t *ctl_call(const char *path, const char *daemon, json_t *request, double timeout, struct err *e);
+
+#endif
