@@ -1,0 +1,203 @@
+/*
+ * conf.h - the two configuration files, read into structs.
+ *
+ * /etc/rscltcfg (client) and /etc/rssrvcfg (server) are INI, read with inih
+ * behind a reader of our own that strips indentation, reads section headers
+ * itself, counts lines and refuses what is too long for inih (conf.c says why).
+ * One table (conf_keys.c) has a row per key: section, name, type, range,
+ * default, offset, one help sentence; parser, --check, man page test and later
+ * the wizard use it.
+ *
+ * Every mistake in a file is found in one run: each is a line of its own in
+ * struct conf_report, as "FILE:LINE: [SECTION] key: reason (did you mean …?)".
+ *
+ * All structs: const after conf_*_read; strings are owned by the struct.
+ */
+#ifndef RSIO_CONF_H
+#define RSIO_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "err.h"
+
+#define CONF_NAME_MAX 40	/* 1..40 of [A-Za-z0-9._-], no leading dot or dash */
+#define CONF_IFACE_MAX 8
+#define CONF_SERVER_MAX 256	/* servers a namespace (sections: 8 portals each) */
+#define CONF_KEY_BYTES 32
+
+enum conf_security { CONF_SECURITY_AUTH, CONF_SECURITY_TLS };
+enum conf_on_loss { CONF_ON_LOSS_FAIL, CONF_ON_LOSS_READ_ONLY, CONF_ON_LOSS_QUEUE };
+enum conf_policy {
+	CONF_POLICY_ADAPTIVE, CONF_POLICY_ROUND_ROBIN, CONF_POLICY_FAIL_OVER,
+	/* Known names that this version refuses by name. */
+	CONF_POLICY_ROUND_ROBIN_SUBSET, CONF_POLICY_LEAST_QUEUE, CONF_POLICY_WEIGHTED, CONF_POLICY_LEAST_BLOCKS
+};
+const char *conf_policy_name(enum conf_policy p);
+const char *conf_on_loss_name(enum conf_on_loss o);
+
+/* The node key: 64 hex digits are the 256 bits themselves; any other text is
+ * SHA-256("rsio node key" 0x00 text).  Wiped by conf_*_free. */
+struct conf_key {
+	uint8_t bytes[CONF_KEY_BYTES];
+};
+
+/* What [defaults] gives and [namespace] may override. */
+struct conf_behaviour {
+	enum conf_security security;
+	enum conf_policy policy;
+	double detect;		/* seconds, default 2 */
+	double retry;		/* seconds, default 0.5 */
+	double give_up;		/* seconds, default 120 */
+	enum conf_on_loss on_loss;
+	bool payload_crc;	/* default yes */
+	double poll;		/* seconds (the key is in microseconds), default 0 */
+};
+
+struct conf_interface {		/* client [interface NAME] */
+	char name[CONF_NAME_MAX + 1];
+	char *address;		/* numeric IPv4 or IPv6, or NULL */
+	char *device;		/* network device, or NULL; one of the two is set */
+	int port;		/* 0: not set here */
+	int line;
+};
+
+struct conf_portal {		/* client [server NAME]: one portal of a server */
+	char name[CONF_NAME_MAX + 1];
+	char *address;		/* numeric IPv4 or IPv6 (brackets and %scope taken), or a host name */
+	int port;		/* 0: not set here */
+	int line;
+};
+
+struct conf_volume_rule {	/* client [volume NS:NAME] */
+	char namespace[CONF_NAME_MAX + 1];
+	char name[CONF_NAME_MAX + 1];
+	bool attach;
+	bool has_policy, has_on_loss;
+	enum conf_policy policy;
+	enum conf_on_loss on_loss;
+	char *weight;
+	int line;
+};
+
+struct conf_namespace {		/* client [namespace NAME] */
+	char name[CONF_NAME_MAX + 1];
+	int id;			/* 0..65535 */
+	char nodename[CONF_NAME_MAX + 1];
+	struct conf_key key;
+	int port;		/* 0: not set here */
+	struct conf_behaviour behaviour;
+	struct conf_portal *portals;
+	size_t portal_count;
+	int line;
+};
+
+struct conf_client {
+	char *path;
+	char *mount;		/* NULL: the default mount point */
+	char *admin_group;	/* NULL: none */
+	char *on_event;
+	int port;		/* [defaults] port, else 5000 */
+	struct conf_interface interfaces[CONF_IFACE_MAX];
+	size_t interface_count;	/* 0: let the kernel choose the source (one path a portal) */
+	struct conf_namespace *namespaces;
+	size_t namespace_count;
+	struct conf_volume_rule *volumes;
+	size_t volume_count;
+};
+
+struct conf_allowed {		/* server [clients]: NAME KEY */
+	char name[CONF_NAME_MAX + 1];
+	struct conf_key key;
+	int line;
+};
+
+struct conf_listen {		/* server [interface NAME]: a portal */
+	char name[CONF_NAME_MAX + 1];
+	char *address;		/* numeric, or NULL when device is set */
+	char *device;
+	int port;		/* resolved: interface, namespace, 5000 */
+	int line;
+};
+
+struct conf_pool {
+	char name[CONF_NAME_MAX + 1];
+	char *path;
+	char **manage;		/* NULL-terminated client names; NULL: every client */
+	int line;
+};
+
+struct conf_volume {		/* server [volume NAME] */
+	char name[CONF_NAME_MAX + 1];
+	char *path;
+	bool read_only;
+	char **clients;		/* NULL-terminated client names; NULL: every client */
+	bool has_uuid;
+	uint8_t uuid[16];
+	bool shared;
+	int av;			/* 0..3 */
+	int line;
+};
+
+struct conf_server {
+	char *path;
+	char namespace[CONF_NAME_MAX + 1];
+	int namespace_id;
+	char server[CONF_NAME_MAX + 1];
+	int server_id;		/* 0..255 */
+	enum conf_security security;
+	char *user;		/* NULL: rsio where that user exists */
+	char *fence_command, *on_event;
+	double poll;		/* seconds */
+	struct conf_listen listens[CONF_IFACE_MAX];
+	size_t listen_count;
+	struct conf_allowed *clients;
+	size_t client_count;
+	struct conf_pool *pools;
+	size_t pool_count;
+	struct conf_volume *volumes;
+	size_t volume_count;
+};
+
+struct conf_report {
+	char **lines;		/* one mistake each, in file order */
+	size_t count;
+	size_t warnings;	/* of these, how many are "warning: …" and harmless */
+};
+
+/* Reads the file; NULL when it has mistakes (all in *report) or cannot be
+ * read.  A file with keys that others than its owner and the given group can
+ * read is refused ((gid_t)-1: the process's own effective group).
+ * report is filled in any case; conf_report_free afterwards. */
+struct conf_client *conf_client_read(const char *path, gid_t key_group, struct conf_report *report);
+struct conf_server *conf_server_read(const char *path, gid_t key_group, struct conf_report *report);
+void conf_client_free(struct conf_client *c);	/* NULL is fine; keys are wiped */
+void conf_server_free(struct conf_server *c);
+void conf_report_free(struct conf_report *r);
+void conf_report_print(const char *program, const struct conf_report *r);	/* standard error */
+
+/* Where the file is when -c is not given: root /etc/rscltcfg, a plain user
+ * ~/.config/rsio/rscltcfg; /etc/rssrvcfg, else /etc/dvsc/rssrvcfg.
+ * The caller frees. */
+char *conf_client_default_path(void);
+char *conf_server_default_path(void);
+
+/* 1..40 of [A-Za-z0-9._-] without a leading dot or dash. */
+bool conf_name_valid(const char *name);
+/* NAMESPACE:VOLUME or NAMESPACE/VOLUME into two buffers of CONF_NAME_MAX + 1. */
+int conf_split_volume(const char *text, char *namespace, char *volume, struct err *e);
+
+/* The key table, for tests and the man page check. */
+enum conf_file { CONF_FILE_CLIENT, CONF_FILE_SERVER };
+struct conf_key_row {
+	enum conf_file file;
+	const char *section;	/* "defaults", "interface", … */
+	const char *name;
+	const char *kind;	/* "duration", "yes|no", "0..65535", … as the user reads it */
+	const char *fallback;	/* the default as text; NULL: required or none */
+	const char *help;	/* one sentence */
+};
+const struct conf_key_row *conf_key_table(size_t *count);
+
+#endif
