@@ -1,0 +1,181 @@
+# rsio: build, test, install.  "make help" lists the targets.
+#
+# Variables: BUILD (build) CC (gcc) SAN (address,undefined or thread) CFLAGS
+# LDFLAGS PREFIX (/usr/local) DESTDIR TESTS (a pattern for check) V (1: show commands)
+VERSION  := 0.1
+BUILD    ?= build
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+SAN      ?=
+V        ?=
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
+Q        := $(if $(V),,@)
+say       = $(if $(V),,@echo '  $(1)	$@')
+
+# --- flags ----------------------------------------------------------------
+WARN     := -Wall -Wextra -Wshadow -Wmissing-prototypes -Werror
+HARDEN   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+ifneq ($(SAN),)
+# The optimiser's warnings are not to be trusted on instrumented code.
+HARDEN   := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-error
+LDSAN    := -fsanitize=$(SAN)
+endif
+PACKAGES := fuse3 inih jansson openssl blkid liburing libsystemd
+have     := $(foreach p,$(PACKAGES),$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p)))
+PKG_CFLAGS := $(if $(have),$(shell pkg-config --cflags $(have)))
+PKG_LIBS := $(if $(have),$(shell pkg-config --libs $(have)))
+CPPFLAGS_ALL := -D_GNU_SOURCE -DRSIO_VERSION='"$(VERSION)"' -Ilib $(PKG_CFLAGS) $(CPPFLAGS)
+CFLAGS_ALL   := -std=gnu11 -O2 -g $(HARDEN) $(WARN) -pthread $(CFLAGS)
+# --as-needed: a program is linked only with the libraries that it calls.
+LDFLAGS_ALL  := -pthread $(LDSAN) -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
+LDLIBS_ALL   := $(PKG_LIBS) $(LDLIBS)
+
+# --- what there is to build ------------------------------------------------
+objects   = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
+LIB_OBJ   := $(call objects,lib/*.c)
+AGENT_OBJ := $(call objects,agent/*.c)
+FUSEFS_OBJ := $(call objects,fusefs/*.c)
+OPS_MAINS := $(foreach p,rsconfig rsvol rsagent rsclogcat rsslogcat rsbench,$(wildcard ops/$(p).c))
+OPS_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(OPS_MAINS),$(wildcard ops/*.c)))
+LIBRSIO   := $(BUILD)/librsio.a
+LIBOPS    := $(if $(OPS_OBJ),$(BUILD)/libops.a)
+OPS_PROGS := $(patsubst ops/%.c,$(BUILD)/%,$(OPS_MAINS))
+PROGS     := $(if $(wildcard agent/main.c),$(BUILD)/rssrv) \
+	     $(if $(wildcard fusefs/main.c),$(BUILD)/rsiod) $(OPS_PROGS)
+
+UNIT_SRC  := $(wildcard tests/unit/test_*.c)
+UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
+TOOLS     := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c))
+TEST_OBJ  := $(call objects,tests/*.c)
+first_line = $(if $(UNIT_SRC),$(shell awk 'FNR == 1 && /links:.*$(1)/ { print FILENAME }' $(UNIT_SRC)))
+UNIT_AGENT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,agent))
+UNIT_FUSEFS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,fusefs))
+UNIT_OPS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,ops))
+
+ALL_C     := $(wildcard lib/*.c agent/*.c fusefs/*.c ops/*.c tests/*.c tests/unit/*.c tests/tools/*.c)
+ALL_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(ALL_C))
+SCRIPTS   := $(wildcard .ci/run dist/*.sh tests/*.sh tests/*/*.sh bench/*.sh)
+PAGES     := $(wildcard man/*.[1-9])
+
+.PHONY: all programs tests demo demo-stop check check-run check-long check-asan check-tsan \
+	check-valgrind lint install uninstall clean help FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: programs
+programs: $(LIBRSIO) $(PROGS)
+tests: programs $(UNIT) $(TOOLS)
+
+# --- rules -----------------------------------------------------------------
+# Other flags or another compiler: everything is built anew.
+FLAGS_NOW := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS_ALL)
+$(BUILD)/.flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' | cmp -s - $@ || \
+		printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' >$@
+
+$(BUILD)/%.o: %.c $(BUILD)/.flags
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(LIBRSIO): $(LIB_OBJ)
+$(BUILD)/libops.a: $(OPS_OBJ)
+$(LIBRSIO) $(BUILD)/libops.a:
+	$(call say,AR)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+link = $(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(1) $(LDLIBS_ALL)
+
+$(BUILD)/rssrv: $(AGENT_OBJ) $(LIBRSIO)
+$(BUILD)/rsiod: $(FUSEFS_OBJ) $(LIBRSIO)
+$(BUILD)/rssrv $(BUILD)/rsiod:
+	$(call say,LINK)
+	$(call link)
+$(OPS_PROGS): $(BUILD)/%: $(BUILD)/ops/%.o $(LIBOPS) $(LIBRSIO)
+	$(call say,LINK)
+	$(call link)
+
+# A unit test whose first line says "links: agent" gets that program's objects.
+$(UNIT_AGENT): $(filter-out %/main.o,$(AGENT_OBJ))
+$(UNIT_FUSEFS): $(filter-out %/main.o,$(FUSEFS_OBJ))
+$(UNIT_OPS): $(LIBOPS)
+$(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TEST_OBJ) $(LIBRSIO)
+	$(call say,LINK)
+	$(call link,-lcmocka)
+$(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(LIBRSIO)
+	$(call say,LINK)
+	$(call link)
+
+-include $(ALL_OBJ:.o=.d)
+
+compile_commands.json: $(ALL_C) Makefile
+	@{ printf '['; sep=; for f in $(ALL_C); do \
+		printf '%s\n{"directory": "%s", "file": "%s", "command": "%s"}' "$$sep" '$(CURDIR)' "$$f" \
+		'$(subst ",\\\",$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL)) -c '"$$f"; sep=,; \
+	done; printf '\n]\n'; } >$@
+
+# --- tests -----------------------------------------------------------------
+# A second make builds: what the first one installed was not there when it
+# looked for libraries.
+check:
+	@dist/install-deps.sh check
+	+@$(MAKE) --no-print-directory check-run
+check-run: tests
+	@BUILD='$(BUILD)' tests/run.sh $(TESTS)
+check-long:
+	@dist/install-deps.sh check
+	+@$(MAKE) --no-print-directory tests
+	@BUILD='$(BUILD)' tests/run.sh --long $(TESTS)
+check-asan:
+	+@$(MAKE) --no-print-directory BUILD=build-asan SAN=address,undefined tests
+	@BUILD=build-asan tests/run.sh $(TESTS)
+check-tsan:
+	+@$(MAKE) --no-print-directory BUILD=build-tsan SAN=thread tests
+	@BUILD=build-tsan tests/run.sh $(TESTS)
+check-valgrind: tests
+	@BUILD='$(BUILD)' tests/run.sh --valgrind $(TESTS)
+
+lint:
+	shellcheck -x $(SCRIPTS)
+	for p in $(PAGES); do mandoc -T lint -W warning $$p || exit 1; done
+	tests/docs/test-include-direction.sh
+	+$(MAKE) --no-print-directory BUILD=build-clang CC=clang tests
+
+demo:
+	@dist/install-deps.sh demo
+	+@$(MAKE) --no-print-directory all
+	@BUILD='$(BUILD)' dist/demo.sh
+demo-stop:
+	@BUILD='$(BUILD)' dist/demo.sh stop
+
+# --- install ---------------------------------------------------------------
+INSTALL_BIN = $(filter-out %/rssrv %/rsiod,$(PROGS))
+COMPLETE  = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(COMPLETE)
+	$(foreach p,$(PROGS),install -m 755 $(p) $(DESTDIR)$(PREFIX)/sbin/ &&) true
+	$(foreach p,$(PROGS),$(p) --completion >$(COMPLETE)/$(notdir $(p)) &&) true
+	$(foreach p,$(PAGES),install -D -m 644 $(p) $(DESTDIR)$(PREFIX)/share/man/man$(patsubst .%,%,$(suffix $(p)))/$(notdir $(p)) &&) true
+uninstall:
+	$(foreach p,$(PROGS),rm -f $(DESTDIR)$(PREFIX)/sbin/$(notdir $(p)) $(COMPLETE)/$(notdir $(p)) &&) true
+	$(foreach p,$(PAGES),rm -f $(DESTDIR)$(PREFIX)/share/man/man$(patsubst .%,%,$(suffix $(p)))/$(notdir $(p)) &&) true
+
+clean:
+	rm -rf $(BUILD) build-asan build-tsan build-clang compile_commands.json
+
+help:
+	@echo 'all              programs in $(BUILD)/'
+	@echo 'tests            programs, unit tests and test tools, built only'
+	@echo 'check            install what is missing (as root), build, run the tests; TESTS=PATTERN for some'
+	@echo 'check-long       the same with the long tests'
+	@echo 'check-asan       with the address and undefined-behaviour sanitizers, in build-asan/'
+	@echo 'check-tsan       with the thread sanitizer, in build-tsan/'
+	@echo 'check-valgrind   the unit tests under valgrind'
+	@echo 'lint             shellcheck, mandoc, include directions, a build with clang'
+	@echo 'demo, demo-stop  a server and a client on this machine (as root)'
+	@echo 'install          to DESTDIR/PREFIX, default /usr/local; uninstall takes it away'
+	@echo 'compile_commands.json  for editors; clean'
+	@echo 'Variables: BUILD CC SAN CFLAGS LDFLAGS PREFIX DESTDIR TESTS V=1'
