@@ -14,7 +14,7 @@ endif
 Q        := $(if $(V),,@)
 say       = $(if $(V),,@echo '  $(1)	$@')
 
-# --- flags ----------------------------------------------------------------
+# Flags.
 WARN     := -Wall -Wextra -Wshadow -Wmissing-prototypes -Werror
 HARDEN   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 ifneq ($(SAN),)
@@ -32,7 +32,7 @@ CFLAGS_ALL   := -std=gnu11 -O2 -g $(HARDEN) $(WARN) -pthread $(CFLAGS)
 LDFLAGS_ALL  := -pthread $(LDSAN) -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
 LDLIBS_ALL   := $(PKG_LIBS) $(LDLIBS)
 
-# --- what there is to build ------------------------------------------------
+# What there is to build.
 objects   = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
 LIB_OBJ   := $(call objects,lib/*.c)
 AGENT_OBJ := $(call objects,agent/*.c)
@@ -68,7 +68,7 @@ all: programs
 programs: $(LIBRSIO) $(PROGS)
 tests: programs $(UNIT) $(TOOLS)
 
-# --- rules -----------------------------------------------------------------
+# Rules.
 # Other flags or another compiler: everything is built anew.
 FLAGS_NOW := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS_ALL)
 $(BUILD)/.flags: FORCE
@@ -117,7 +117,7 @@ compile_commands.json: $(ALL_C) Makefile
 		'$(subst ",\\\",$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL)) -c '"$$f"; sep=,; \
 	done; printf '\n]\n'; } >$@
 
-# --- tests -----------------------------------------------------------------
+# Tests.
 # A second make builds: what the first one installed was not there when it
 # looked for libraries.
 check:
@@ -151,7 +151,7 @@ demo:
 demo-stop:
 	@BUILD='$(BUILD)' dist/demo.sh stop
 
-# --- install ---------------------------------------------------------------
+# Install.
 INSTALL_BIN = $(filter-out %/rssrv %/rsiod,$(PROGS))
 COMPLETE  = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 install: all
