@@ -144,6 +144,7 @@ struct conf_server {
 	char *path;
 	char namespace[CONF_NAME_MAX + 1];
 	int namespace_id;
+	int port;		/* of the [namespace], else 5000: resolved in listens */
 	char server[CONF_NAME_MAX + 1];
 	int server_id;		/* 0..255 */
 	enum conf_security security;
@@ -183,6 +184,11 @@ void conf_report_print(const char *program, const struct conf_report *r);	/* sta
 char *conf_client_default_path(void);
 char *conf_server_default_path(void);
 
+/* The port of a path: the nearest of the portal's, the interface's (NULL: none),
+ * the namespace's and the defaults' wins. */
+int conf_client_port(const struct conf_client *c, const struct conf_namespace *ns,
+		     const struct conf_interface *interface, const struct conf_portal *portal);
+
 /* 1..40 of [A-Za-z0-9._-] without a leading dot or dash. */
 bool conf_name_valid(const char *name);
 /* NAMESPACE:VOLUME or NAMESPACE/VOLUME into two buffers of CONF_NAME_MAX + 1. */
@@ -197,6 +203,12 @@ struct conf_key_row {
 	const char *kind;	/* "duration", "yes|no", "0..65535", … as the user reads it */
 	const char *fallback;	/* the default as text; NULL: required or none */
 	const char *help;	/* one sentence */
+	bool required;
+	/* For the parser (conf_impl.h): what the value is, where it goes in the
+	 * section's struct, and the range of numbers; durations in milliseconds. */
+	int type;
+	size_t offset;
+	int min, max;
 };
 const struct conf_key_row *conf_key_table(size_t *count);
 

@@ -4,12 +4,38 @@
 #include <string.h>
 #include "err.h"
 
-/* Keeps the promise of one line: what came from outside may hold anything. */
-static void one_line(char *text)
+/* The length of the UTF-8 character at p, 0 when there is none. */
+static int character(const unsigned char *p)
 {
-	for (unsigned char *p = (unsigned char *)text; *p; p++)
-		if (*p < 0x20 || *p == 0x7f)
-			*p = '?';
+	int more = p[0] < 0x80 ? 0 : p[0] >= 0xc2 && p[0] < 0xe0 ? 1 : p[0] >= 0xe0 && p[0] < 0xf0 ? 2 :
+		   p[0] >= 0xf0 && p[0] < 0xf5 ? 3 : -1;
+
+	for (int i = 1; i <= more; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;	/* also at the end of the text */
+	/* Too long for what they say, surrogates, beyond the last plane. */
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return more + 1;
+}
+
+void err_clean(char *text)
+{
+	unsigned char *p = (unsigned char *)text;
+
+	while (*p) {
+		int n = character(p);
+
+		if (*p < 0x20 || *p == 0x7f || n == 0) {
+			*p++ = '?';
+		} else if (p[0] == 0xc2 && p[1] < 0xa0) {
+			*p++ = '?';
+			*p++ = '?';
+		} else {
+			p += n;
+		}
+	}
 }
 
 /* By way of a buffer: the arguments may be the text itself, said more fully. */
@@ -19,8 +45,10 @@ static void put(char *to, size_t size, const char *fmt, va_list ap)
 
 	if (vsnprintf(text, sizeof(text), fmt, ap) < 0)
 		text[0] = 0;
-	one_line(text);
-	snprintf(to, size, "%.*s", (int)size - 1, text);
+	/* Cut first: half a character at the end must not stay. */
+	text[size - 1] = 0;
+	err_clean(text);
+	memcpy(to, text, strlen(text) + 1);
 }
 
 int err_set(struct err *e, int code, const char *fmt, ...)

@@ -36,4 +36,9 @@ void err_next(struct err *e, const char *fmt, ...)
  * of its own, to standard error. */
 void err_print(const char *program, const struct err *e);
 
+/* Makes text that came from anywhere fit for a terminal, a log and JSON: what
+ * is not UTF-8 becomes '?', and so does every control character, also those of
+ * two bytes that terminals obey.  The length stays. */
+void err_clean(char *text);
+
 #endif

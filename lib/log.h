@@ -12,6 +12,9 @@
  * without a lock: a position is a byte count since the ring was made, and what
  * was overwritten while it was read is noticed and said.  A daemon that is
  * restarted goes on in the ring that it finds; a damaged one is made anew.
+ *
+ * When standard error is the journal a line there is a priority, the part and
+ * the text: node and time are the journal's to add.
  */
 #ifndef RSIO_LOG_H
 #define RSIO_LOG_H
@@ -19,6 +22,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "err.h"
+
+#define LOG_RING_BYTES (1u << 20)	/* the file of a new ring, its header included */
+#define LOG_LINE_MAX 1024		/* a line with its newline; longer ones are cut */
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
@@ -33,7 +39,8 @@ void log_set_level(enum log_level least);	/* default LOG_LEVEL_INFO */
 void log_set_stderr(int on);
 
 /* Thread-safe.  part names the speaker: "session osl/big-9", "6-if0-tx0".
- * Control characters that came from outside are written as '?'. */
+ * Control characters that came from outside, and what is not UTF-8, are
+ * written as '?'. */
 void log_line(enum log_level level, const char *part, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 #define log_error(...)   log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
@@ -43,9 +50,12 @@ void log_line(enum log_level level, const char *part, const char *fmt, ...)
 
 /* Reading, for rsclogcat, rsslogcat and /rsio/.rsio/log. */
 struct log_reader;
-struct log_reader *log_reader_open(const char *path, struct err *e);	/* NULL on failure */
-/* The next bytes, whole lines only; 0 when there are none now; -errno.
- * *lost counts bytes that were overwritten before they were read. */
+/* NULL on failure.  Reads from the oldest whole line on. */
+struct log_reader *log_reader_open(const char *path, struct err *e);
+/* The next bytes, whole lines only; 0 when there are none now; -errno.  size is
+ * at least LOG_LINE_MAX.  *lost is set to the bytes that were overwritten before
+ * this call could read them; what is returned comes after them.  A ring that was
+ * made anew is followed. */
 ptrdiff_t log_reader_next(struct log_reader *r, char *buf, size_t size, uint64_t *lost);
 void log_reader_close(struct log_reader *r);
 

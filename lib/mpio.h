@@ -1,0 +1,93 @@
+/*
+ * mpio.h - a volume as its user sees it: one device, whatever sessions and paths
+ * lead there.  Owner of everything here: the loop's thread.
+ *
+ * A command has one owner at a time.  mpio_submit takes it, even when it fails;
+ * done() gives it back exactly once, never from within mpio_submit.
+ */
+#ifndef RSIO_MPIO_H
+#define RSIO_MPIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "conf.h"
+#include "list.h"
+#include "wire.h"
+
+struct mpio;		/* a volume */
+struct path;
+
+struct command {
+	/* Set by the submitter. */
+	uint8_t type;			/* enum wire_type: READ, WRITE, FLUSH, DISCARD, WRITE_ZEROES, STATUS */
+	uint8_t flags;			/* WIRE_FLAG_FUA */
+	uint64_t offset;		/* bytes; any alignment */
+	uint32_t count;			/* bytes; within the volume and the type's limit */
+	const uint8_t *data;		/* WRITE: count bytes, unchanged until done() */
+	/* error 0 or -errno.  READ: payload has count bytes, STATUS: length bytes of extents;
+	 * valid during the call only. */
+	void (*done)(struct command *c, int error, const uint8_t *payload, uint32_t length);
+
+	/* Owned by mpio, session and path from submit to done. */
+	struct mpio *volume;
+	struct list link;		/* on exactly one queue: held, waiting, or none while in flight */
+	uint8_t state;			/* enum command_state */
+	bool abandoned;			/* done() was already called for its waiter; see mpio_interrupt */
+	uint64_t submitted;		/* loop_now() */
+	uint64_t sent;
+	uint32_t resent;		/* times */
+	uint64_t cookie;		/* while in flight */
+	uint32_t queue_ahead;		/* bytes in flight on the path when it was sent, for the policy */
+	struct path *path;		/* while in flight */
+	uint8_t *placed;		/* READ: where a torn payload is being received */
+	struct mpio_order *order;	/* its entry on the ordering list, or NULL */
+};
+
+enum command_state { COMMAND_NEW, COMMAND_HELD, COMMAND_WAITING, COMMAND_SENT, COMMAND_FENCED };
+
+void mpio_submit(struct mpio *v, struct command *c);
+
+/* The waiter of c has gone.  True: c was not on its way yet and is the caller's again,
+ * done() will not come.  False: it stays in flight; done() comes, and a write's data
+ * must stay until then.  A later command that overlaps it waits for it. */
+bool mpio_interrupt(struct command *c);
+
+/* What the tree, status and attach show. */
+const struct wire_volume *mpio_info(const struct mpio *v);
+const char *mpio_namespace(const struct mpio *v);
+enum mpio_state {
+	MPIO_READY,		/* at least one path is up */
+	MPIO_WAITING,		/* no path; I/O waits */
+	MPIO_LOST,		/* give-up has passed (or an administrator said so) */
+	MPIO_STALE,		/* the server offers another content under this name: EIO for ever */
+	MPIO_GONE,		/* the server no longer offers it */
+};
+enum mpio_state mpio_state(const struct mpio *v);
+const char *mpio_state_name(enum mpio_state s);
+/* Seconds until give-up; < 0: not counting (ready, lost or queue). */
+double mpio_give_up_in(const struct mpio *v);
+bool mpio_writable(const struct mpio *v);
+
+struct mpio_counts {
+	uint64_t reads, writes, flushes, others;	/* completed */
+	uint64_t read_bytes, write_bytes;
+	uint64_t errors, resent;
+	uint32_t in_flight;				/* from submit to done */
+	uint64_t bytes_in_flight;
+};
+const struct mpio_counts *mpio_counts(const struct mpio *v);
+
+/* Users keep a volume with get/put: while the count is above zero it is open on
+ * the server, and the object lives.  After the last put it may be gone. */
+struct mpio *mpio_get(struct mpio *v);
+void mpio_put(struct mpio *v);
+
+/* Ends every wait with -EIO now, and, while there is no path, that of new commands too. */
+void mpio_fail(struct mpio *v);
+
+/* For the user's own use: the inode of the tree. */
+void mpio_set_tag(struct mpio *v, void *tag);
+void *mpio_tag(const struct mpio *v);
+
+#endif

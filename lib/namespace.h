@@ -1,0 +1,72 @@
+/*
+ * namespace.h - one namespace as a client uses it: its paths, the sessions they
+ * form, the volumes the servers offer.  Owner of everything here: the loop's
+ * thread, but where a function says otherwise.
+ */
+#ifndef RSIO_NAMESPACE_H
+#define RSIO_NAMESPACE_H
+
+#include <jansson.h>
+#include "conf.h"
+#include "loop.h"
+#include "mpio.h"
+
+struct namespace;
+
+/* Who this client is; the same for all namespaces. */
+struct namespace_identity {
+	uint8_t machine[16], boot[16], run[16], life[16];
+};
+/* machine id, boot id, RUN_DIR/rsiod.id (made at the first start), a random life. */
+int namespace_identity_init(struct namespace_identity *id, const char *run_dir, struct err *e);
+
+/* What the owner wants to know; called on the loop's thread, never from within a
+ * call of the owner's into namespace or mpio (but during namespace_free). */
+struct namespace_ops {
+	void (*added)(void *arg, struct namespace *ns, struct mpio *v);	/* appears in the tree */
+	void (*removed)(void *arg, struct namespace *ns, struct mpio *v);	/* leaves the tree; users may hold it still */
+	void (*resized)(void *arg, struct namespace *ns, struct mpio *v);
+	void (*changed)(void *arg, struct namespace *ns);	/* path, session or volume states: status is another */
+};
+
+/* conf and its namespace n must outlive it.  Starts connecting at once. */
+struct namespace *namespace_new(struct loop *l, const struct conf_client *conf, size_t n,
+				const struct namespace_identity *id,
+				const struct namespace_ops *ops, void *arg, struct err *e);
+/* Says goodbye on every path (bounded, 1 s) and calls stopped on the loop; then free. */
+void namespace_stop(struct namespace *ns, void (*stopped)(void *arg), void *arg);
+void namespace_free(struct namespace *ns);
+
+const char *namespace_name(const struct namespace *ns);
+int namespace_id(const struct namespace *ns);
+/* The volume of that name that is offered now, or NULL. */
+struct mpio *namespace_volume(struct namespace *ns, const char *name);
+/* All that are offered now, in the order of their numbers; call fn for each. */
+void namespace_each_volume(struct namespace *ns, void (*fn)(void *arg, struct mpio *v), void *arg);
+/* Send what the handlers of this round gathered: once a round, from loop_run's after. */
+void namespace_flush(struct namespace *ns);
+/* A link or an address changed: paths that wait to reconnect try at once, paths over an
+ * interface that went down are given up at once. */
+void namespace_kick(struct namespace *ns);
+/* Policy at run time; -EINVAL. */
+int namespace_set_policy(struct namespace *ns, const char *server, enum conf_policy p);
+
+/* The whole state as JSON (new reference), the one source of status files and rsconfig:
+ * { "name": "osl", "id": 0, "node": "sles1",
+ *   "servers": [ { "id": 0, "name": "big-9", "version": "0.1", "state": "up|connecting|lost", "policy": "adaptive",
+ *      "paths": [ { "name": "if0/big-9-1", "interface": "if0", "local": "192.168.10.1", "server": "big-9-1",
+ *                   "portal": "192.168.10.9", "port": 5000, "protocol": "tcp", "family": "IP" or "IPv6",
+ *                   "state": "down|connecting|hello|waiting|login|up|draining", "since": seconds in this state,
+ *                   "reason": "why it is not up, with the next step" or null,
+ *                   "connection": 3, "rtt_us": 80.5, "in_flight": 3, "bytes_in_flight": 24576,
+ *                   "read_bytes": n, "write_bytes": n, "commands": n, "share": 0.5, "errors": n } ],
+ *      "counts": … } ],
+ *   "unassigned": [ paths that have never learned which server they reach, as above ],
+ *   "volumes": [ { "id": 0, "name": "oracle", "uuid": "…", "generation": 17, "size": bytes, "blocks": n, "block_size": 512,
+ *      "read_only": false, "av": 0, "server": "big-9", "servers": 1, "state": "ready|waiting|lost|stale|gone",
+ *      "on_loss": "fail", "give_up_in": 87.5 or null, "opens": 1, "in_flight": 0, "reads": n, "read_bytes": n,
+ *      "writes": n, "write_bytes": n, "flushes": n, "errors": n, "resent": n } ] }
+ */
+json_t *namespace_status(struct namespace *ns);
+
+#endif
