@@ -44,10 +44,15 @@ void loop_disarm(struct loop *l, struct loop_timer *t);
 /* CLOCK_BOOTTIME in ns as of this round of the loop; loop_clock reads it anew. */
 uint64_t loop_now(const struct loop *l);
 uint64_t loop_clock(void);
-/* How long the thread was kept from running before this round (stopped, starved,
- * suspended), beyond what it meant to sleep: who judges a peer by its silence
- * adds this, since the silence was ours. */
+/* How long, in all since the start, the thread was kept from running (stopped,
+ * starved, suspended) beyond what it meant to sleep.  Who judges a peer by its
+ * silence takes this off, since that part of the silence was ours. */
 uint64_t loop_absent(const struct loop *l);
+
+/* Memory for whoever is being called back, LOOP_SCRATCH bytes: nothing in it
+ * outlives the callback. */
+#define LOOP_SCRATCH (256u << 10)
+uint8_t *loop_scratch(struct loop *l);
 
 /* Runs fn(arg) on the loop's thread, in order of posting; any thread. -ENOMEM. */
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg);

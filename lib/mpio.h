@@ -28,23 +28,36 @@ struct command {
 	/* error 0 or -errno.  READ: payload has count bytes, STATUS: length bytes of extents;
 	 * valid during the call only. */
 	void (*done)(struct command *c, int error, const uint8_t *payload, uint32_t length);
+	/* Tell the waiter now: the command itself is still on its way and cannot be called back
+	 * (give-up passed, mpio_fail).  Called at most once, before done(), which then only
+	 * returns the command and its memory. */
+	void (*give_up)(struct command *c, int error);
 
 	/* Owned by mpio, session and path from submit to done. */
-	struct mpio *volume;
-	struct list link;		/* on exactly one queue: held, waiting, or none while in flight */
+	struct mpio *volume;		/* NULL: a command of the session's own */
+	struct list link;		/* on one queue at most: held, pending, waiting, finished, a fence's */
+	struct list all;		/* on the volume's list of everything submitted */
+	struct list order;		/* on the volume's ordering list, else empty */
 	uint8_t state;			/* enum command_state */
-	bool abandoned;			/* done() was already called for its waiter; see mpio_interrupt */
-	uint64_t submitted;		/* loop_now() */
-	uint64_t sent;
-	uint32_t resent;		/* times */
-	uint64_t cookie;		/* while in flight */
+	bool abandoned;			/* its waiter was told; done() only returns it */
+	uint8_t resent;			/* times, saturated */
+	int error;			/* while on the finished queue */
+	uint32_t handle;		/* of the volume on the session it was sent to */
 	uint32_t queue_ahead;		/* bytes in flight on the path when it was sent, for the policy */
+	uint64_t sent;			/* loop_now() */
+	uint64_t cookie;		/* while in flight */
 	struct path *path;		/* while in flight */
 	uint8_t *placed;		/* READ: where a torn payload is being received */
-	struct mpio_order *order;	/* its entry on the ordering list, or NULL */
 };
 
-enum command_state { COMMAND_NEW, COMMAND_HELD, COMMAND_WAITING, COMMAND_SENT, COMMAND_FENCED };
+enum command_state {
+	COMMAND_HELD,		/* overlaps a command on the ordering list */
+	COMMAND_PENDING,	/* the volume is not open on its server yet */
+	COMMAND_WAITING,	/* for a path, or for room in one */
+	COMMAND_SENT,		/* in flight: a slot of its path */
+	COMMAND_FENCED,		/* was in flight on a path that failed: the fence decides */
+	COMMAND_FINISHED,	/* done() comes before the loop sleeps */
+};
 
 void mpio_submit(struct mpio *v, struct command *c);
 

@@ -1,0 +1,51 @@
+/*
+ * policy.h - which path takes the next command.  Pure functions of plain
+ * numbers: no clock, no sockets, no allocation; a unit test per policy.
+ */
+#ifndef RSIO_POLICY_H
+#define RSIO_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define POLICY_PATHS_MAX 64
+
+enum policy {
+	POLICY_ADAPTIVE,	/* where it is expected to complete first */
+	POLICY_ROUND_ROBIN,	/* each in turn */
+	POLICY_FAIL_OVER,	/* the first that works, and back to it when it is back */
+	POLICY_COUNT
+};
+
+const char *policy_name(enum policy p);
+int policy_parse(const char *name);	/* enum policy, or -EINVAL */
+
+/* One path, as the policy sees it. */
+struct policy_path {
+	bool usable;		/* up, and has room for one more command */
+	uint32_t in_flight;	/* commands */
+	uint64_t bytes;		/* in flight, both directions */
+	double latency;		/* seconds that an empty path takes for a small command; 0: not known */
+	double rate;		/* bytes a second that it was seen to carry; 0: not known */
+};
+
+/* What a policy remembers from pick to pick; starts zeroed. */
+struct policy_state {
+	uint32_t turn;
+};
+
+/* The index of the path for a command that moves `bytes`, or -1 when none is
+ * usable.  count is at most POLICY_PATHS_MAX. */
+int policy_pick(enum policy p, struct policy_state *s, const struct policy_path *paths,
+		size_t count, uint64_t bytes);
+
+/* Seconds until a command of `bytes` given to this path now is expected to be
+ * complete: what adaptive compares. */
+double policy_expect(const struct policy_path *p, uint64_t bytes);
+
+/* Learns from one completed command: ahead bytes were in flight on the path when
+ * it was sent, it moved `bytes` and took `seconds`. */
+void policy_learn(struct policy_path *p, uint64_t ahead, uint64_t bytes, double seconds);
+
+#endif

@@ -1,0 +1,278 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "sock.h"
+
+static int lookup(const char *text, int port, int flags, struct sock_addr *out)
+{
+	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags };
+	struct addrinfo *found;
+	char service[16];
+
+	snprintf(service, sizeof service, "%d", port);
+	if (getaddrinfo(text, service, &hints, &found))
+		return -ENOENT;
+	memcpy(&out->ss, found->ai_addr, found->ai_addrlen);
+	out->length = found->ai_addrlen;
+	freeaddrinfo(found);
+	return 0;
+}
+
+int sock_parse(const char *text, int port, struct sock_addr *out)
+{
+	char bare[SOCK_TEXT_MAX];
+	size_t n = strlen(text);
+
+	memset(out, 0, sizeof *out);
+	if (text[0] == '[' && n > 2 && text[n - 1] == ']') {
+		text++;
+		n -= 2;
+	}
+	if (n == 0 || n >= sizeof bare)
+		return -EINVAL;
+	memcpy(bare, text, n);
+	bare[n] = 0;
+	return lookup(bare, port, AI_NUMERICHOST | AI_NUMERICSERV, out) ? -EINVAL : 0;
+}
+
+int sock_resolve(const char *text, int port, struct sock_addr *out)
+{
+	memset(out, 0, sizeof *out);
+	return lookup(text, port, AI_NUMERICSERV | AI_ADDRCONFIG, out);
+}
+
+void sock_format(const struct sock_addr *a, char out[SOCK_TEXT_MAX])
+{
+	if (!a->length || getnameinfo((const struct sockaddr *)&a->ss, a->length, out, SOCK_TEXT_MAX,
+				      NULL, 0, NI_NUMERICHOST))
+		strcpy(out, "?");
+}
+
+/* The address's bytes and how many. */
+static const uint8_t *host_bytes(const struct sockaddr *sa, size_t *n)
+{
+	if (sa->sa_family == AF_INET) {
+		*n = 4;
+		return (const uint8_t *)&((const struct sockaddr_in *)sa)->sin_addr;
+	}
+	if (sa->sa_family == AF_INET6) {
+		*n = 16;
+		return (const uint8_t *)&((const struct sockaddr_in6 *)sa)->sin6_addr;
+	}
+	*n = 0;
+	return NULL;
+}
+
+static bool same_host(const struct sockaddr *a, const struct sockaddr *b)
+{
+	size_t n, m;
+	const uint8_t *x = host_bytes(a, &n), *y = host_bytes(b, &m);
+
+	return n && n == m && !memcmp(x, y, n);
+}
+
+bool sock_equal_host(const struct sock_addr *a, const struct sock_addr *b)
+{
+	return same_host((const struct sockaddr *)&a->ss, (const struct sockaddr *)&b->ss);
+}
+
+/* Runs over this host's addresses until test says yes; copies that entry's name. */
+static bool any_interface(bool (*test)(const struct ifaddrs *i, const void *arg), const void *arg,
+			  char *device, size_t size, struct sock_addr *address)
+{
+	struct ifaddrs *all, *i;
+	bool found = false;
+
+	if (getifaddrs(&all) < 0)
+		return false;
+	for (i = all; i && !found; i = i->ifa_next) {
+		size_t n;
+
+		if (!i->ifa_addr || !host_bytes(i->ifa_addr, &n) || !test(i, arg))
+			continue;
+		found = true;
+		if (device)
+			snprintf(device, size, "%s", i->ifa_name);
+		if (address) {
+			address->length = n == 4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+			memcpy(&address->ss, i->ifa_addr, address->length);
+		}
+	}
+	freeifaddrs(all);
+	return found;
+}
+
+static bool has_address(const struct ifaddrs *i, const void *arg)
+{
+	return same_host(i->ifa_addr, arg);
+}
+
+static bool is_loopback(const struct sock_addr *a)
+{
+	size_t n;
+	const uint8_t *b = host_bytes((const struct sockaddr *)&a->ss, &n);
+
+	return (n == 4 && b[0] == 127) ||
+	       (n == 16 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)&a->ss)->sin6_addr));
+}
+
+bool sock_is_local(const struct sock_addr *a)
+{
+	return is_loopback(a) || any_interface(has_address, &a->ss, NULL, 0, NULL);
+}
+
+int sock_device_of(const struct sock_addr *a, char *device, size_t size)
+{
+	return any_interface(has_address, &a->ss, device, size, NULL) ? 0 : -ENODEV;
+}
+
+struct wanted {
+	const char *device;
+	int family;
+};
+
+static bool is_wanted(const struct ifaddrs *i, const void *arg)
+{
+	const struct wanted *w = arg;
+
+	return !strcmp(i->ifa_name, w->device) &&
+	       (w->family == AF_UNSPEC || i->ifa_addr->sa_family == w->family);
+}
+
+int sock_address_of(const char *device, int family, struct sock_addr *out)
+{
+	struct wanted w = { device, family };
+
+	memset(out, 0, sizeof *out);
+	return any_interface(is_wanted, &w, NULL, 0, out) ? 0 : -EADDRNOTAVAIL;
+}
+
+struct pair {
+	const struct sockaddr *from, *to;
+};
+
+static bool covers(const struct ifaddrs *i, const void *arg)
+{
+	const struct pair *p = arg;
+	size_t n, m, k;
+	const uint8_t *a = host_bytes(i->ifa_addr, &n), *to = host_bytes(p->to, &m), *mask;
+
+	if (n != m || !i->ifa_netmask || !same_host(i->ifa_addr, p->from))
+		return false;
+	mask = host_bytes(i->ifa_netmask, &k);
+	if (k != n)
+		return false;
+	for (k = 0; k < n; k++)
+		if ((a[k] ^ to[k]) & mask[k])
+			return false;
+	return true;
+}
+
+bool sock_on_link(const struct sock_addr *from, const struct sock_addr *to)
+{
+	struct pair p = { (const struct sockaddr *)&from->ss, (const struct sockaddr *)&to->ss };
+
+	if (is_loopback(from) || is_loopback(to))
+		return is_loopback(from) == is_loopback(to);
+	return any_interface(covers, &p, NULL, 0, NULL);
+}
+
+bool sock_device_running(const char *device)
+{
+	struct ifreq r = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool running = false;
+
+	if (fd < 0)
+		return true;	/* cannot tell: let the connection find out */
+	snprintf(r.ifr_name, sizeof r.ifr_name, "%s", device);
+	if (ioctl(fd, SIOCGIFFLAGS, &r) == 0)
+		running = (r.ifr_flags & IFF_UP) && (r.ifr_flags & IFF_RUNNING);
+	close(fd);
+	return running;
+}
+
+void sock_tune(int fd)
+{
+	int one = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
+}
+
+static int bind_from(int fd, const struct sock_addr *from, const char *device)
+{
+	struct sock_addr any;
+	int one = 1;
+
+	if (device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) < 0)
+		return -errno;
+	if (!from || !from->length)
+		return 0;
+	any = *from;
+	if (any.ss.ss_family == AF_INET)
+		((struct sockaddr_in *)&any.ss)->sin_port = 0;
+	else
+		((struct sockaddr_in6 *)&any.ss)->sin6_port = 0;
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+	return bind(fd, (struct sockaddr *)&any.ss, any.length) < 0 ? -errno : 0;
+}
+
+int sock_connect(const struct sock_addr *from, const char *device, const struct sock_addr *to)
+{
+	int fd = socket(to->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	sock_tune(fd);
+	r = bind_from(fd, from, device && !sock_is_local(to) ? device : NULL);
+	if (!r && connect(fd, (const struct sockaddr *)&to->ss, to->length) < 0 && errno != EINPROGRESS)
+		r = -errno;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+int sock_connect_result(int fd)
+{
+	int error = 0;
+	socklen_t n = sizeof error;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
+		return -errno;
+	return -error;
+}
+
+int sock_listen(const struct sock_addr *at, const char *device)
+{
+	int fd = socket(at->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int one = 1, r = 0;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (at->ss.ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+	if (device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) < 0)
+		r = -errno;
+	if (!r && bind(fd, (const struct sockaddr *)&at->ss, at->length) < 0)
+		r = -errno;
+	if (!r && listen(fd, 256) < 0)
+		r = -errno;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}

@@ -1,0 +1,50 @@
+/*
+ * sock.h - addresses and TCP sockets: never blocks, but for sock_resolve.
+ */
+#ifndef RSIO_SOCK_H
+#define RSIO_SOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+struct sock_addr {
+	struct sockaddr_storage ss;
+	socklen_t length;		/* 0: none */
+};
+
+#define SOCK_TEXT_MAX 80
+
+/* Numeric IPv4 or IPv6; [brackets] and %scope are taken.  0 or -EINVAL. */
+int sock_parse(const char *text, int port, struct sock_addr *out);
+/* A host name; asks the resolver and may take seconds.  0 or -ENOENT. */
+int sock_resolve(const char *text, int port, struct sock_addr *out);
+/* Without the port. */
+void sock_format(const struct sock_addr *a, char out[SOCK_TEXT_MAX]);
+bool sock_equal_host(const struct sock_addr *a, const struct sock_addr *b);
+
+/* Starts a non-blocking connect to `to`.  from and device may be NULL.  With device
+ * the socket is bound to it as well, so that two interfaces in one subnet are two
+ * paths; not when `to` is this very host, which is reached over loopback whatever
+ * the routes say.  Returns the descriptor (writable when the outcome is known), or -errno. */
+int sock_connect(const struct sock_addr *from, const char *device, const struct sock_addr *to);
+int sock_connect_result(int fd);	/* 0 or -errno */
+
+/* A listening, non-blocking socket, or -errno. */
+int sock_listen(const struct sock_addr *at, const char *device);
+
+/* What both sides want of a storage connection: no delay for small frames, and a
+ * congestion control that does not pace on a local network (peers.md: bbr costs a quarter). */
+void sock_tune(int fd);
+
+/* The device that carries the address, and whether it is up with a carrier. */
+int sock_device_of(const struct sock_addr *a, char *device, size_t size);	/* 0 or -ENODEV */
+/* The device's first address of that family (AF_UNSPEC: any). */
+int sock_address_of(const char *device, int family, struct sock_addr *out);	/* 0 or -EADDRNOTAVAIL */
+bool sock_device_running(const char *device);
+/* Is `to` in the subnet that `from` is configured in? */
+bool sock_on_link(const struct sock_addr *from, const struct sock_addr *to);
+/* Is it one of this host's own addresses? */
+bool sock_is_local(const struct sock_addr *a);
+
+#endif
