@@ -4,20 +4,25 @@
 #include <string.h>
 #include "err.h"
 
-/* The length of the UTF-8 character at p, 0 when there is none. */
+/* How many bytes the UTF-8 character at p has; 0 when there is none.  The
+ * byte after the text's end is never looked at: the 0 there ends the loop. */
 static int character(const unsigned char *p)
 {
-	int more = p[0] < 0x80 ? 0 : p[0] >= 0xc2 && p[0] < 0xe0 ? 1 : p[0] >= 0xe0 && p[0] < 0xf0 ? 2 :
-		   p[0] >= 0xf0 && p[0] < 0xf5 ? 3 : -1;
+	int length;
 
-	for (int i = 1; i <= more; i++)
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	length = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	for (int i = 1; i < length; i++)
 		if ((p[i] & 0xc0) != 0x80)
-			return 0;	/* also at the end of the text */
-	/* Too long for what they say, surrogates, beyond the last plane. */
+			return 0;
+	/* Longer than need be, a surrogate, or beyond the last plane. */
 	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
 	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
 		return 0;
-	return more + 1;
+	return length;
 }
 
 void err_clean(char *text)
@@ -86,6 +91,7 @@ int err_sys(struct err *e, int code, const char *fmt, ...)
 	if (used + need >= sizeof(e->text))
 		used = sizeof(e->text) - 1 - need;
 	memcpy(e->text + used, why, need + 1);
+	err_clean(e->text);
 	return -code;
 }
 
