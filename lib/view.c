@@ -1,0 +1,373 @@
+/*
+ * view.c - see view.h: what rsconfig prints.
+ *
+ * The lines of verbosity 0 are those that administrators of this technology
+ * know; their columns do not move.  What is not as it should be stands at the
+ * end of its line, so that a healthy system looks as it always has.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include "view.h"
+#include "view_impl.h"
+
+char *view_json(const json_t *any)
+{
+	char *flat = json_dumps(any, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	struct view_out o;
+
+	if (!flat)
+		return NULL;
+	view_start(&o);
+	if (o.f)
+		fprintf(o.f, "%s\n", flat);
+	free(flat);
+	return view_finish(&o);
+}
+
+/* "IP(TCP) 192.168.10.1/5000" */
+static void put_address(FILE *f, const json_t *path, const char *key)
+{
+	const char *protocol = view_str(path, "protocol");
+	char number[VIEW_SHORT];
+
+	fprintf(f, "%s(", view_str(path, "family"));
+	for (; *protocol; protocol++)
+		fputc(toupper((unsigned char)*protocol), f);
+	fprintf(f, ") %s/%s", view_str(path, key), view_count(number, path, "port"));
+}
+
+static void put_id(FILE *f, const json_t *object)
+{
+	double id = view_num(object, "id", -1);
+
+	if (id >= 0)
+		fprintf(f, "%03.0f", id);
+	else
+		fputs("---", f);
+}
+
+static void put_reason(FILE *f, const json_t *path, const char *indent)
+{
+	if (!view_is(path, "state", "up") && json_is_string(json_object_get(path, "reason")))
+		fprintf(f, "%swhy: %s\n", indent, view_str(path, "reason"));
+}
+
+static void put_path_counts(FILE *f, const json_t *path, const char *indent)
+{
+	char commands[VIEW_SHORT], read[VIEW_SHORT], written[VIEW_SHORT], errors[VIEW_SHORT];
+
+	fprintf(f, "%s%s commands, %s read, %s written, %s errors, %.0f %% of the load\n", indent,
+		view_count(commands, path, "commands"),
+		view_bytes(read, view_num(path, "read_bytes", 0)),
+		view_bytes(written, view_num(path, "write_bytes", 0)),
+		view_count(errors, path, "errors"), 100 * view_num(path, "share", 0));
+}
+
+/* The query. */
+
+static void query_path(FILE *f, const json_t *path, int verbosity)
+{
+	char rtt[VIEW_SHORT], port[VIEW_SHORT], flight[VIEW_SHORT];
+
+	fprintf(f, "      path %s  %s -> %s/%s\n", view_str(path, "name"), view_str(path, "local"),
+		view_str(path, "portal"), view_count(port, path, "port"));
+	fprintf(f, "        %s, %s, %s in flight\n", view_str(path, "state"),
+		view_time(rtt, view_num(path, "rtt_us", -1)),
+		view_count(flight, path, "in_flight"));
+	put_reason(f, path, "        ");
+	if (verbosity >= 3)
+		put_path_counts(f, path, "        ");
+}
+
+static void query_volume(FILE *f, const json_t *v, int verbosity)
+{
+	char a[VIEW_SHORT], b[VIEW_SHORT], c[VIEW_SHORT], trouble[80];
+
+	view_volume_trouble(trouble, sizeof(trouble), v);
+	fprintf(f, "    %s %-12s disk %9s blocks of %4s bytes%s%s\n", view_count(a, v, "id"),
+		view_str(v, "name"), view_count(b, v, "blocks"), view_count(c, v, "block_size"),
+		trouble[0] ? "  " : "", trouble);
+	if (verbosity >= 1) {
+		fprintf(f, "      uuid %s generation %s\n", view_str(v, "uuid"),
+			view_count(a, v, "generation"));
+		fprintf(f, "      %s, %s, av%s, %s server(s), on loss %s\n", view_str(v, "state"),
+			view_true(v, "read_only") ? "read-only" : "read-write",
+			view_count(a, v, "av"), view_count(b, v, "servers"), view_str(v, "on_loss"));
+	}
+	if (verbosity < 3)
+		return;
+	fprintf(f, "      %s reads of %s", view_count(a, v, "reads"),
+		view_bytes(b, view_num(v, "read_bytes", 0)));
+	fprintf(f, ", %s writes of %s, %s flushes\n", view_count(a, v, "writes"),
+		view_bytes(b, view_num(v, "write_bytes", 0)), view_count(c, v, "flushes"));
+	fprintf(f, "      %s in flight, %s resent", view_count(a, v, "in_flight"),
+		view_count(b, v, "resent"));
+	fprintf(f, ", %s errors, %s opens\n", view_count(a, v, "errors"),
+		view_count(b, v, "opens"));
+}
+
+static void query_server(FILE *f, const json_t *ns, const json_t *server, int verbosity)
+{
+	bool up = view_is(server, "state", "up");
+	size_t i;
+	json_t *item;
+
+	fputs("  srv: ", f);
+	put_id(f, server);
+	fprintf(f, " %s%s%s\n", view_str(server, "name"), up ? "" : "  ",
+		up ? "" : view_str(server, "state"));
+	if (verbosity >= 1)
+		fprintf(f, "      %s, version %s, policy %s\n", view_str(server, "state"),
+			view_str(server, "version"), view_str(server, "policy"));
+	if (verbosity >= 2)
+		json_array_foreach(view_list(server, "paths"), i, item)
+			query_path(f, item, verbosity);
+	json_array_foreach(view_list(ns, "volumes"), i, item)
+		if (view_is(item, "server", view_str(server, "name")))
+			query_volume(f, item, verbosity);
+}
+
+static bool has_server(const json_t *ns, const char *name)
+{
+	size_t i;
+	json_t *server;
+
+	json_array_foreach(view_list(ns, "servers"), i, server)
+		if (view_is(server, "name", name))
+			return true;
+	return false;
+}
+
+/* Portals that have never said which server they belong to. */
+static void query_unassigned(FILE *f, const json_t *ns, int verbosity)
+{
+	const json_t *paths = view_list(ns, "unassigned");
+	char port[VIEW_SHORT];
+	const char *last = "";
+	size_t i;
+	json_t *path;
+
+	json_array_foreach(paths, i, path) {
+		const char *name = view_str(path, "server");
+
+		if (strcmp(name, last) != 0) {
+			fprintf(f, "  srv: --- %s  %s/%s %s\n", name, view_str(path, "portal"),
+				view_count(port, path, "port"), view_str(path, "state"));
+			put_reason(f, path, "      ");
+		}
+		last = name;
+		if (verbosity >= 2)
+			query_path(f, path, verbosity);
+	}
+}
+
+static void query_namespace(FILE *f, const json_t *ns, int verbosity)
+{
+	bool heading = false;
+	size_t i;
+	json_t *item;
+
+	put_id(f, ns);
+	fprintf(f, " %s\n  clt: %s\n", view_str(ns, "name"), view_str(ns, "node"));
+	json_array_foreach(view_list(ns, "servers"), i, item)
+		query_server(f, ns, item, verbosity);
+	query_unassigned(f, ns, verbosity);
+	json_array_foreach(view_list(ns, "volumes"), i, item) {
+		if (has_server(ns, view_str(item, "server")))
+			continue;
+		if (!heading)
+			fputs("  srv: --- -\n", f);
+		heading = true;
+		query_volume(f, item, verbosity);
+	}
+}
+
+char *view_query(const json_t *status, int verbosity)
+{
+	struct view_out o;
+	size_t i;
+	json_t *ns;
+
+	view_start(&o);
+	if (!o.f)
+		return NULL;
+	json_array_foreach(view_list(status, "namespaces"), i, ns)
+		query_namespace(o.f, ns, verbosity);
+	return view_finish(&o);
+}
+
+/* Paths, by interface.  A portal's number is its place among all portals in the
+ * order of their names, so that it stays when the servers' states change. */
+
+struct path_list {
+	struct view_path *at;
+	size_t count, size;
+	bool short_of_memory;
+};
+
+static void gather(void *arg, const struct view_path *p)
+{
+	struct path_list *l = arg;
+
+	if (l->count == l->size) {
+		size_t size = l->size ? 2 * l->size : 32;
+		struct view_path *at = reallocarray(l->at, size, sizeof(*at));
+
+		if (!at) {
+			l->short_of_memory = true;
+			return;
+		}
+		l->at = at;
+		l->size = size;
+	}
+	l->at[l->count++] = *p;
+}
+
+static int compare_portals(const struct view_path *a, const struct view_path *b)
+{
+	int d;
+
+	if (a->ns_index != b->ns_index)
+		return a->ns_index < b->ns_index ? -1 : 1;
+	d = strverscmp(view_str(a->path, "server"), view_str(b->path, "server"));
+	if (!d)
+		d = strcmp(view_str(a->path, "portal"), view_str(b->path, "portal"));
+	if (!d)
+		d = (int)view_num(a->path, "port", 0) - (int)view_num(b->path, "port", 0);
+	return d;
+}
+
+/* Several connections between the same two addresses: in the order they were made. */
+static int by_portal(const void *one, const void *other)
+{
+	const struct view_path *a = one, *b = other;
+	int d = compare_portals(a, b);
+
+	return d ? d : (int)view_num(a->path, "connection", 0) -
+		       (int)view_num(b->path, "connection", 0);
+}
+
+static void put_path(FILE *f, const struct view_path *p, int number, int verbosity)
+{
+	bool up = view_is(p->path, "state", "up"), draining = view_is(p->path, "state", "draining");
+	char a[VIEW_SHORT], b[VIEW_SHORT], c[VIEW_SHORT];
+
+	fprintf(f, "    rep: %03d ", number);
+	put_address(f, p->path, "portal");
+	fprintf(f, " %s tx: %s rx: %s\n",
+		up ? "connected" : view_is(p->path, "state", "down") ? "disconnected" :
+		view_str(p->path, "state"), up ? "ok" : "-", up || draining ? "ok" : "-");
+	put_reason(f, p->path, "      ");
+	if (verbosity >= 1) {
+		fprintf(f, "      %s to %s:%s, %s for %s\n", view_str(p->path, "name"),
+			view_str(p->ns, "name"), p->server ? view_str(p->server, "name") : "-",
+			view_str(p->path, "state"), view_age(a, view_num(p->path, "since", -1)));
+		fprintf(f, "      round trip %s, %s in flight (%s)\n",
+			view_time(a, view_num(p->path, "rtt_us", -1)),
+			view_count(b, p->path, "in_flight"),
+			view_bytes(c, view_num(p->path, "bytes_in_flight", 0)));
+	}
+	if (verbosity >= 2)
+		put_path_counts(f, p->path, "      ");
+}
+
+static void put_interface(FILE *f, const struct path_list *l, const char *name, int number,
+			  int verbosity)
+{
+	bool heading = false;
+	int portal = -1;
+
+	for (size_t i = 0; i < l->count; i++) {
+		if (i == 0 || compare_portals(&l->at[i - 1], &l->at[i]) != 0)
+			portal++;
+		if (!view_is(l->at[i].path, "interface", name))
+			continue;
+		if (!heading) {
+			fprintf(f, "%d %s ", number, name);
+			put_address(f, l->at[i].path, "local");
+			fputc('\n', f);
+		}
+		heading = true;
+		put_path(f, &l->at[i], portal, verbosity);
+	}
+}
+
+/* The interface whose name comes next after last; NULL: that was the last. */
+static const char *next_interface(const struct path_list *l, const char *last)
+{
+	const char *next = NULL;
+
+	for (size_t i = 0; i < l->count; i++) {
+		const char *name = view_str(l->at[i].path, "interface");
+
+		if ((!last || strverscmp(name, last) > 0) && (!next || strverscmp(name, next) < 0))
+			next = name;
+	}
+	return next;
+}
+
+char *view_paths(const json_t *status, int verbosity)
+{
+	struct path_list l = { NULL, 0, 0, false };
+	const char *name = NULL;
+	struct view_out o;
+	size_t i;
+	json_t *ns;
+
+	json_array_foreach(view_list(status, "namespaces"), i, ns)
+		view_each_path(ns, i, gather, &l);
+	view_start(&o);
+	if (o.f && !l.short_of_memory) {
+		if (l.count)
+			qsort(l.at, l.count, sizeof(l.at[0]), by_portal);
+		for (int n = 0; (name = next_interface(&l, name)); n++)
+			put_interface(o.f, &l, name, n, verbosity);
+	}
+	free(l.at);
+	if (l.short_of_memory) {
+		free(view_finish(&o));
+		return NULL;
+	}
+	return view_finish(&o);
+}
+
+/* Devices. */
+
+static void put_device(FILE *f, const json_t *d, int verbosity)
+{
+	char id[VIEW_SHORT], a[VIEW_SHORT], b[VIEW_SHORT], name[128];
+	int n = snprintf(name, sizeof(name), "%s:%s@%s", view_str(d, "namespace"),
+			 view_str(d, "volume"), view_count(id, d, "id"));
+
+	if (verbosity < 1) {
+		fprintf(f, "%-28s %s", name, view_str(d, "block"));
+		if (!view_is(d, "state", "ready"))
+			fprintf(f, "  %s", view_str(d, "state"));
+		fputc('\n', f);
+		return;
+	}
+	fprintf(f, "%s%*s%s\n", name, view_is(d, "state", "ready") || n < 0 ? 0 : 2, "",
+		view_is(d, "state", "ready") ? "" : view_str(d, "state"));
+	if (verbosity >= 2)
+		fprintf(f, "    c: %-24s %9s blocks, %2s server(s)\n", view_str(d, "raw"),
+			view_count(a, d, "blocks"), view_count(b, d, "servers"));
+	fprintf(f, "    b: %s\n", view_str(d, "block"));
+	if (verbosity >= 3)
+		fprintf(f, "    loop: %s, blocks of %s bytes, %s\n", view_str(d, "loop"),
+			view_count(a, d, "block_size"), view_str(d, "state"));
+}
+
+char *view_devices(const json_t *status, int verbosity)
+{
+	struct view_out o;
+	size_t i;
+	json_t *d;
+
+	view_start(&o);
+	if (!o.f)
+		return NULL;
+	json_array_foreach(view_list(status, "devices"), i, d)
+		put_device(o.f, d, verbosity);
+	return view_finish(&o);
+}

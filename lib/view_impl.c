@@ -1,0 +1,162 @@
+/* view_impl.c - see view_impl.h. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "view_impl.h"
+
+void view_start(struct view_out *o)
+{
+	o->text = NULL;
+	o->size = 0;
+	o->f = open_memstream(&o->text, &o->size);
+}
+
+char *view_finish(struct view_out *o)
+{
+	bool bad;
+
+	if (!o->f)
+		return NULL;
+	bad = ferror(o->f) != 0;
+	if (fclose(o->f) != 0)
+		bad = true;
+	o->f = NULL;
+	if (bad) {
+		free(o->text);
+		o->text = NULL;
+	}
+	return o->text;
+}
+
+const char *view_str(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s && s[0] ? s : "-";
+}
+
+double view_num(const json_t *object, const char *key, double fallback)
+{
+	const json_t *v = json_object_get(object, key);
+
+	return json_is_number(v) ? json_number_value(v) : fallback;
+}
+
+const json_t *view_list(const json_t *object, const char *key)
+{
+	const json_t *v = json_object_get(object, key);
+
+	return json_is_array(v) ? v : NULL;
+}
+
+bool view_true(const json_t *object, const char *key)
+{
+	return json_is_true(json_object_get(object, key));
+}
+
+bool view_is(const json_t *object, const char *key, const char *value)
+{
+	return strcmp(view_str(object, key), value) == 0;
+}
+
+const char *view_count(char *buf, const json_t *object, const char *key)
+{
+	const json_t *v = json_object_get(object, key);
+
+	if (json_is_integer(v))
+		snprintf(buf, VIEW_SHORT, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+	else if (json_is_real(v))
+		snprintf(buf, VIEW_SHORT, "%.0f", json_real_value(v));
+	else
+		snprintf(buf, VIEW_SHORT, "-");
+	return buf;
+}
+
+const char *view_bytes(char *buf, double bytes)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	size_t u = 0;
+
+	while (bytes >= 1024 && u + 1 < sizeof(units) / sizeof(units[0])) {
+		bytes /= 1024;
+		u++;
+	}
+	snprintf(buf, VIEW_SHORT, bytes == floor(bytes) ? "%.0f %s" : "%.1f %s", bytes, units[u]);
+	return buf;
+}
+
+const char *view_age(char *buf, double seconds)
+{
+	unsigned long long s;
+
+	if (!(seconds >= 0 && seconds < 1e15)) {
+		snprintf(buf, VIEW_SHORT, "-");
+		return buf;
+	}
+	s = (unsigned long long)seconds;
+	if (s < 60)
+		snprintf(buf, VIEW_SHORT, "%llu s", s);
+	else if (s < 3600)
+		snprintf(buf, VIEW_SHORT, "%llu min %02llu s", s / 60, s % 60);
+	else if (s < 86400)
+		snprintf(buf, VIEW_SHORT, "%llu h %02llu min", s / 3600, s / 60 % 60);
+	else
+		snprintf(buf, VIEW_SHORT, "%llu d %02llu h", s / 86400, s / 3600 % 24);
+	return buf;
+}
+
+const char *view_time(char *buf, double us)
+{
+	if (!(us >= 0 && us < 1e15))
+		snprintf(buf, VIEW_SHORT, "-");
+	else if (us < 1000)
+		snprintf(buf, VIEW_SHORT, "%.1f us", us);
+	else if (us < 1000000)
+		snprintf(buf, VIEW_SHORT, "%.2f ms", us / 1e3);
+	else
+		snprintf(buf, VIEW_SHORT, "%.2f s", us / 1e6);
+	return buf;
+}
+
+static void each_of(const json_t *paths, struct view_path *p,
+		    void (*fn)(void *arg, const struct view_path *p), void *arg)
+{
+	size_t i;
+	json_t *path;
+
+	json_array_foreach(paths, i, path) {
+		p->path = path;
+		fn(arg, p);
+	}
+}
+
+void view_each_path(const json_t *ns, size_t ns_index,
+		    void (*fn)(void *arg, const struct view_path *p), void *arg)
+{
+	struct view_path p = { .ns = ns, .ns_index = ns_index };
+	size_t i;
+	json_t *server;
+
+	json_array_foreach(view_list(ns, "servers"), i, server) {
+		p.server = server;
+		each_of(view_list(server, "paths"), &p, fn, arg);
+	}
+	p.server = NULL;
+	each_of(view_list(ns, "unassigned"), &p, fn, arg);
+}
+
+const char *view_volume_trouble(char *buf, size_t size, const json_t *volume)
+{
+	bool read_only = view_true(volume, "read_only");
+	double left = view_num(volume, "give_up_in", -1);
+	int n = 0;
+
+	buf[0] = 0;
+	if (!view_is(volume, "state", "ready"))
+		n = snprintf(buf, size, "%s", view_str(volume, "state"));
+	if (n > 0 && (size_t)n < size && left >= 0)
+		n += snprintf(buf + n, size - (size_t)n, ", gives up in %.0f s", ceil(left));
+	if (read_only && n >= 0 && (size_t)n < size)
+		snprintf(buf + n, size - (size_t)n, "%sread-only", n ? ", " : "");
+	return buf;
+}

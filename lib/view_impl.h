@@ -1,0 +1,57 @@
+/*
+ * view_impl.h - what the view files share: reading JSON that may lack anything,
+ * and writing text into memory.  For lib/view*.c only.
+ */
+#ifndef RSIO_VIEW_IMPL_H
+#define RSIO_VIEW_IMPL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+struct view_out {
+	FILE *f;		/* NULL: memory is short, and nothing is written */
+	char *text;
+	size_t size;
+};
+
+/* Written to as a file; view_finish gives the text, NULL when memory was short. */
+void view_start(struct view_out *o);
+char *view_finish(struct view_out *o);
+
+/* Members of an object: "-" for a text that is not there or empty, fallback for
+ * a number, NULL for an array that is not one. */
+const char *view_str(const json_t *object, const char *key);
+double view_num(const json_t *object, const char *key, double fallback);
+const json_t *view_list(const json_t *object, const char *key);
+bool view_true(const json_t *object, const char *key);
+bool view_is(const json_t *object, const char *key, const char *value);
+
+#define VIEW_SHORT 32
+
+/* Into buf of VIEW_SHORT bytes, and back: a whole number or "-" ... */
+const char *view_count(char *buf, const json_t *object, const char *key);
+/* ... bytes as "14.6 GiB" ... */
+const char *view_bytes(char *buf, double bytes);
+/* ... seconds as "12 s", "3 min 10 s", "2 h 05 min", "3 d 04 h" ... */
+const char *view_age(char *buf, double seconds);
+/* ... microseconds as "80.5 us", "3.20 ms", "1.50 s", "-" when negative. */
+const char *view_time(char *buf, double us);
+
+/* A path with what it belongs to. */
+struct view_path {
+	const json_t *path;
+	const json_t *ns;
+	const json_t *server;	/* NULL: not known yet */
+	size_t ns_index;
+};
+/* All paths of a namespace, each server's and then the unassigned ones.  Calls
+ * fn for each; index counts up from 0. */
+void view_each_path(const json_t *ns, size_t ns_index,
+		    void (*fn)(void *arg, const struct view_path *p), void *arg);
+
+/* "read-only", "waiting, gives up in 87 s" and the like, "" for a volume that
+ * is ready and writable. */
+const char *view_volume_trouble(char *buf, size_t size, const json_t *volume);
+
+#endif
