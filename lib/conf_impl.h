@@ -34,7 +34,9 @@ enum conf_type {
 	CONF_TYPE_ADDRESS,	/* char *: numeric, in its shortest form without brackets */
 	CONF_TYPE_PORTAL,	/* char *: the same, or a host name */
 	CONF_TYPE_LIST,		/* char **: names, NULL at the end */
-	/* What stands above is a pointer, whose default is NULL. */
+	CONF_TYPE_UUID,		/* uint8_t[16] */
+	/* The defaults of what stands above are for the reader of the page: unset
+	 * is NULL.  Those of what follows are values. */
 	CONF_TYPE_NAME,		/* char[CONF_NAME_MAX + 1] */
 	CONF_TYPE_KEY,		/* struct conf_key */
 	CONF_TYPE_INT,		/* int */
@@ -46,7 +48,6 @@ enum conf_type {
 	CONF_TYPE_POLICY,	/* enum conf_policy */
 	CONF_TYPE_ON_LOSS,	/* enum conf_on_loss */
 	CONF_TYPE_PROTOCOL,	/* nothing: tcp is all there is */
-	CONF_TYPE_UUID,		/* uint8_t[16] */
 };
 
 /* The client's [defaults], until they go to the client and its namespaces. */
@@ -75,7 +76,7 @@ struct conf_entry {
 struct conf_section {
 	const struct conf_section_row *row;	/* NULL: not known, its lines are skipped */
 	char header[CONF_HEADER_MAX + 1];	/* as it stands between the brackets */
-	const char *name;			/* within header; "" when there is none or it is bad */
+	char name[CONF_HEADER_MAX + 1];		/* "" when there is none or it is bad */
 	int line;
 	struct conf_entry *entries;
 	size_t count;
@@ -83,6 +84,7 @@ struct conf_section {
 
 struct conf_mistake {
 	int line;
+	size_t found;		/* how many were found before it, to keep that order */
 	char *text;
 };
 
@@ -114,6 +116,9 @@ void conf_mistake(struct conf_parse *p, int line, const struct conf_section *s, 
 void conf_warning(struct conf_parse *p, int line, const struct conf_section *s, const char *key,
 		  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/* The mistakes, in file order, into the report; true when they are warnings at most. */
+bool conf_report_take(struct conf_parse *p, struct conf_report *report);
+
 /* One more element, zeroed, at the end of an array; NULL: no memory (noted in p). */
 void *conf_more(struct conf_parse *p, void *array, size_t *count, size_t size);
 void *conf_zeroed(struct conf_parse *p, size_t count, size_t size);
@@ -130,7 +135,7 @@ void conf_section_kinds(enum conf_file file, const char **kinds, size_t max);
 const struct conf_key_row *conf_key_find(const struct conf_section_row *section, const char *name,
 					 char *hint, size_t size);
 
-/* Puts the defaults of the section's keys into base, where they are no pointers. */
+/* Puts the defaults of the section's keys that are values into base. */
 void conf_fill_defaults(struct conf_parse *p, enum conf_file file, const char *section, void *base);
 /* Puts a section's values into base, and reports what is wrong or missing. */
 void conf_fill(struct conf_parse *p, const struct conf_section *s, void *base);

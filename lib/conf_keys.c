@@ -52,7 +52,7 @@ static const struct conf_section_row section_rows[] = {
 	  MAY, CONF_TYPE_DURATION, AT(base, field retry), 10, MINUTE },				\
 	{ CONF_FILE_CLIENT, section, "give-up", "duration", of("120s"),				\
 	  "With no path left, I/O waits for so long before on-loss applies.",			\
-	  MAY, CONF_TYPE_DURATION, AT(base, field give_up), 10, 20 * DAY },			\
+	  MAY, CONF_TYPE_DURATION, AT(base, field give_up), 10, 7 * DAY },			\
 	{ CONF_FILE_CLIENT, section, "on-loss", ON_LOSS, of("fail"),				\
 	  "What happens after give-up.",							\
 	  MAY, CONF_TYPE_ON_LOSS, AT(base, field on_loss), 0, 0 },				\

@@ -1,0 +1,303 @@
+/* conf_client.c - what the client's sections mean together. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "secure.h"
+#include "conf_impl.h"
+
+#define PORTALS_MAX (CONF_SERVER_MAX * CONF_IFACE_MAX)
+
+static bool is_kind(const struct conf_section *s, const char *kind)
+{
+	return s->row && strcmp(s->row->kind, kind) == 0;
+}
+
+static void copy_name(char *to, const struct conf_section *s)
+{
+	snprintf(to, CONF_NAME_MAX + 1, "%.*s", CONF_NAME_MAX, s->name);
+}
+
+/* Timeouts. */
+
+static const char *set_or_default(const struct conf_section *s, const char *key)
+{
+	return conf_has(s, key) ? "" : " (not set here)";
+}
+
+/* The three durations work together.  They are looked at where one of them, or
+ * on-loss, is set: a mistake in [defaults] is not repeated for each namespace. */
+static void check_timeouts(struct conf_parse *p, const struct conf_section *s,
+			   const struct conf_behaviour *b)
+{
+	bool detect = conf_has(s, "detect");
+
+	if ((detect || conf_has(s, "retry")) && b->retry > b->detect) {
+		const char *key = conf_has(s, "retry") ? "retry" : "detect";
+
+		conf_mistake(p, conf_key_line(s, key), s, key,
+			     "retry %gs%s is longer than detect %gs%s; a path is tried again sooner than it is given up",
+			     b->retry, set_or_default(s, "retry"), b->detect, set_or_default(s, "detect"));
+	}
+	if ((detect || conf_has(s, "give-up") || conf_has(s, "on-loss")) &&
+	    b->on_loss != CONF_ON_LOSS_QUEUE && b->give_up <= b->detect) {
+		const char *key = conf_has(s, "give-up") ? "give-up" : detect ? "detect" : "on-loss";
+
+		conf_mistake(p, conf_key_line(s, key), s, key,
+			     "give-up %gs%s is not longer than detect %gs%s; I/O would fail before another path is tried",
+			     b->give_up, set_or_default(s, "give-up"), b->detect, set_or_default(s, "detect"));
+	}
+}
+
+/* [defaults] */
+
+static void read_defaults(struct conf_parse *p, struct conf_defaults *d)
+{
+	conf_fill_defaults(p, CONF_FILE_CLIENT, "defaults", d);
+	for (size_t i = 0; i < p->section_count; i++) {
+		const struct conf_section *s = &p->sections[i];
+
+		if (!is_kind(s, "defaults"))
+			continue;
+		conf_fill(p, s, d);
+		check_timeouts(p, s, &d->behaviour);
+	}
+}
+
+/* [interface NAME] */
+
+static void check_interface(struct conf_parse *p, const struct conf_section *s,
+			    const struct conf_client *c, const struct conf_interface *i)
+{
+	bool address = conf_has(s, "address"), device = conf_has(s, "device");
+
+	if (!address && !device)
+		conf_mistake(p, s->line, s, "address", "is missing (address or device)");
+	if (address && device)
+		conf_mistake(p, conf_key_line(s, "device"), s, "device", "address and device exclude each other");
+	if (i->address && (strcmp(i->address, "0.0.0.0") == 0 || strcmp(i->address, "::") == 0))
+		conf_mistake(p, conf_key_line(s, "address"), s, "address",
+			     "an interface has an address of its own; without any [interface] the kernel chooses");
+	for (const struct conf_interface *other = c->interfaces; other < i; other++) {
+		if (i->address && other->address && strcmp(i->address, other->address) == 0)
+			conf_mistake(p, conf_key_line(s, "address"), s, "address",
+				     "is the address of [interface %s] too", other->name);
+		if (i->device && other->device && strcmp(i->device, other->device) == 0)
+			conf_mistake(p, conf_key_line(s, "device"), s, "device",
+				     "is the device of [interface %s] too", other->name);
+	}
+}
+
+static void add_interface(struct conf_parse *p, const struct conf_section *s, struct conf_client *c)
+{
+	struct conf_interface *i;
+
+	if (c->interface_count == CONF_IFACE_MAX) {
+		conf_mistake(p, s->line, s, NULL, "more than %d interfaces", CONF_IFACE_MAX);
+		return;
+	}
+	i = &c->interfaces[c->interface_count++];
+	copy_name(i->name, s);
+	i->line = s->line;
+	conf_fill(p, s, i);
+	check_interface(p, s, c, i);
+}
+
+/* [namespace NAME] and the [server NAME] sections below it. */
+
+static void add_namespace(struct conf_parse *p, const struct conf_section *s, struct conf_client *c,
+			  const struct conf_defaults *d)
+{
+	struct conf_namespace *ns = &c->namespaces[c->namespace_count++];
+
+	copy_name(ns->name, s);
+	ns->line = s->line;
+	ns->id = -1;
+	ns->behaviour = d->behaviour;
+	conf_fill(p, s, ns);
+	check_timeouts(p, s, &ns->behaviour);
+	for (const struct conf_namespace *other = c->namespaces; other < ns; other++) {
+		if (ns->id >= 0 && other->id == ns->id) {
+			conf_mistake(p, conf_key_line(s, "namespaceid"), s, "namespaceid",
+				     "is the id of [namespace %s] too", other->name);
+			break;
+		}
+	}
+}
+
+/* Where nothing nearer is set, the interface's port counts for both alike. */
+static void check_portal(struct conf_parse *p, const struct conf_section *s,
+			 const struct conf_client *c, const struct conf_namespace *ns,
+			 const struct conf_portal *portal)
+{
+	int port = conf_client_port(c, ns, NULL, portal);
+
+	if (!portal->address)
+		return;
+	for (const struct conf_portal *other = ns->portals; other < portal; other++) {
+		if (other->address && strcasecmp(other->address, portal->address) == 0 &&
+		    conf_client_port(c, ns, NULL, other) == port) {
+			conf_mistake(p, conf_key_line(s, "address"), s, "address",
+				     "is the address and port of [server %s] too", other->name);
+			return;
+		}
+	}
+}
+
+static void add_portal(struct conf_parse *p, const struct conf_section *s, struct conf_client *c)
+{
+	struct conf_namespace *ns = &c->namespaces[c->namespace_count - 1];
+	struct conf_portal stray = { .line = 0 }, *portal = &stray;
+
+	if (!c->namespace_count) {
+		conf_mistake(p, s->line, s, NULL, "stands above the first [namespace]; a server belongs to the namespace above it");
+	} else if (ns->portal_count == PORTALS_MAX) {
+		conf_mistake(p, s->line, s, NULL, "more than %d portals in [namespace %s]", PORTALS_MAX, ns->name);
+	} else {
+		portal = conf_more(p, &ns->portals, &ns->portal_count, sizeof(*portal));
+		if (!portal)
+			return;
+	}
+	copy_name(portal->name, s);
+	portal->line = s->line;
+	conf_fill(p, s, portal);
+	if (portal == &stray)
+		free(stray.address);
+	else
+		check_portal(p, s, c, ns, portal);
+}
+
+/* [volume NS:NAME] */
+
+static void check_volume(struct conf_parse *p, const struct conf_section *s,
+			 const struct conf_client *c, const struct conf_volume_rule *v)
+{
+	const char **names;
+	char hint[80];
+
+	if (v->weight)
+		conf_warning(p, conf_key_line(s, "weight"), s, "weight",
+			     "has no effect: the policy weighted is not available in this version");
+	if (!*s->name)
+		return;
+	for (size_t i = 0; i < c->namespace_count; i++)
+		if (strcmp(c->namespaces[i].name, v->namespace) == 0)
+			return;
+	names = conf_zeroed(p, c->namespace_count + 1, sizeof(*names));
+	if (!names)
+		return;
+	for (size_t i = 0; i < c->namespace_count; i++)
+		names[i] = c->namespaces[i].name;
+	conf_mistake(p, s->line, s, NULL, "there is no [namespace %s]%s", v->namespace,
+		     conf_hint(hint, sizeof(hint), v->namespace, names));
+	free(names);
+}
+
+static void add_volume(struct conf_parse *p, const struct conf_section *s, struct conf_client *c)
+{
+	struct conf_volume_rule *v = conf_more(p, &c->volumes, &c->volume_count, sizeof(*v));
+
+	if (!v)
+		return;
+	v->line = s->line;
+	conf_split_volume(s->name, v->namespace, v->name, NULL);
+	conf_fill(p, s, v);
+	v->has_policy = conf_has(s, "policy");
+	v->has_on_loss = conf_has(s, "on-loss");
+	check_volume(p, s, c, v);
+}
+
+/* The whole. */
+
+static void check_whole(struct conf_parse *p, const struct conf_client *c)
+{
+	if (!c->namespace_count)
+		conf_mistake(p, CONF_LINE_END, NULL, NULL, "there is no [namespace NAME] section");
+	for (size_t i = 0, n = 0; i < p->section_count; i++) {
+		if (!is_kind(&p->sections[i], "namespace"))
+			continue;
+		if (!c->namespaces[n++].portal_count)
+			conf_mistake(p, p->sections[i].line, &p->sections[i], NULL,
+				     "has no [server NAME] section below it");
+	}
+}
+
+static size_t count_kind(const struct conf_parse *p, const char *kind)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < p->section_count; i++)
+		count += is_kind(&p->sections[i], kind);
+	return count;
+}
+
+struct conf_client *conf_client_build(struct conf_parse *p)
+{
+	struct conf_client *c = conf_zeroed(p, 1, sizeof(*c));
+	struct conf_defaults d = { .port = 0 };
+
+	if (!c)
+		return NULL;
+	c->path = conf_dup(p, p->path);
+	/* Of the right size at once: a copy that grew would leave keys behind. */
+	c->namespaces = conf_zeroed(p, count_kind(p, "namespace"), sizeof(*c->namespaces));
+	if (!c->namespaces)
+		return c;
+	read_defaults(p, &d);
+	c->mount = d.mount;
+	c->admin_group = d.admin_group;
+	c->on_event = d.on_event;
+	c->port = d.port;
+	for (size_t i = 0; i < p->section_count; i++) {
+		const struct conf_section *s = &p->sections[i];
+
+		if (is_kind(s, "interface"))
+			add_interface(p, s, c);
+		else if (is_kind(s, "namespace"))
+			add_namespace(p, s, c, &d);
+		else if (is_kind(s, "server"))
+			add_portal(p, s, c);
+	}
+	/* Rules may stand above the namespace that they speak of. */
+	for (size_t i = 0; i < p->section_count; i++)
+		if (is_kind(&p->sections[i], "volume"))
+			add_volume(p, &p->sections[i], c);
+	check_whole(p, c);
+	return c;
+}
+
+int conf_client_port(const struct conf_client *c, const struct conf_namespace *ns,
+		     const struct conf_interface *interface, const struct conf_portal *portal)
+{
+	if (portal->port)
+		return portal->port;
+	if (interface && interface->port)
+		return interface->port;
+	return ns->port ? ns->port : c->port;
+}
+
+void conf_client_free(struct conf_client *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->interface_count; i++) {
+		free(c->interfaces[i].address);
+		free(c->interfaces[i].device);
+	}
+	for (size_t i = 0; i < c->namespace_count; i++) {
+		struct conf_namespace *ns = &c->namespaces[i];
+
+		for (size_t k = 0; k < ns->portal_count; k++)
+			free(ns->portals[k].address);
+		free(ns->portals);
+		secure_wipe(&ns->key, sizeof(ns->key));
+	}
+	for (size_t i = 0; i < c->volume_count; i++)
+		free(c->volumes[i].weight);
+	free(c->namespaces);
+	free(c->volumes);
+	free(c->mount);
+	free(c->admin_group);
+	free(c->on_event);
+	free(c->path);
+	free(c);
+}
