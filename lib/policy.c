@@ -63,7 +63,7 @@ static int pick_adaptive(struct policy_state *s, const struct policy_path *paths
 		size_t i = (s->turn + k) % count;
 		double t;
 
-		if (!paths[i].usable)
+		if (!paths[i].usable || paths[i].full)
 			continue;
 		t = policy_expect(&paths[i], bytes);
 		if (best < 0 || t < best_time) {
@@ -81,7 +81,7 @@ static int pick_round_robin(struct policy_state *s, const struct policy_path *pa
 	for (size_t k = 0; k < count; k++) {
 		size_t i = (s->turn + k) % count;
 
-		if (paths[i].usable) {
+		if (paths[i].usable && !paths[i].full) {
 			s->turn = (uint32_t)i + 1;
 			return (int)i;
 		}
@@ -93,7 +93,7 @@ static int pick_fail_over(const struct policy_path *paths, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (paths[i].usable)
-			return (int)i;
+			return paths[i].full ? -1 : (int)i;
 	return -1;
 }
 

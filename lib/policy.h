@@ -23,7 +23,8 @@ int policy_parse(const char *name);	/* enum policy, or -EINVAL */
 
 /* One path, as the policy sees it. */
 struct policy_path {
-	bool usable;		/* up, and has room for one more command */
+	bool usable;		/* up */
+	bool full;		/* has no room for one more command now */
 	uint32_t in_flight;	/* commands */
 	uint64_t bytes;		/* in flight, both directions */
 	double latency;		/* seconds that an empty path takes for a small command; 0: not known */
@@ -35,8 +36,8 @@ struct policy_state {
 	uint32_t turn;
 };
 
-/* The index of the path for a command that moves `bytes`, or -1 when none is
- * usable.  count is at most POLICY_PATHS_MAX. */
+/* The index of the path for a command that moves `bytes`, or -1 when it has to
+ * wait: none is usable, or the one it belongs on is full.  count is at most POLICY_PATHS_MAX. */
 int policy_pick(enum policy p, struct policy_state *s, const struct policy_path *paths,
 		size_t count, uint64_t bytes);
 

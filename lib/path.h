@@ -1,0 +1,111 @@
+/*
+ * path.h - one TCP connection from a client interface to a portal, made again
+ * whenever it is lost.  Owner: the loop's thread.  It knows frames and the login;
+ * what commands mean and where they go when it fails is its session's business,
+ * which it asks and tells through struct path_ops.
+ */
+#ifndef RSIO_PATH_H
+#define RSIO_PATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "conf.h"
+#include "inflight.h"
+#include "loop.h"
+#include "mpio.h"
+#include "path_fsm.h"
+#include "policy.h"
+#include "sock.h"
+#include "wire.h"
+
+struct path;
+
+struct path_ops {
+	/* The server said who it is.  1: log in, joining the session written to join (all zero:
+	 * a new one).  0: wait for path_proceed.  -errno: refused, the reason was given to path_refuse. */
+	int (*welcome)(void *owner, struct path *p, const struct wire_welcome *w, uint8_t join[WIRE_SESSION_SIZE]);
+	/* Logged in: commands may be sent. */
+	void (*up)(void *owner, struct path *p, const struct wire_granted *g);
+	/* An answer: the command is no longer in flight. */
+	void (*answered)(void *owner, struct path *p, struct command *c, const struct wire_reply *r,
+			 const uint8_t *payload);
+	/* It is gone: every command in p->inflight must be taken out now. */
+	void (*down)(void *owner, struct path *p);
+	void (*event)(void *owner, struct path *p, const uint8_t *payload, uint32_t length);
+	/* There is something to send: call path_flush before the loop sleeps. */
+	void (*dirty)(void *owner, struct path *p);
+	void (*changed)(void *owner, struct path *p);	/* state or reason, for status and log */
+};
+
+/* const after path_init. */
+struct path_setup {
+	char name[2 * CONF_NAME_MAX + 2];	/* INTERFACE/SERVER-SECTION */
+	const struct conf_interface *interface;	/* NULL: whatever the kernel chooses */
+	const struct conf_portal *portal;
+	int port;
+	const struct conf_namespace *namespace;
+	const uint8_t *machine, *boot, *run, *life;	/* 16 bytes each */
+};
+
+struct path {
+	struct path_setup setup;
+	struct loop *loop;
+	const struct path_ops *ops;
+	void *owner;
+
+	enum path_state state;
+	uint64_t since;			/* loop_now() of the last change of state */
+	char reason[240];		/* why it is not up; "" when it is */
+	enum wire_status refused;	/* the server's refusal of the login; else WIRE_OK */
+	unsigned failures;		/* since it was last up */
+
+	int fd;				/* -1: none */
+	struct loop_fd watch;
+	struct loop_timer timer;	/* retry, login deadline or keepalive, by state */
+	struct sock_addr from, to;
+	struct frame *in;
+	struct path_login *login;	/* while logging in, else NULL */
+	bool payload_crc;
+	struct wire_limits limits;
+	uint32_t connection;		/* its number in the session; valid when up */
+	uint8_t server_life[16];	/* of the process at the other end; valid when up */
+	uint64_t heard, heard_absent;	/* loop_now() and loop_absent() when something last came in */
+	uint64_t pinged;		/* when the ping under way was sent; 0: none */
+	bool dirty, leaving;
+
+	struct path_out *out;		/* frames to send, in order */
+	struct inflight inflight;
+	struct wire_reply reply;	/* the one whose payload is being received */
+	struct command *receiving;
+
+	struct policy_path policy;	/* what the policy sees */
+	void *session;			/* the owner's */
+	/* For status. */
+	uint64_t commands, read_bytes, write_bytes, errors;
+};
+
+int path_init(struct path *p, struct loop *l, const struct path_setup *setup,
+	      const struct path_ops *ops, void *owner);	/* 0 or -ENOMEM */
+void path_fini(struct path *p);
+void path_start(struct path *p);
+void path_stop(struct path *p);		/* says goodbye if it is up; state STOPPED follows */
+void path_kick(struct path *p);		/* links or addresses changed: look at once */
+/* The connection is of no use: close it, call down, try again later. */
+void path_lost(struct path *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* From welcome: why not; shown in status. */
+void path_refuse(struct path *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Goes on with a login that welcome made wait. */
+void path_proceed(struct path *p, const uint8_t join[WIRE_SESSION_SIZE]);
+
+bool path_room(const struct path *p);	/* up, and one more command may be sent */
+/* Puts the command in flight.  c->data must live until answered or taken out and the
+ * path was lost.  0, or -ENOMEM with the command untouched. */
+int path_send(struct path *p, struct command *c);
+void path_flush(struct path *p);
+/* Whether any byte of c waits in the send queue or c is being received into: its
+ * memory is in use by the path. */
+bool path_is_sending(const struct path *p, const struct command *c);
+double path_seconds_in_state(const struct path *p);
+
+#endif
