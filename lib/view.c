@@ -224,6 +224,13 @@ static void gather(void *arg, const struct view_path *p)
 	l->at[l->count++] = *p;
 }
 
+static int compare_numbers(const json_t *a, const json_t *b, const char *key)
+{
+	double x = view_num(a, key, 0), y = view_num(b, key, 0);
+
+	return (x > y) - (x < y);
+}
+
 static int compare_portals(const struct view_path *a, const struct view_path *b)
 {
 	int d;
@@ -233,9 +240,7 @@ static int compare_portals(const struct view_path *a, const struct view_path *b)
 	d = strverscmp(view_str(a->path, "server"), view_str(b->path, "server"));
 	if (!d)
 		d = strcmp(view_str(a->path, "portal"), view_str(b->path, "portal"));
-	if (!d)
-		d = (int)view_num(a->path, "port", 0) - (int)view_num(b->path, "port", 0);
-	return d;
+	return d ? d : compare_numbers(a->path, b->path, "port");
 }
 
 /* Several connections between the same two addresses: in the order they were made. */
@@ -244,8 +249,7 @@ static int by_portal(const void *one, const void *other)
 	const struct view_path *a = one, *b = other;
 	int d = compare_portals(a, b);
 
-	return d ? d : (int)view_num(a->path, "connection", 0) -
-		       (int)view_num(b->path, "connection", 0);
+	return d ? d : compare_numbers(a->path, b->path, "connection");
 }
 
 static void put_path(FILE *f, const struct view_path *p, int number, int verbosity)

@@ -1,5 +1,4 @@
 /* view_impl.c - see view_impl.h. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "view_impl.h"
@@ -76,12 +75,14 @@ const char *view_bytes(char *buf, double bytes)
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
 	size_t u = 0;
+	bool whole;
 
 	while (bytes >= 1024 && u + 1 < sizeof(units) / sizeof(units[0])) {
 		bytes /= 1024;
 		u++;
 	}
-	snprintf(buf, VIEW_SHORT, bytes == floor(bytes) ? "%.0f %s" : "%.1f %s", bytes, units[u]);
+	whole = !(bytes > -1024 && bytes < 1024) || bytes == (int)bytes;
+	snprintf(buf, VIEW_SHORT, whole ? "%.0f %s" : "%.1f %s", bytes, units[u]);
 	return buf;
 }
 
@@ -154,8 +155,10 @@ const char *view_volume_trouble(char *buf, size_t size, const json_t *volume)
 	buf[0] = 0;
 	if (!view_is(volume, "state", "ready"))
 		n = snprintf(buf, size, "%s", view_str(volume, "state"));
-	if (n > 0 && (size_t)n < size && left >= 0)
-		n += snprintf(buf + n, size - (size_t)n, ", gives up in %.0f s", ceil(left));
+	/* Rounded up: what is to come is not shown as past. */
+	if (n > 0 && (size_t)n < size && left >= 0 && left < 1e9)
+		n += snprintf(buf + n, size - (size_t)n, ", gives up in %ld s",
+			      (long)left + (left > (double)(long)left));
 	if (read_only && n >= 0 && (size_t)n < size)
 		snprintf(buf + n, size - (size_t)n, "%sread-only", n ? ", " : "");
 	return buf;

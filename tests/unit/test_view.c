@@ -1,0 +1,451 @@
+/* test_view.c - state as text: the formats that administrators know, to the column. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "view.h"
+
+#define UUID "5f0c6a1e-6f0f-4b43-9c0e-3a9d4c1f7b22"
+
+/* Two networks, one path over each, one volume: the documentation's example. */
+#define PATH(i, n, net, more) \
+	"{'name':'if" i "/big-9-" n "','interface':'if" i "','local':'192.168." net ".1'," \
+	"'server':'big-9-" n "','portal':'192.168." net ".9','port':5000,'protocol':'tcp'," \
+	"'family':'IP'," more "}"
+#define UP "'state':'up','since':3720,'reason':null,'connection':1,'rtt_us':80.5,'in_flight':3," \
+	"'bytes_in_flight':24576,'read_bytes':1048576,'write_bytes':1536,'commands':131," \
+	"'share':0.5,'errors':0"
+#define VOLUME(more) \
+	"{'id':0,'name':'oracle','uuid':'" UUID "','generation':17,'size':16106127360," \
+	"'blocks':31457280,'block_size':512,'av':0,'server':'big-9','servers':1," \
+	"'on_loss':'fail','opens':1,'in_flight':2,'reads':128,'read_bytes':1048576," \
+	"'writes':3,'write_bytes':1536,'flushes':1,'errors':0,'resent':4," more "}"
+#define READY "'read_only':false,'state':'ready','give_up_in':null"
+#define NAMESPACE(paths, unassigned, volumes) \
+	"{'name':'osl','id':0,'node':'sles1','servers':[{'id':0,'name':'big-9','version':'0.1'," \
+	"'state':'up','policy':'adaptive','paths':[" paths "]}],'unassigned':[" unassigned "]," \
+	"'volumes':[" volumes "]}"
+#define STATUS(ns) \
+	"{'version':'0.1','pid':4711,'uptime':7260,'mount':'/rsio','run_dir':'/run/rsio'," \
+	"'memory':{'resident':12582912,'locked':4096},'namespaces':[" ns "],'devices':[" \
+	"{'namespace':'osl','volume':'oracle','id':0,'av':0,'block':'/dev/av0/oracle'," \
+	"'raw':'/dev/av0/roracle','loop':'/dev/loop3','blocks':31457280,'block_size':512," \
+	"'servers':1,'state':'ready'}]}"
+#define EXAMPLE STATUS(NAMESPACE(PATH("0", "1", "10", UP) "," PATH("1", "2", "20", UP), "", \
+				 VOLUME(READY)))
+
+/* JSON with ' for ". */
+static json_t *parse(const char *text)
+{
+	char *copy = strdup(text);
+	json_error_t error;
+	json_t *json;
+
+	assert_non_null(copy);
+	for (char *p = copy; *p; p++)
+		if (*p == '\'')
+			*p = '"';
+	json = json_loads(copy, 0, &error);
+	if (!json)
+		fail_msg("fixture: %s at %d", error.text, error.position);
+	free(copy);
+	return json;
+}
+
+static const json_t *first(const json_t *status)
+{
+	return json_array_get(json_object_get(status, "namespaces"), 0);
+}
+
+static void check(char *text, const char *expected)
+{
+	assert_non_null(text);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+#define QUERY0 \
+	"000 osl\n" \
+	"  clt: sles1\n" \
+	"  srv: 000 big-9\n" \
+	"    0 oracle       disk  31457280 blocks of  512 bytes\n"
+
+static void test_query(void **state)
+{
+	json_t *status = parse(EXAMPLE);
+
+	(void)state;
+	check(view_query(status, 0), QUERY0);
+	check(view_query(status, 1),
+	      "000 osl\n"
+	      "  clt: sles1\n"
+	      "  srv: 000 big-9\n"
+	      "      up, version 0.1, policy adaptive\n"
+	      "    0 oracle       disk  31457280 blocks of  512 bytes\n"
+	      "      uuid " UUID " generation 17\n"
+	      "      ready, read-write, av0, 1 server(s), on loss fail\n");
+	check(view_query(status, 2),
+	      "000 osl\n"
+	      "  clt: sles1\n"
+	      "  srv: 000 big-9\n"
+	      "      up, version 0.1, policy adaptive\n"
+	      "      path if0/big-9-1  192.168.10.1 -> 192.168.10.9/5000\n"
+	      "        up, 80.5 us, 3 in flight\n"
+	      "      path if1/big-9-2  192.168.20.1 -> 192.168.20.9/5000\n"
+	      "        up, 80.5 us, 3 in flight\n"
+	      "    0 oracle       disk  31457280 blocks of  512 bytes\n"
+	      "      uuid " UUID " generation 17\n"
+	      "      ready, read-write, av0, 1 server(s), on loss fail\n");
+	check(view_query(status, 3),
+	      "000 osl\n"
+	      "  clt: sles1\n"
+	      "  srv: 000 big-9\n"
+	      "      up, version 0.1, policy adaptive\n"
+	      "      path if0/big-9-1  192.168.10.1 -> 192.168.10.9/5000\n"
+	      "        up, 80.5 us, 3 in flight\n"
+	      "        131 commands, 1 MiB read, 1.5 KiB written, 0 errors, 50 % of the load\n"
+	      "      path if1/big-9-2  192.168.20.1 -> 192.168.20.9/5000\n"
+	      "        up, 80.5 us, 3 in flight\n"
+	      "        131 commands, 1 MiB read, 1.5 KiB written, 0 errors, 50 % of the load\n"
+	      "    0 oracle       disk  31457280 blocks of  512 bytes\n"
+	      "      uuid " UUID " generation 17\n"
+	      "      ready, read-write, av0, 1 server(s), on loss fail\n"
+	      "      128 reads of 1 MiB, 3 writes of 1.5 KiB, 1 flushes\n"
+	      "      2 in flight, 4 resent, 0 errors, 1 opens\n");
+	json_decref(status);
+}
+
+/* What is wrong stands at the end of its line, or below it. */
+static void test_query_trouble(void **state)
+{
+	json_t *status = parse(STATUS(NAMESPACE("",
+		PATH("0", "1", "10", "'state':'waiting','reason':'refused: is rssrv running there?'") ","
+		PATH("1", "1", "10", "'state':'waiting','reason':'refused: is rssrv running there?'"),
+		VOLUME("'read_only':true,'state':'waiting','give_up_in':86.2") ","
+		"{'id':7,'name':'lost-one','server':'big-8','state':'lost','blocks':8,'block_size':4096}")));
+	json_t *server = json_array_get(json_object_get(first(status), "servers"), 0);
+
+	(void)state;
+	json_object_set_new(server, "state", json_string("lost"));
+	check(view_query(status, 0),
+	      "000 osl\n"
+	      "  clt: sles1\n"
+	      "  srv: 000 big-9  lost\n"
+	      "    0 oracle       disk  31457280 blocks of  512 bytes  waiting, gives up in 87 s, read-only\n"
+	      "  srv: --- big-9-1  192.168.10.9/5000 waiting\n"
+	      "      why: refused: is rssrv running there?\n"
+	      "  srv: --- -\n"
+	      "    7 lost-one     disk         8 blocks of 4096 bytes  lost\n");
+	json_decref(status);
+}
+
+static void test_paths(void **state)
+{
+	json_t *status = parse(EXAMPLE);
+
+	(void)state;
+	check(view_paths(status, 0),
+	      "0 if0 IP(TCP) 192.168.10.1/5000\n"
+	      "    rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok\n"
+	      "1 if1 IP(TCP) 192.168.20.1/5000\n"
+	      "    rep: 001 IP(TCP) 192.168.20.9/5000 connected tx: ok rx: ok\n");
+	check(view_paths(status, 2),
+	      "0 if0 IP(TCP) 192.168.10.1/5000\n"
+	      "    rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok\n"
+	      "      if0/big-9-1 to osl:big-9, up for 1 h 02 min\n"
+	      "      round trip 80.5 us, 3 in flight (24 KiB)\n"
+	      "      131 commands, 1 MiB read, 1.5 KiB written, 0 errors, 50 % of the load\n"
+	      "1 if1 IP(TCP) 192.168.20.1/5000\n"
+	      "    rep: 001 IP(TCP) 192.168.20.9/5000 connected tx: ok rx: ok\n"
+	      "      if1/big-9-2 to osl:big-9, up for 1 h 02 min\n"
+	      "      round trip 80.5 us, 3 in flight (24 KiB)\n"
+	      "      131 commands, 1 MiB read, 1.5 KiB written, 0 errors, 50 % of the load\n");
+	json_decref(status);
+}
+
+/* Every interface with every portal; a portal keeps its number whatever order the
+ * daemon has them in, and interface 10 comes after interface 9. */
+static void test_paths_matrix(void **state)
+{
+	json_t *status = parse(STATUS(NAMESPACE(
+		PATH("10", "2", "20", "'state':'down','reason':'no route: check the cable'") ","
+		PATH("10", "1", "10", "'state':'up'") ","
+		PATH("9", "2", "20", "'state':'draining','reason':null"),
+		PATH("9", "1", "10", "'state':'connecting','reason':null"), "")));
+
+	(void)state;
+	check(view_paths(status, 0),
+	      "0 if9 IP(TCP) 192.168.10.1/5000\n"
+	      "    rep: 000 IP(TCP) 192.168.10.9/5000 connecting tx: - rx: -\n"
+	      "    rep: 001 IP(TCP) 192.168.20.9/5000 draining tx: - rx: ok\n"
+	      "1 if10 IP(TCP) 192.168.10.1/5000\n"
+	      "    rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok\n"
+	      "    rep: 001 IP(TCP) 192.168.20.9/5000 disconnected tx: - rx: -\n"
+	      "      why: no route: check the cable\n");
+	json_decref(status);
+}
+
+static void test_devices(void **state)
+{
+	json_t *status = parse(EXAMPLE);
+	json_t *device = json_array_get(json_object_get(status, "devices"), 0);
+
+	(void)state;
+	check(view_devices(status, 0), "osl:oracle@0                 /dev/av0/oracle\n");
+	check(view_devices(status, 1), "osl:oracle@0\n    b: /dev/av0/oracle\n");
+	check(view_devices(status, 2),
+	      "osl:oracle@0\n"
+	      "    c: /dev/av0/roracle          31457280 blocks,  1 server(s)\n"
+	      "    b: /dev/av0/oracle\n");
+	check(view_devices(status, 3),
+	      "osl:oracle@0\n"
+	      "    c: /dev/av0/roracle          31457280 blocks,  1 server(s)\n"
+	      "    b: /dev/av0/oracle\n"
+	      "    loop: /dev/loop3, blocks of 512 bytes, ready\n");
+	json_object_set_new(device, "state", json_string("lost"));
+	check(view_devices(status, 0), "osl:oracle@0                 /dev/av0/oracle  lost\n");
+	check(view_devices(status, 1), "osl:oracle@0  lost\n    b: /dev/av0/oracle\n");
+	json_decref(status);
+}
+
+#define TREE_STATUS \
+	"namespace   osl, id 0, this client is sles1\n" \
+	"servers     1 of 1 up\n" \
+	"paths       2 of 2 up\n" \
+	"volumes     1 of 1 ready\n" \
+	"in flight   2\n" \
+	"read        1 MiB in 128 reads\n" \
+	"written     1.5 KiB in 3 writes\n" \
+	"errors      0, 4 commands were sent again\n" \
+	"trouble     none\n"
+
+static void test_tree(void **state)
+{
+	json_t *status = parse(EXAMPLE), *json;
+
+	(void)state;
+	check(view_tree_status(first(status)), TREE_STATUS);
+	check(view_tree_client(status),
+	      "rsiod       version 0.1, pid 4711, up 2 h 01 min\n"
+	      "mount       /rsio\n"
+	      "run dir     /run/rsio\n"
+	      "memory      resident 12 MiB, locked 4 KiB\n"
+	      "devices     1\n"
+	      "\n" TREE_STATUS);
+	check(view_tree_servers(first(status)),
+	      " id server           state      version  policy             paths up\n"
+	      "  0 big-9            up         0.1      adaptive           2 of 2\n");
+	check(view_tree_paths(first(status)),
+	      "path                     state      round trip in flight    share  for\n"
+	      "if0/big-9-1              up            80.5 us         3     50 %  1 h 02 min\n"
+	      "if1/big-9-2              up            80.5 us         3     50 %  1 h 02 min\n");
+	check(view_tree_volumes(first(status)),
+	      " id volume           server             blocks       size  state\n"
+	      "  0 oracle           big-9            31457280     15 GiB  ready\n");
+	json = view_json_paths(first(status));
+	assert_int_equal(json_array_size(json), 2);
+	json_decref(json);
+	json = view_json_volumes(first(status));
+	assert_int_equal(json_array_size(json), 1);
+	json_decref(json);
+	json_decref(status);
+}
+
+static void test_tree_trouble(void **state)
+{
+	json_t *status = parse(STATUS(NAMESPACE(PATH("0", "1", "10", UP) ","
+		PATH("1", "2", "20", "'state':'down','since':61,'reason':'no route: check the cable'"),
+		"", VOLUME("'read_only':true,'state':'lost'"))));
+
+	(void)state;
+	check(view_tree_status(first(status)),
+	      "namespace   osl, id 0, this client is sles1\n"
+	      "servers     1 of 1 up\n"
+	      "paths       1 of 2 up\n"
+	      "volumes     0 of 1 ready\n"
+	      "in flight   2\n"
+	      "read        1 MiB in 128 reads\n"
+	      "written     1.5 KiB in 3 writes\n"
+	      "errors      0, 4 commands were sent again\n"
+	      "trouble\n"
+	      "  path if1/big-9-2 down: no route: check the cable\n"
+	      "  volume oracle lost, read-only\n");
+	check(view_tree_paths(first(status)),
+	      "path                     state      round trip in flight    share  for\n"
+	      "if0/big-9-1              up            80.5 us         3     50 %  1 h 02 min\n"
+	      "if1/big-9-2              down                -         -      0 %  1 min 01 s\n"
+	      "  why: no route: check the cable\n");
+	json_decref(status);
+}
+
+/* Every line of the exposition is a comment of the three kinds or a sample of the
+ * family that was announced last; families come once; the end is marked. */
+static void check_metrics(const char *text)
+{
+	char family[128] = "", type[32] = "", seen[8192] = " ", mark[160];
+	bool ended = false;
+
+	for (const char *line = text, *end; *line; line = end + 1) {
+		char word[160];
+
+		assert_false(ended);
+		end = strchr(line, '\n');
+		assert_non_null(end);
+		if (!strncmp(line, "# EOF\n", 6)) {
+			ended = true;
+		} else if (sscanf(line, "# TYPE %127s %31s", family, type) == 2) {
+			snprintf(mark, sizeof(mark), " %s ", family);
+			assert_null(strstr(seen, mark));
+			assert_true(strlen(seen) + strlen(mark) < sizeof(seen));
+			strcat(seen, mark);
+		} else if (sscanf(line, "# UNIT %127s %31s", word, mark) == 2) {
+			assert_string_equal(word, family);
+			assert_true(strlen(word) > strlen(mark));
+			assert_string_equal(word + strlen(word) - strlen(mark), mark);
+		} else if (sscanf(line, "# HELP %127s", word) == 1) {
+			assert_string_equal(word, family);
+		} else {
+			size_t n = strcspn(line, "{ ");
+
+			snprintf(word, sizeof(word), "%s%s", family, !strcmp(type, "counter") ? "_total" :
+				 !strcmp(type, "info") ? "_info" : "");
+			assert_int_equal(n, strlen(word));
+			assert_memory_equal(line, word, n);
+		}
+	}
+	assert_true(ended);
+}
+
+static void assert_contains(const char *text, const char *line)
+{
+	if (!strstr(text, line))
+		fail_msg("no line '%s' in\n%s", line, text);
+}
+
+static void test_metrics(void **state)
+{
+	json_t *status = parse(EXAMPLE);
+	char *text = view_metrics(status);
+
+	(void)state;
+	assert_non_null(text);
+	check_metrics(text);
+	assert_contains(text, "# TYPE rsio_path_rtt_seconds gauge\n# UNIT rsio_path_rtt_seconds seconds\n");
+	assert_contains(text, "\nrsio_build_info{version=\"0.1\"} 1\n");
+	assert_contains(text, "\nrsio_memory_bytes{kind=\"resident\"} 12582912\n");
+	assert_contains(text, "\nrsio_path_rtt_seconds{namespace=\"osl\",server=\"big-9\",path=\"if0/big-9-1\"} 8.05e-05\n");
+	assert_contains(text, "\nrsio_path_read_bytes_total{namespace=\"osl\",server=\"big-9\",path=\"if1/big-9-2\"} 1048576\n");
+	assert_contains(text, "\nrsio_path_state{namespace=\"osl\",server=\"big-9\",path=\"if0/big-9-1\",rsio_path_state=\"up\"} 1\n");
+	assert_contains(text, "\nrsio_volume_state{namespace=\"osl\",volume=\"oracle\",rsio_volume_state=\"waiting\"} 0\n");
+	assert_contains(text, "\nrsio_volume_writes_total{namespace=\"osl\",volume=\"oracle\"} 3\n");
+	assert_null(strstr(text, "\nrsio_volume_give_up_seconds{"));
+	free(text);
+	json_decref(status);
+}
+
+static void test_metrics_escape(void **state)
+{
+	json_t *status = parse("{'namespaces':[{'volumes':[{'name':'v','reads':1}]}]}");
+	char *text;
+
+	(void)state;
+	json_object_set_new((json_t *)first(status), "name", json_string("a\\b\nc\"d"));
+	text = view_metrics(status);
+	assert_non_null(text);
+	check_metrics(text);
+	assert_contains(text, "\nrsio_volume_reads_total{namespace=\"a\\\\b\\nc\\\"d\",volume=\"v\"} 1\n");
+	free(text);
+	json_decref(status);
+}
+
+static void all_views(const json_t *status)
+{
+	const json_t *ns = first(status);
+
+	for (int verbosity = 0; verbosity <= 4; verbosity++) {
+		free(view_query(status, verbosity));
+		free(view_paths(status, verbosity));
+		free(view_devices(status, verbosity));
+	}
+	free(view_tree_status(ns));
+	free(view_tree_servers(ns));
+	free(view_tree_paths(ns));
+	free(view_tree_volumes(ns));
+	free(view_tree_client(status));
+	json_decref(view_json_servers(ns));
+	json_decref(view_json_paths(ns));
+	json_decref(view_json_volumes(ns));
+	free(view_json(status));
+	free(view_metrics(status));
+}
+
+/* Takes one member away, or makes it another type, everywhere in turn.  What is
+ * taken away comes back as the last member, so the next one is the first. */
+static void damage(const json_t *status, json_t *at)
+{
+	static const char *const others[] = { "null", "[]", "{}", "-1", "\"\"", "\"x\"", "[1]", "1e300" };
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(at, i, value)
+		damage(status, value);
+	for (size_t n = json_object_size(at); n; n--) {
+		char *key = strdup(json_object_iter_key(json_object_iter(at)));
+
+		assert_non_null(key);
+		value = json_incref(json_object_get(at, key));
+		damage(status, value);
+		json_object_del(at, key);
+		all_views(status);
+		for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+			json_object_set_new(at, key, json_loads(others[i], JSON_DECODE_ANY, NULL));
+			all_views(status);
+		}
+		json_object_del(at, key);
+		json_object_set_new(at, key, value);
+		free(key);
+	}
+}
+
+static void test_damaged(void **state)
+{
+	json_t *status = parse(EXAMPLE), *empty = json_object();
+
+	(void)state;
+	all_views(NULL);
+	all_views(empty);
+	check(view_query(empty, 3), "");
+	check(view_paths(empty, 3), "");
+	check(view_devices(empty, 3), "");
+	damage(status, status);
+	check(view_query(status, 0), QUERY0);	/* all was put back: the walk was whole */
+	json_decref(empty);
+	json_decref(status);
+}
+
+static void test_json(void **state)
+{
+	json_t *json = parse("{'a':[1]}");
+
+	(void)state;
+	check(view_json(json), "{\n  \"a\": [\n    1\n  ]\n}\n");
+	json_decref(json);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_query), cmocka_unit_test(test_query_trouble),
+		cmocka_unit_test(test_paths), cmocka_unit_test(test_paths_matrix),
+		cmocka_unit_test(test_devices), cmocka_unit_test(test_tree),
+		cmocka_unit_test(test_tree_trouble), cmocka_unit_test(test_metrics),
+		cmocka_unit_test(test_metrics_escape), cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_json),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
