@@ -19,6 +19,9 @@
 #include "err.h"
 
 #define CTL_MESSAGE_MAX (32u << 20)
+#define CTL_REQUEST_MAX (1u << 20)	/* of a request; a message is read in pieces as it comes */
+#define CTL_CONNECTIONS 32
+#define CTL_PER_USER 8			/* of these, for a user who may only read */
 
 struct ctl_peer {
 	uid_t uid;
@@ -35,16 +38,19 @@ typedef json_t *(*ctl_handler)(void *arg, const struct ctl_peer *peer,
 
 struct ctl_server;
 /* Listens at path (a stale socket is replaced; one in use is an error that
- * says so) and serves on threads of its own, at most 32 connections at once.
- * admin_gid: (gid_t)-1 for none. */
+ * says so) and serves on threads of its own, at most CTL_CONNECTIONS at once; a
+ * connection may send one request after another and is closed when it was
+ * silent for a minute.  admin_gid: (gid_t)-1 for none.  NULL with e filled. */
 struct ctl_server *ctl_server_start(const char *path, gid_t admin_gid,
 				    ctl_handler handler, void *arg, struct err *e);
-void ctl_server_stop(struct ctl_server *s);	/* waits for running handlers; removes the socket */
+/* Removes the socket, lets running handlers end and answer, waits for that.
+ * Not from a handler.  NULL is fine. */
+void ctl_server_stop(struct ctl_server *s);
 
-/* Client side: one request, one final reply (a new reference; its "ok" was
- * checked), or NULL with e filled from the reply's error, or with what to do
- * when nobody listens (daemon names the program to start).  timeout in
- * seconds; 0 waits for ever. */
+/* Client side: one request (borrowed), one final reply (a new reference; its
+ * "ok" was checked), or NULL with e filled from the reply's error, or with what
+ * to do when nobody listens (daemon names the program to start; e->code is then
+ * ENOENT or ECONNREFUSED).  timeout in seconds; 0 waits for ever. */
 json_t *ctl_call(const char *path, const char *daemon, json_t *request, double timeout, struct err *e);
 
 #endif
