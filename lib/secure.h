@@ -24,7 +24,7 @@
 #define SECURE_NONCE_SIZE 32
 
 /* 64 hex digits are the 256 bits; other text becomes SHA-256("rsio node key" 0x00 text).
- * 0, or -EINVAL for empty text. */
+ * 0, or -EINVAL for empty text, -ENOMEM. */
 int secure_key_from_text(const char *text, uint8_t key[SECURE_KEY_SIZE]);
 int secure_random(void *out, size_t size);	/* 0 or -EIO */
 void secure_wipe(void *p, size_t size);

@@ -165,6 +165,15 @@ void wire_put_request(uint8_t out[WIRE_REQUEST_SIZE], const struct wire_request 
 int wire_get_request(const uint8_t in[WIRE_REQUEST_SIZE], struct wire_request *r, const char **why);
 void wire_put_reply(uint8_t out[WIRE_REPLY_SIZE], const struct wire_reply *r);
 int wire_get_reply(const uint8_t in[WIRE_REPLY_SIZE], struct wire_reply *r, const char **why);
+/* What each type allows: flags, length, count, range, handle, status.  0, or
+ * -EPROTO with why.  The limits are the protocol's own; what a hello lowered,
+ * whether a type may come now, and whether a READ's reply has the bytes that
+ * were asked for is known to the caller alone. */
+int wire_check_request(const struct wire_request *r, const char **why);
+int wire_check_reply(const struct wire_reply *r, const char **why);
+
+/* 1..40 of [A-Za-z0-9._-], no dot or dash in front: all names that travel. */
+bool wire_name_ok(const char *name, size_t length);
 
 /* Records.  A writer never passes its end: it remembers that it would have. */
 struct wire_writer {
@@ -221,6 +230,7 @@ enum wire_tag {
 	WIRE_TAG_EVENT_KIND,	/* u16 */
 	WIRE_TAG_PORTAL,	/* text ADDRESS/PORT */
 	WIRE_TAG_VERSION,	/* software, for status: text */
+	WIRE_TAG_VERSIONS,	/* u16 least, u16 most: of this protocol; absent: 1, 1 */
 };
 
 enum wire_event {
@@ -232,7 +242,15 @@ enum wire_event {
 	WIRE_EVENT_LEAVING,
 };
 
-/* A volume as LIST, OPEN's reply and events carry it. */
+/* A volume as LIST, OPEN's reply and events carry it.  The record's bytes:
+ *    0  16 bytes  uuid             40  u8  flags
+ *   16  u64       generation       41  u8  av
+ *   24  u64       size             42  u8  shared: 0, 1
+ *   32  u32       block size       43  u8  length of the name
+ *   36  u32       id               44  the name; what follows it is for later versions
+ * A size passes neither 2^63 - 1 nor a whole number of blocks; a block is a
+ * power of two of 512..65,536 bytes. */
+#define WIRE_VOLUME_MAX 88		/* the largest record that put makes, its header included */
 struct wire_volume {
 	char name[WIRE_NAME_MAX + 1];
 	uint8_t uuid[WIRE_UUID_SIZE];
@@ -257,6 +275,9 @@ struct wire_limits {
 	uint32_t data, in_flight, session_bytes;
 };
 struct wire_hello {		/* from the client */
+	/* Of the protocol; put makes 0, 0 into WIRE_VERSION.  A server that finds
+	 * WIRE_VERSION outside of them refuses with WIRE_E_VERSION. */
+	uint16_t version_least, version_most;
 	struct wire_features features;
 	struct wire_limits limits;
 	char namespace[WIRE_NAME_MAX + 1];
@@ -286,7 +307,9 @@ struct wire_granted {
 	uint8_t proof[WIRE_PROOF_SIZE];
 };
 /* put returns the payload's length (buf of WIRE_LOGIN_MAX); get 0 or -EPROTO
- * with why. */
+ * with why.  A hello needs a nonce, an auth a proof, a granted all three; but
+ * for FEATURE, VOLUME, COOKIES and STATUSES no record may come twice.  Absent
+ * limits are the defaults; a limit that is not 0 is at least 512 bytes. */
 size_t wire_put_hello(uint8_t *buf, const struct wire_hello *h);
 int wire_get_hello(const uint8_t *buf, size_t length, struct wire_hello *h, const char **why);
 size_t wire_put_welcome(uint8_t *buf, const struct wire_welcome *h);
@@ -300,7 +323,8 @@ int wire_get_granted(const uint8_t *buf, size_t length, struct wire_granted *g, 
 size_t wire_put_text_body(uint8_t *buf, size_t size, const char *text);
 void wire_get_text_body(const uint8_t *buf, size_t length, char text[WIRE_TEXT_MAX + 1]);
 
-/* OPEN's payload. */
+/* OPEN's payload; buf of WIRE_OPEN_MAX. */
+#define WIRE_OPEN_MAX 128
 struct wire_open {
 	char name[WIRE_NAME_MAX + 1];
 	bool has_identity;	/* uuid and generation must match */
@@ -310,8 +334,9 @@ struct wire_open {
 size_t wire_put_open(uint8_t *buf, const struct wire_open *o);
 int wire_get_open(const uint8_t *buf, size_t length, struct wire_open *o, const char **why);
 
-/* FENCE and its reply: at most WIRE_IN_FLIGHT_MAX cookies.  statuses NULL in
- * the request; in the reply only the cookies that were done, with theirs. */
+/* FENCE and its reply: at most WIRE_IN_FLIGHT_MAX cookies; buf of WIRE_FENCE_MAX.
+ * The request asks about cookies, statuses do not count; the reply repeats the
+ * connection and has only the cookies that were done, with their statuses. */
 #define WIRE_FENCE_MAX (64 + WIRE_IN_FLIGHT_MAX * 10)
 struct wire_fence {
 	uint32_t connection;
@@ -328,7 +353,8 @@ enum wire_extent { WIRE_EXTENT_DATA = 0, WIRE_EXTENT_HOLE = 1 };
 void wire_put_extent(uint8_t out[WIRE_EXTENT_SIZE], uint64_t length, uint32_t kind);
 void wire_get_extent(const uint8_t in[WIRE_EXTENT_SIZE], uint64_t *length, uint32_t *kind);
 
-/* EVENT's payload. */
+/* EVENT's payload.  Those of a volume carry the volume, PORTAL_ADDED the portal;
+ * unknown kinds are for the caller to skip. */
 struct wire_event_body {
 	uint16_t kind;
 	bool has_volume;
