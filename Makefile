@@ -19,7 +19,9 @@ WARN     := -Wall -Wextra -Wshadow -Wmissing-prototypes -Werror
 HARDEN   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 ifneq ($(SAN),)
 # The optimiser's warnings are not to be trusted on instrumented code.
-HARDEN   := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-error
+WARN     := $(filter-out -Werror,$(WARN))
+HARDEN   := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+HARDEN   += $(if $(findstring thread,$(SAN)),$(if $(findstring gcc,$(CC)),-Wno-tsan))
 LDSAN    := -fsanitize=$(SAN)
 endif
 PACKAGES := fuse3 inih jansson openssl blkid liburing libsystemd

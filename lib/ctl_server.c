@@ -359,6 +359,7 @@ fail:
 
 void ctl_server_stop(struct ctl_server *s)
 {
+	bool taken[CTL_CONNECTIONS];
 	uint64_t one = 1;
 
 	if (!s)
@@ -370,12 +371,14 @@ void ctl_server_stop(struct ctl_server *s)
 	close(s->fd);
 	/* Nobody reads another request; who works on one may still answer. */
 	pthread_mutex_lock(&s->lock);
-	for (int i = 0; i < CTL_CONNECTIONS; i++)
+	for (int i = 0; i < CTL_CONNECTIONS; i++) {
+		taken[i] = s->places[i].state != PLACE_FREE;
 		if (s->places[i].state == PLACE_BUSY)
 			shutdown(s->places[i].fd, SHUT_RD);
+	}
 	pthread_mutex_unlock(&s->lock);
 	for (int i = 0; i < CTL_CONNECTIONS; i++)
-		if (s->places[i].state != PLACE_FREE)
+		if (taken[i])
 			collect(&s->places[i]);
 	close(s->wake);
 	pthread_mutex_destroy(&s->lock);
