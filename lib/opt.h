@@ -46,6 +46,9 @@ void opt_parse(const struct opt_program *p, void *values, int argc, char **argv,
 /* The one place that knows $RSIO_RUN_DIR, /run/rsio, $XDG_RUNTIME_DIR/rsio.
  * given may be NULL.  Returns memory that the caller frees. */
 char *opt_run_dir(const char *given);
+/* The same for a tool that looks for a daemon's file (its socket, its log): where a
+ * plain user named no directory and has no such file of their own, root's. */
+char *opt_run_dir_of(const char *given, const char *file);
 
 /* The values' parsers, for the configuration too; 0 or -errno. */
 int opt_parse_duration(const char *text, double *seconds);

@@ -200,3 +200,25 @@ char *opt_run_dir(const char *given)
 	}
 	return join(dir, "rsio");
 }
+
+char *opt_run_dir_of(const char *given, const char *file)
+{
+	const char *named = given ? given : getenv("RSIO_RUN_DIR");
+	char *dir = opt_run_dir(given), *own;
+	bool found;
+
+	if ((named && named[0]) || geteuid() == 0)
+		return dir;
+	own = join(dir, file);
+	found = access(own, F_OK) == 0;
+	free(own);
+	if (found)
+		return dir;
+	own = join("/run/rsio", file);
+	if (access(own, F_OK) == 0) {
+		free(dir);
+		dir = absolute("/run/rsio");
+	}
+	free(own);
+	return dir;
+}

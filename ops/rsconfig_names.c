@@ -1,0 +1,119 @@
+/*
+ * rsconfig_names.c - volumes by name, and what may have been meant by one that
+ * does not exist.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "conf.h"
+#include "opt.h"
+#include "rsconfig.h"
+
+#define NEAR_MAX 4
+
+/* All volumes as NS:VOLUME, NULL at the end; free each and the list.  NULL when
+ * rsiod gives no list: then nothing can be suggested, and that is no error. */
+static char **all_volumes(const struct rsconfig *rc)
+{
+	struct err ignored;
+	json_t *status = rsconfig_ask(rc, json_pack("{s:s}", "do", "status"), &ignored), *ns, *volume;
+	size_t i, j, count = 0, total = 0;
+	char **names;
+
+	json_array_foreach(json_object_get(status, "namespaces"), i, ns)
+		total += json_array_size(json_object_get(ns, "volumes"));
+	names = status ? calloc(total + 1, sizeof(*names)) : NULL;
+	if (!names)
+		goto out;
+	json_array_foreach(json_object_get(status, "namespaces"), i, ns) {
+		const char *name = json_string_value(json_object_get(ns, "name"));
+
+		json_array_foreach(json_object_get(ns, "volumes"), j, volume) {
+			const char *v = json_string_value(json_object_get(volume, "name"));
+
+			if (name && v && asprintf(&names[count], "%s:%s", name, v) >= 0)
+				count++;
+		}
+	}
+out:
+	json_decref(status);
+	return names;
+}
+
+static void free_names(char **names)
+{
+	for (char **n = names; n && *n; n++)
+		free(*n);
+	free(names);
+}
+
+/* Moves the name nearest to word to the list's front; false: none is near. */
+static bool nearest_first(char **names, const char *word)
+{
+	const char *near = opt_nearest(word, (const char *const *)names);
+
+	for (char **n = names; near && *n; n++) {
+		if (*n == near) {
+			char *swap = names[0];
+
+			names[0] = *n;
+			*n = swap;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Whoever left the namespace out meant the volume of that name. */
+static bool same_volume_first(char **names, const char *word)
+{
+	for (char **n = names; *n; n++) {
+		char *swap = names[0];
+
+		if (strcmp(strchr(*n, ':') + 1, word) != 0)
+			continue;
+		names[0] = *n;
+		*n = swap;
+		return true;
+	}
+	return false;
+}
+
+void rsconfig_suggest(const struct rsconfig *rc, const char *volume, struct err *e)
+{
+	char **names = all_volumes(rc), text[ERR_NEXT_MAX] = "";
+	bool bare = !strpbrk(volume, ":/");
+	size_t found = 0;
+
+	if (!names)
+		return;
+	while (found < NEAR_MAX && names[found] &&
+	       ((bare && same_volume_first(names + found, volume)) ||
+		nearest_first(names + found, volume))) {
+		size_t used = strlen(text);
+
+		snprintf(text + used, sizeof(text) - used, "%s%s", found ? ", " : "", names[found]);
+		found++;
+	}
+	if (found)
+		err_next(e, "did you mean %.200s?", text);
+	else if (names[0])
+		err_next(e, "rsconfig -q shows the volumes that there are");
+	else
+		err_next(e, "no volume is offered to this client now; rsconfig -m status shows why");
+	free_names(names);
+}
+
+char *rsconfig_volume(const struct rsconfig *rc, const char *text)
+{
+	char ns[CONF_NAME_MAX + 1], volume[CONF_NAME_MAX + 1], *whole;
+	struct err e;
+
+	if (conf_split_volume(text, ns, volume, &e)) {
+		rsconfig_suggest(rc, text, &e);
+		err_print("rsconfig", &e);
+		exit(2);
+	}
+	if (asprintf(&whole, "%s:%s", ns, volume) < 0)
+		abort();
+	return whole;
+}
