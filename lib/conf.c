@@ -80,7 +80,10 @@ static void check_name(struct conf_parse *p, struct conf_section *s, char *name)
 				     s->row->kind);
 		break;
 	}
-	snprintf(s->name, sizeof(s->name), "%s", good ? name : "");
+	if (!good || !*name)
+		return;
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	snprintf(s->header, sizeof(s->header), "%s %s", s->row->kind, name);
 }
 
 static void name_section(struct conf_parse *p, struct conf_section *s, char *inner)
@@ -91,7 +94,7 @@ static void name_section(struct conf_parse *p, struct conf_section *s, char *inn
 	if (*name)
 		*name++ = 0;
 	name += strspn(name, blanks);
-	snprintf(s->header, sizeof(s->header), "%s", inner);
+	snprintf(s->header, sizeof(s->header), "%s", conf_name_valid(inner) ? inner : "?");
 	s->row = conf_section_find(p->file, inner);
 	if (!s->row) {
 		conf_section_kinds(p->file, kinds, KINDS_MAX);
@@ -99,8 +102,6 @@ static void name_section(struct conf_parse *p, struct conf_section *s, char *inn
 			     conf_hint(hint, sizeof(hint), inner, kinds));
 		return;
 	}
-	if (*name)
-		snprintf(s->header + strlen(inner), sizeof(s->header) - strlen(inner), " %s", name);
 	check_name(p, s, name);
 	check_duplicate(p, s);
 }
@@ -163,7 +164,7 @@ static bool client_line(struct conf_parse *p, char *line)
 			     CONF_NAME_MAX);
 		return false;
 	}
-	if (key[0] == '=') {
+	if (key[0] == '=' && (!key[1] || strchr(blanks, key[1]))) {
 		conf_mistake(p, p->line, s, NULL, "a client's name and its key stand here without '='");
 		return false;
 	}
@@ -234,8 +235,8 @@ static bool line_for_inih(struct conf_parse *p, char *line, size_t length)
 		conf_mistake(p, p->line, NULL, NULL, "a NUL byte; this is not a text file");
 		return false;
 	}
-	if (length > CONF_LINE_MAX) {
-		conf_mistake(p, p->line, NULL, NULL, "the line is longer than %d bytes", CONF_LINE_MAX);
+	if (length > p->line_max) {
+		conf_mistake(p, p->line, NULL, NULL, "the line is longer than %zu bytes", p->line_max);
 		return false;
 	}
 	if (*line == '[') {
@@ -261,6 +262,7 @@ static char *next_line(char *buf, int size, void *arg)
 	size_t sections, length;
 	char *line;
 
+	p->line_max = size <= CONF_LINE_MAX ? (size_t)size - 1 : CONF_LINE_MAX;
 	while (!p->skipping && (line = take_line(p, &length))) {
 		sections = p->section_count;
 		if (line_for_inih(p, line, length)) {

@@ -35,7 +35,7 @@ static void check_timeouts(struct conf_parse *p, const struct conf_section *s,
 		const char *key = conf_has(s, "retry") ? "retry" : "detect";
 
 		conf_mistake(p, conf_key_line(s, key), s, key,
-			     "retry %gs%s is longer than detect %gs%s; a path is tried again sooner than it is given up",
+			     "retry %gs%s must not be longer than detect %gs%s",
 			     b->retry, set_or_default(s, "retry"), b->detect, set_or_default(s, "detect"));
 	}
 	if ((detect || conf_has(s, "give-up") || conf_has(s, "on-loss")) &&
@@ -43,7 +43,7 @@ static void check_timeouts(struct conf_parse *p, const struct conf_section *s,
 		const char *key = conf_has(s, "give-up") ? "give-up" : detect ? "detect" : "on-loss";
 
 		conf_mistake(p, conf_key_line(s, key), s, key,
-			     "give-up %gs%s is not longer than detect %gs%s; I/O would fail before another path is tried",
+			     "give-up %gs%s must be longer than detect %gs%s, unless on-loss = queue",
 			     b->give_up, set_or_default(s, "give-up"), b->detect, set_or_default(s, "detect"));
 	}
 }
@@ -58,8 +58,8 @@ static void read_defaults(struct conf_parse *p, struct conf_defaults *d)
 
 		if (!is_kind(s, "defaults"))
 			continue;
-		conf_fill(p, s, d);
-		check_timeouts(p, s, &d->behaviour);
+		if (conf_fill(p, s, d))
+			check_timeouts(p, s, &d->behaviour);
 	}
 }
 
@@ -113,8 +113,8 @@ static void add_namespace(struct conf_parse *p, const struct conf_section *s, st
 	ns->line = s->line;
 	ns->id = -1;
 	ns->behaviour = d->behaviour;
-	conf_fill(p, s, ns);
-	check_timeouts(p, s, &ns->behaviour);
+	if (conf_fill(p, s, ns))
+		check_timeouts(p, s, &ns->behaviour);
 	for (const struct conf_namespace *other = c->namespaces; other < ns; other++) {
 		if (ns->id >= 0 && other->id == ns->id) {
 			conf_mistake(p, conf_key_line(s, "namespaceid"), s, "namespaceid",
@@ -168,28 +168,43 @@ static void add_portal(struct conf_parse *p, const struct conf_section *s, struc
 
 /* [volume NS:NAME] */
 
+static void unknown_namespace(struct conf_parse *p, const struct conf_section *s,
+			      const struct conf_client *c, const char *name)
+{
+	const char **names = conf_zeroed(p, c->namespace_count + 1, sizeof(*names));
+	char hint[80];
+
+	if (!names)
+		return;
+	for (size_t i = 0; i < c->namespace_count; i++)
+		names[i] = c->namespaces[i].name;
+	conf_mistake(p, s->line, s, NULL, "there is no [namespace %s]%s", name,
+		     conf_hint(hint, sizeof(hint), name, names));
+	free(names);
+}
+
 static void check_volume(struct conf_parse *p, const struct conf_section *s,
 			 const struct conf_client *c, const struct conf_volume_rule *v)
 {
-	const char **names;
-	char hint[80];
+	const struct conf_namespace *ns = c->namespaces, *end = ns + c->namespace_count;
 
 	if (v->weight)
 		conf_warning(p, conf_key_line(s, "weight"), s, "weight",
 			     "has no effect: the policy weighted is not available in this version");
 	if (!*s->name)
 		return;
-	for (size_t i = 0; i < c->namespace_count; i++)
-		if (strcmp(c->namespaces[i].name, v->namespace) == 0)
-			return;
-	names = conf_zeroed(p, c->namespace_count + 1, sizeof(*names));
-	if (!names)
+	while (ns < end && strcmp(ns->name, v->namespace) != 0)
+		ns++;
+	if (ns == end) {
+		unknown_namespace(p, s, c, v->namespace);
 		return;
-	for (size_t i = 0; i < c->namespace_count; i++)
-		names[i] = c->namespaces[i].name;
-	conf_mistake(p, s->line, s, NULL, "there is no [namespace %s]%s", v->namespace,
-		     conf_hint(hint, sizeof(hint), v->namespace, names));
-	free(names);
+	}
+	/* The namespace itself could do without: it queues. */
+	if (v->has_on_loss && v->on_loss != CONF_ON_LOSS_QUEUE &&
+	    ns->behaviour.on_loss == CONF_ON_LOSS_QUEUE && ns->behaviour.give_up <= ns->behaviour.detect)
+		conf_mistake(p, conf_key_line(s, "on-loss"), s, "on-loss",
+			     "needs a give-up in [namespace %s] (%gs) that is longer than detect (%gs)",
+			     ns->name, ns->behaviour.give_up, ns->behaviour.detect);
 }
 
 static void add_volume(struct conf_parse *p, const struct conf_section *s, struct conf_client *c)

@@ -63,7 +63,7 @@ struct conf_section_row {
 	enum conf_file file;
 	const char *kind;	/* the header's first word */
 	enum conf_naming naming;
-	bool secret;		/* has keys in it: no value of it is ever shown */
+	bool secret;		/* has node keys in it: the file's mode matters */
 };
 
 struct conf_entry {
@@ -75,7 +75,7 @@ struct conf_entry {
 
 struct conf_section {
 	const struct conf_section_row *row;	/* NULL: not known, its lines are skipped */
-	char header[CONF_HEADER_MAX + 1];	/* as it stands between the brackets */
+	char header[CONF_HEADER_MAX + 1];	/* what messages show of it: good names only */
 	char name[CONF_HEADER_MAX + 1];		/* "" when there is none or it is bad */
 	int line;
 	struct conf_entry *entries;
@@ -102,6 +102,7 @@ struct conf_parse {
 	char *text;		/* the file, wiped when freed */
 	size_t size, at;
 	int line;		/* of the text that inih works on */
+	size_t line_max;	/* the longest that fits into inih's buffer */
 	bool cut;		/* inih will cut that line's value at a comment */
 	bool skipping;		/* too many sections: the rest is not looked at */
 };
@@ -137,12 +138,13 @@ const struct conf_key_row *conf_key_find(const struct conf_section_row *section,
 
 /* Puts the defaults of the section's keys that are values into base. */
 void conf_fill_defaults(struct conf_parse *p, enum conf_file file, const char *section, void *base);
-/* Puts a section's values into base, and reports what is wrong or missing. */
-void conf_fill(struct conf_parse *p, const struct conf_section *s, void *base);
+/* Puts a section's values into base, and reports what is wrong or missing;
+ * false when something is. */
+bool conf_fill(struct conf_parse *p, const struct conf_section *s, void *base);
 /* A key's value, checked and stored; a mistake's reason into why (of CONF_WHY_MAX). */
 #define CONF_WHY_MAX 300
 bool conf_value_set(struct conf_parse *p, const struct conf_key_row *row, void *base,
-		    const char *value, bool secret, char *why);
+		    const char *value, char *why);
 /* A [clients] line's key. */
 bool conf_node_key(const char *text, struct conf_key *key, char *why);
 /* The line of a key in a section; the section's own when it is not there. */

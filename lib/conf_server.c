@@ -256,7 +256,7 @@ static void check_whole(struct conf_parse *p, const struct conf_server *c, const
 		conf_mistake(p, CONF_LINE_END, NULL, NULL, "there is no [server NAME] section");
 	if (!c->listen_count)
 		conf_mistake(p, CONF_LINE_END, NULL, NULL, "there is no [interface NAME] section, so no portal");
-	if (!c->client_count)
+	if (c->clients && !c->client_count)
 		conf_warning(p, CONF_LINE_END, NULL, NULL, "there is no client in [clients], so nobody can log in");
 }
 

@@ -1,9 +1,9 @@
 /*
  * conf_value.c - the values of keys: from text, by type, into structs.
  *
- * Every reason names the limit.  The value itself is shown only where the
- * section has no node keys: who mixes up two lines should not find a key in a
- * log.
+ * Every reason names the limit, and none shows the value: the line's number
+ * tells the user which it is, and a node key that strayed into another line must
+ * not be found in a log.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -23,7 +23,6 @@ struct value {
 	struct conf_parse *parse;
 	const struct conf_key_row *row;
 	const char *text;
-	bool secret;
 	void *to;
 	char *why;
 };
@@ -58,20 +57,14 @@ bool conf_name_valid(const char *name)
 	return true;
 }
 
-/* "'VALUE' is …", or "this is …" where values are secret. */
 static bool refuse(const struct value *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static bool refuse(const struct value *v, const char *fmt, ...)
 {
-	char reason[CONF_WHY_MAX - 80];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(reason, sizeof(reason), fmt, ap);
+	vsnprintf(v->why, CONF_WHY_MAX, fmt, ap);
 	va_end(ap);
-	if (v->secret)
-		snprintf(v->why, CONF_WHY_MAX, "this value %s", reason);
-	else
-		snprintf(v->why, CONF_WHY_MAX, "'%.60s' %s", v->text, reason);
 	return false;
 }
 
@@ -126,8 +119,8 @@ bool conf_node_key(const char *text, struct conf_key *key, char *why)
 			return false;
 		}
 	}
-	if (text[0] == '=') {
-		snprintf(why, CONF_WHY_MAX, "a node key does not begin with '='");
+	if (text[0] && strchr("=;#", text[0])) {
+		snprintf(why, CONF_WHY_MAX, "a node key does not begin with '=', ';' or '#'");
 		return false;
 	}
 	if (secure_key_from_text(text, key->bytes)) {
@@ -222,10 +215,8 @@ static bool set_security(const struct value *v)
 
 	if (i < 0)
 		return false;
-	if (i == CONF_SECURITY_TLS) {
-		snprintf(v->why, CONF_WHY_MAX, "tls is not available in this version; use auth");
-		return false;
-	}
+	if (i == CONF_SECURITY_TLS)
+		return refuse(v, "tls is not available in this version; use auth");
 	*(enum conf_security *)v->to = (enum conf_security)i;
 	return true;
 }
@@ -236,11 +227,9 @@ static bool set_policy(const struct value *v)
 
 	if (i < 0)
 		return false;
-	if (i > CONF_POLICY_FAIL_OVER) {
-		snprintf(v->why, CONF_WHY_MAX, "%s is not available in this version; available: %s",
-			 policy_names[i], POLICIES_AVAILABLE);
-		return false;
-	}
+	if (i > CONF_POLICY_FAIL_OVER)
+		return refuse(v, "%s is not available in this version; available: %s", policy_names[i],
+			      POLICIES_AVAILABLE);
 	*(enum conf_policy *)v->to = (enum conf_policy)i;
 	return true;
 }
@@ -258,7 +247,7 @@ static bool set_on_loss(const struct value *v)
 static bool set_protocol(const struct value *v)
 {
 	if (strcmp(v->text, "tcp") != 0)
-		return refuse(v, "is not available in this version; use tcp");
+		return refuse(v, "only tcp is available in this version");
 	return true;
 }
 
@@ -297,23 +286,29 @@ static bool shorten(const char *text, char *out, size_t size)
 	return true;
 }
 
-static bool is_multicast(const char *address)
-{
-	struct in_addr four;
-
-	if (inet_pton(AF_INET, address, &four) == 1)
-		return ntohl(four.s_addr) >> 28 == 0xe || four.s_addr == INADDR_BROADCAST;
-	return strncasecmp(address, "ff", 2) == 0 && strchr(address, ':');
-}
-
+/* Refuses what nothing can be bound or sent to as it stands. */
 static bool usable_address(const struct value *v, const char *address)
 {
+	char copy[INET6_ADDRSTRLEN + IF_NAMESIZE + 2];
 	struct in6_addr six;
+	struct in_addr four;
+	char *scope;
 
-	if (is_multicast(address))
-		return refuse(v, "is a multicast or broadcast address");
-	if (inet_pton(AF_INET6, address, &six) == 1 && IN6_IS_ADDR_LINKLOCAL(&six))
-		return refuse(v, "is a link-local address and needs its device, as %s%%eth0", address);
+	snprintf(copy, sizeof(copy), "%s", address);
+	scope = strchr(copy, '%');
+	if (scope)
+		*scope = 0;
+	if (inet_pton(AF_INET, copy, &four) == 1) {
+		if (IN_MULTICAST(ntohl(four.s_addr)) || four.s_addr == INADDR_BROADCAST)
+			return refuse(v, "is a multicast or broadcast address");
+		return true;
+	}
+	if (inet_pton(AF_INET6, copy, &six) == 1) {
+		if (IN6_IS_ADDR_MULTICAST(&six))
+			return refuse(v, "is a multicast address");
+		if (IN6_IS_ADDR_LINKLOCAL(&six) && !scope)
+			return refuse(v, "is a link-local address and needs its device, as fe80::1%%eth0");
+	}
 	return true;
 }
 
@@ -415,11 +410,10 @@ static bool set_uuid(const struct value *v)
 }
 
 bool conf_value_set(struct conf_parse *p, const struct conf_key_row *row, void *base,
-		    const char *text, bool secret, char *why)
+		    const char *text, char *why)
 {
 	struct value v = {
-		.parse = p, .row = row, .text = text, .secret = secret,
-		.to = (char *)base + row->offset, .why = why,
+		.parse = p, .row = row, .text = text, .to = (char *)base + row->offset, .why = why,
 	};
 
 	switch ((enum conf_type)row->type) {
@@ -454,23 +448,24 @@ void conf_fill_defaults(struct conf_parse *p, enum conf_file file, const char *s
 	for (size_t i = 0; i < count; i++)
 		if (rows[i].file == file && strcmp(rows[i].section, section) == 0 &&
 		    rows[i].fallback && rows[i].type >= CONF_TYPE_NAME)
-			conf_value_set(p, &rows[i], base, rows[i].fallback, false, why);
+			conf_value_set(p, &rows[i], base, rows[i].fallback, why);
 }
 
-void conf_fill(struct conf_parse *p, const struct conf_section *s, void *base)
+bool conf_fill(struct conf_parse *p, const struct conf_section *s, void *base)
 {
-	size_t count;
+	size_t count, before = p->mistake_count;
 	const struct conf_key_row *rows = conf_key_table(&count);
 	char why[CONF_WHY_MAX];
 
 	for (size_t i = 0; i < s->count; i++) {
 		const struct conf_entry *e = &s->entries[i];
 
-		if (e->row && e->value && !conf_value_set(p, e->row, base, e->value, s->row->secret, why))
+		if (e->row && e->value && !conf_value_set(p, e->row, base, e->value, why))
 			conf_mistake(p, e->line, s, e->row->name, "%s", why);
 	}
 	for (size_t i = 0; i < count; i++)
 		if (rows[i].required && rows[i].file == s->row->file &&
 		    strcmp(rows[i].section, s->row->kind) == 0 && !conf_has(s, rows[i].name))
 			conf_mistake(p, s->line, s, rows[i].name, "is missing (%s)", rows[i].kind);
+	return p->mistake_count == before;
 }
