@@ -42,7 +42,8 @@ struct command {
 	bool abandoned;			/* its waiter was told; done() only returns it */
 	uint8_t resent;			/* times, saturated */
 	int error;			/* while on the finished queue */
-	uint32_t handle;		/* of the volume on the session it was sent to */
+	uint32_t handle;		/* of the volume on its session */
+	uint32_t length;		/* of data, where it is not a WRITE: the session's own commands */
 	uint32_t queue_ahead;		/* bytes in flight on the path when it was sent, for the policy */
 	uint64_t sent;			/* loop_now() */
 	uint64_t cookie;		/* while in flight */

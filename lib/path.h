@@ -10,7 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <net/if.h>
 #include "conf.h"
+#include "frame.h"
 #include "inflight.h"
 #include "loop.h"
 #include "mpio.h"
@@ -44,6 +46,7 @@ struct path_setup {
 	const struct conf_interface *interface;	/* NULL: whatever the kernel chooses */
 	const struct conf_portal *portal;
 	int port;
+	const struct conf_client *client;
 	const struct conf_namespace *namespace;
 	const uint8_t *machine, *boot, *run, *life;	/* 16 bytes each */
 };
@@ -64,15 +67,20 @@ struct path {
 	struct loop_fd watch;
 	struct loop_timer timer;	/* retry, login deadline or keepalive, by state */
 	struct sock_addr from, to;
-	struct frame *in;
+	char device[IF_NAMESIZE];	/* that the connection is bound to; "" none */
+	struct path_resolve *resolve;	/* a host name being looked up, or NULL */
+	struct frame in;
 	struct path_login *login;	/* while logging in, else NULL */
 	bool payload_crc;
 	struct wire_limits limits;
 	uint32_t connection;		/* its number in the session; valid when up */
-	uint8_t server_life[16];	/* of the process at the other end; valid when up */
+	struct wire_welcome welcome;	/* who answered; valid from the call of welcome on */
+	bool counted;			/* the session's: it was told that this path is up */
 	uint64_t heard, heard_absent;	/* loop_now() and loop_absent() when something last came in */
 	uint64_t pinged;		/* when the ping under way was sent; 0: none */
-	bool dirty, leaving;
+	bool dirty;
+	bool receives;			/* inside frame_got: closing waits until it returns */
+	bool doomed;			/* lost meanwhile */
 
 	struct path_out *out;		/* frames to send, in order */
 	struct inflight inflight;
@@ -103,9 +111,6 @@ bool path_room(const struct path *p);	/* up, and one more command may be sent */
  * path was lost.  0, or -ENOMEM with the command untouched. */
 int path_send(struct path *p, struct command *c);
 void path_flush(struct path *p);
-/* Whether any byte of c waits in the send queue or c is being received into: its
- * memory is in use by the path. */
-bool path_is_sending(const struct path *p, const struct command *c);
 double path_seconds_in_state(const struct path *p);
 
 #endif

@@ -1,0 +1,37 @@
+/*
+ * path_impl.h - what path.c, path_login.c and path_io.c share, and nobody else.
+ */
+#ifndef RSIO_PATH_IMPL_H
+#define RSIO_PATH_IMPL_H
+
+#include "path.h"
+#include "secure.h"
+
+/* Lives from the first byte sent to the grant. */
+struct path_login {
+	struct secure_transcript *transcript;
+	uint8_t join[WIRE_SESSION_SIZE];
+	uint8_t proof[WIRE_PROOF_SIZE];		/* ours */
+};
+
+/* path.c */
+void path_event(struct path *p, enum path_event event);
+const char *path_log_name(const struct path *p);
+
+/* path_login.c: each returns 0, or -errno after path_lost. */
+int path_login_start(struct path *p);				/* sends HELLO */
+int path_login_auth(struct path *p);				/* sends AUTH */
+void path_login_header(struct path *p, const uint8_t *header);	/* of a reply, for the transcript */
+int path_login_reply(struct path *p, const struct wire_reply *r, const uint8_t *payload);
+void path_login_free(struct path *p);
+
+/* path_io.c */
+struct path_out *path_out_new(void);
+void path_out_free(struct path_out *o);
+bool path_out_empty(const struct path *p);
+/* Queues a frame.  With copy the payload is copied and freed when sent, else it must live. */
+int path_put(struct path *p, const struct wire_request *r, const void *payload, bool copy);
+void path_ping(struct path *p);
+void path_receive(struct path *p);
+
+#endif

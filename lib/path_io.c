@@ -1,0 +1,379 @@
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "buf.h"
+#include "crc.h"
+#include "log.h"
+#include "path_impl.h"
+
+/*
+ * SENDING.  Frames wait in a ring in the order in which they were queued; one
+ * gathered send takes as many as fit, headers from the ring, payloads from where
+ * they lie.  What a frame points to must stay until it was sent: a command's data
+ * does, since a command is given back only when it was answered or when this
+ * ring was thrown away with its connection.
+ */
+#define FIRST_ITEMS 64u
+#define GATHER 256
+#define RECEIVES_A_TURN 8
+
+struct out_item {
+	uint8_t header[WIRE_REQUEST_SIZE];
+	const uint8_t *data;
+	uint32_t length;
+	uint8_t *owned;			/* freed when sent */
+};
+
+struct path_out {
+	struct out_item *items;		/* a ring; size is a power of two */
+	uint32_t size, head, tail;	/* head..tail wait; they only grow */
+	uint32_t sent;			/* bytes of the head item */
+};
+
+struct path_out *path_out_new(void)
+{
+	struct path_out *o = calloc(1, sizeof *o);
+
+	if (!o)
+		return NULL;
+	o->size = FIRST_ITEMS;
+	o->items = malloc(o->size * sizeof *o->items);
+	if (!o->items) {
+		free(o);
+		return NULL;
+	}
+	return o;
+}
+
+static struct out_item *item(const struct path_out *o, uint32_t i)
+{
+	return &o->items[i & (o->size - 1)];
+}
+
+void path_out_free(struct path_out *o)
+{
+	if (!o)
+		return;
+	for (; o->head != o->tail; o->head++)
+		free(item(o, o->head)->owned);
+	free(o->items);
+	free(o);
+}
+
+bool path_out_empty(const struct path *p)
+{
+	return !p->out || p->out->head == p->out->tail;
+}
+
+static int grow(struct path_out *o)
+{
+	struct out_item *bigger = malloc(2 * o->size * sizeof *bigger);
+	uint32_t n = o->tail - o->head;
+
+	if (!bigger)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		bigger[i] = *item(o, o->head + i);
+	free(o->items);
+	o->items = bigger;
+	o->size *= 2;
+	o->head = 0;
+	o->tail = n;
+	return 0;
+}
+
+int path_put(struct path *p, const struct wire_request *r, const void *payload, bool copy)
+{
+	struct path_out *o = p->out;
+	struct out_item *i;
+	uint8_t *owned = NULL;
+
+	if (o->tail - o->head == o->size && grow(o) < 0)
+		return -ENOMEM;
+	if (copy && r->length) {
+		owned = malloc(r->length);
+		if (!owned)
+			return -ENOMEM;
+		memcpy(owned, payload, r->length);
+		payload = owned;
+	}
+	i = item(o, o->tail++);
+	wire_put_request(i->header, r);
+	i->data = payload;
+	i->length = r->length;
+	i->owned = owned;
+	if (!p->dirty) {
+		p->dirty = true;
+		p->ops->dirty(p->owner, p);
+	}
+	return 0;
+}
+
+static void put_piece(struct iovec *iov, int *n, const void *base, size_t length, size_t *skip)
+{
+	if (*skip >= length) {
+		*skip -= length;
+		return;
+	}
+	iov[*n].iov_base = (char *)(uintptr_t)base + *skip;
+	iov[(*n)++].iov_len = length - *skip;
+	*skip = 0;
+}
+
+/* Takes n sent bytes off the ring. */
+static void sent(struct path_out *o, size_t n)
+{
+	n += o->sent;
+	while (o->head != o->tail) {
+		struct out_item *i = item(o, o->head);
+		size_t whole = WIRE_REQUEST_SIZE + i->length;
+
+		if (n < whole)
+			break;
+		n -= whole;
+		free(i->owned);
+		o->head++;
+	}
+	o->sent = (uint32_t)n;
+}
+
+void path_flush(struct path *p)
+{
+	struct path_out *o = p->out;
+	struct iovec iov[2 * GATHER];
+
+	p->dirty = false;
+	while (o && o->head != o->tail) {
+		struct msghdr m = { .msg_iov = iov };
+		size_t skip = o->sent;
+		int n = 0;
+		ssize_t done;
+
+		for (uint32_t k = o->head; k != o->tail && n < 2 * GATHER - 1; k++) {
+			struct out_item *i = item(o, k);
+
+			put_piece(iov, &n, i->header, WIRE_REQUEST_SIZE, &skip);
+			if (i->length)
+				put_piece(iov, &n, i->data, i->length, &skip);
+		}
+		m.msg_iovlen = (size_t)n;
+		done = sendmsg(p->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0 && errno != EAGAIN) {
+			path_lost(p, "sending: %s", strerror(errno));
+			return;
+		}
+		if (done < 0)
+			break;
+		sent(o, (size_t)done);
+	}
+	if (o)
+		loop_change(p->loop, &p->watch, path_out_empty(p) ? EPOLLIN : EPOLLIN | EPOLLOUT);
+}
+
+/* Commands. */
+
+bool path_room(const struct path *p)
+{
+	return p->state == PATH_UP && !p->doomed && p->inflight.used < p->inflight.limit;
+}
+
+static uint32_t bytes_of(const struct command *c)
+{
+	return c->type == WIRE_READ || c->type == WIRE_WRITE ? c->count : 0;
+}
+
+int path_send(struct path *p, struct command *c)
+{
+	struct wire_request r = {
+		.type = c->type, .flags = c->flags, .offset = c->offset, .count = c->count, .handle = c->handle,
+		.length = c->type == WIRE_WRITE ? c->count : c->length,
+	};
+	int e = inflight_add(&p->inflight, c, &r.cookie);
+
+	if (e < 0)
+		return e;
+	if (p->payload_crc && r.length) {
+		r.flags |= WIRE_FLAG_CRC;
+		r.payload_crc = crc32c(0, c->data, r.length);
+	}
+	e = path_put(p, &r, c->data, false);
+	if (e < 0) {
+		inflight_take(&p->inflight, r.cookie);
+		return e;
+	}
+	c->cookie = r.cookie;
+	c->path = p;
+	c->state = COMMAND_SENT;
+	c->sent = loop_now(p->loop);
+	c->queue_ahead = (uint32_t)p->policy.bytes;
+	p->policy.bytes += bytes_of(c);
+	p->policy.in_flight++;
+	return 0;
+}
+
+void path_ping(struct path *p)
+{
+	struct wire_request r = { .type = WIRE_PING, .offset = loop_now(p->loop) };
+
+	if (path_put(p, &r, NULL, false) == 0)
+		p->pinged = loop_now(p->loop);
+}
+
+/* Receiving. */
+
+static int broken(struct path *p, const char *why)
+{
+	path_lost(p, "protocol error: %s", why);
+	return -EPROTO;
+}
+
+static int got_header(void *arg, const uint8_t *header, uint32_t *length)
+{
+	struct path *p = arg;
+	struct wire_reply *r = &p->reply;
+	const char *why = "";
+
+	if (wire_get_reply(header, r, &why) < 0)
+		return broken(p, why);
+	p->receiving = NULL;
+	*length = r->length;
+	if (p->state != PATH_UP && p->state != PATH_DRAINING) {
+		if (r->length > WIRE_LOGIN_MAX)
+			return broken(p, "an answer to the login that is too long");
+		path_login_header(p, header);
+		return 0;
+	}
+	if (r->cookie) {
+		p->receiving = inflight_find(&p->inflight, r->cookie);
+		if (!p->receiving || p->receiving->type != r->type)
+			return broken(p, "an answer to a command that is not in flight");
+	}
+	if (r->length > (p->receiving && r->type == WIRE_READ ? p->receiving->count + WIRE_TEXT_MAX : WIRE_CONTROL_MAX))
+		return broken(p, "an answer longer than what was asked");
+	return 0;
+}
+
+static uint8_t *place(void *arg, uint32_t length)
+{
+	struct path *p = arg;
+
+	if (!p->receiving || p->receiving->type != WIRE_READ)
+		return NULL;
+	return p->receiving->placed = malloc(length);
+}
+
+static int got_own(struct path *p, const struct wire_reply *r, const uint8_t *payload)
+{
+	switch (r->type) {
+	case WIRE_EVENT:
+		p->ops->event(p->owner, p, payload, r->length);
+		return 0;
+	case WIRE_PING:
+		if (p->pinged && !p->inflight.used)
+			policy_learn(&p->policy, 0, 0, (double)(loop_now(p->loop) - p->pinged) / 1e9);
+		p->pinged = 0;
+		return 0;
+	case WIRE_BYE:
+		if (p->state != PATH_DRAINING)
+			return broken(p, "a goodbye that nobody said");
+		p->doomed = true;
+		return 0;
+	default:
+		return broken(p, "an answer that nobody asked for");
+	}
+}
+
+/* Is the answer what the command asked for? */
+static const char *check_answer(const struct command *c, const struct wire_reply *r)
+{
+	if (r->status)
+		return NULL;
+	if (c->type == WIRE_READ && r->length != c->count)
+		return "a read answered with the wrong number of bytes";
+	if (c->type == WIRE_STATUS && (!r->length || r->length % WIRE_EXTENT_SIZE))
+		return "a block status of the wrong length";
+	return NULL;
+}
+
+static int got_payload(void *arg, const uint8_t *payload, uint32_t length)
+{
+	struct path *p = arg;
+	const struct wire_reply *r = &p->reply;
+	struct command *c = p->receiving;
+	uint8_t *placed = c ? c->placed : NULL;
+	const char *why;
+
+	if ((r->flags & WIRE_FLAG_CRC) && crc32c(0, payload, length) != r->payload_crc)
+		return broken(p, "a payload that was damaged on its way");
+	if (p->state != PATH_UP && p->state != PATH_DRAINING)
+		return path_login_reply(p, r, payload);
+	if (!c)
+		return got_own(p, r, payload);
+	why = check_answer(c, r);
+	if (why)
+		return broken(p, why);
+	p->receiving = NULL;
+	inflight_take(&p->inflight, r->cookie);
+	p->policy.in_flight--;
+	p->policy.bytes -= bytes_of(c);
+	policy_learn(&p->policy, c->queue_ahead, bytes_of(c), (double)(loop_now(p->loop) - c->sent) / 1e9);
+	p->commands++;
+	p->read_bytes += c->type == WIRE_READ ? c->count : 0;
+	p->write_bytes += c->type == WIRE_WRITE ? c->count : 0;
+	c->path = NULL;
+	c->placed = NULL;
+	p->ops->answered(p->owner, p, c, r, payload);	/* c may be gone now */
+	free(placed);
+	return p->doomed ? -ECANCELED : 0;
+}
+
+static const struct frame_ops frame_ops = {
+	.header_size = WIRE_REPLY_SIZE,
+	.header = got_header, .place = place, .payload = got_payload,
+};
+
+static void closed_by_server(struct path *p)
+{
+	path_lost(p, p->state == PATH_UP ? "closed by the server" : "closed by the server during the login");
+}
+
+void path_receive(struct path *p)
+{
+	uint8_t *scratch = loop_scratch(p->loop);
+
+	p->receives = true;
+	for (int turn = 0; turn < RECEIVES_A_TURN && !p->doomed; turn++) {
+		struct iovec iov[2];
+		int n = frame_want(&p->in, scratch, LOOP_SCRATCH, iov), r;
+		ssize_t got = readv(p->fd, iov, n);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno == EAGAIN)
+			break;
+		if (got == 0)
+			closed_by_server(p);
+		else if (got < 0)
+			path_lost(p, "receiving: %s", strerror(errno));
+		if (got <= 0)
+			break;
+		p->heard = loop_now(p->loop);
+		p->heard_absent = loop_absent(p->loop);
+		r = frame_got(&p->in, scratch, LOOP_SCRATCH, (size_t)got, &frame_ops, p);
+		if (r == -ENOMEM)
+			path_lost(p, "no memory to receive an answer");
+		if (r < 0)
+			break;
+		if ((size_t)got < iov[0].iov_len)
+			break;
+	}
+	p->receives = false;
+	if (p->doomed)
+		path_event(p, p->state == PATH_DRAINING ? PATH_EV_BYE : PATH_EV_LOST);
+}

@@ -1,0 +1,95 @@
+/*
+ * session.h - all paths between this client and one server, used as one.
+ * Owner: the loop's thread.  The ordering argument stands on top of session.c.
+ */
+#ifndef RSIO_SESSION_H
+#define RSIO_SESSION_H
+
+#include <stdbool.h>
+#include "loop.h"
+#include "mpio.h"
+#include "path.h"
+#include "policy.h"
+#include "wire.h"
+
+struct session;
+
+/* What the session tells its namespace; never from within a call into the session
+ * but for session_flush. */
+struct session_ops {
+	/* The server offers this volume (again); called for each entry of a list and for events. */
+	void (*offered)(void *owner, struct session *s, const struct wire_volume *v);
+	void (*withdrawn)(void *owner, struct session *s, const char *name);
+	/* The list is complete: what was not offered since list_began is no longer there. */
+	void (*list_began)(void *owner, struct session *s);
+	void (*list_ended)(void *owner, struct session *s);
+	/* The server answered the open of a volume: error 0 or -errno. */
+	void (*opened)(void *owner, struct session *s, struct mpio *v, int error);
+	/* From none to some usable path, or the other way. */
+	void (*reachable)(void *owner, struct session *s, bool yes);
+	/* The server knows none of the handles any more: volumes have to be opened anew
+	 * before commands of theirs may be submitted again. */
+	void (*forgotten)(void *owner, struct session *s);
+	/* A write was out on a connection that ended: later ones that overlap it must wait. */
+	void (*fenced)(void *owner, struct session *s, struct command *c);
+	/* A command ends; of the session's own ones nobody is told. */
+	void (*completed)(void *owner, struct session *s, struct command *c, int error,
+			  const uint8_t *payload, uint32_t length);
+	void (*changed)(void *owner, struct session *s);
+};
+
+struct session {
+	struct list link;			/* the namespace's list */
+	struct loop *loop;
+	const struct session_ops *ops;
+	void *owner;
+
+	char name[WIRE_NAME_MAX + 1];		/* the server's */
+	uint16_t server_id;
+	char version[WIRE_NAME_MAX + 1];
+	uint8_t machine[16], boot[16], life[16];	/* of the server; life: of its process */
+	bool established;
+	uint8_t id[WIRE_SESSION_SIZE];		/* valid when established */
+	struct path *founder;			/* the path that is making it anew; others wait */
+
+	struct path *paths[POLICY_PATHS_MAX];	/* that ever reached this server */
+	size_t path_count;
+	unsigned up;				/* how many are usable now */
+	uint64_t down_since;			/* loop_now() when up became 0 */
+	enum policy policy;
+	struct policy_state picks;
+
+	struct list waiting;			/* commands for a path; FIFO */
+	struct list fences;			/* struct session_fence: connections that ended with commands out */
+	uint64_t bytes, bytes_max;		/* in flight; the limit */
+	uint32_t next_handle;
+	bool dirty;
+
+	struct command *listing;		/* a LIST under way */
+	bool list_again;			/* another is wanted after it */
+	uint32_t listed;			/* entries so far */
+};
+
+struct session *session_new(struct loop *l, const struct wire_welcome *w, const struct session_ops *ops, void *owner);
+void session_free(struct session *s);	/* no path of it is up; its commands were taken back */
+
+/* The paths' calls, handed on by the namespace. */
+int session_welcome(struct session *s, struct path *p, const struct wire_welcome *w, uint8_t join[WIRE_SESSION_SIZE]);
+void session_path_up(struct session *s, struct path *p, const struct wire_granted *g);
+void session_path_down(struct session *s, struct path *p);
+void session_path_gone(struct session *s, struct path *p);	/* it is freed: forget it */
+void session_answered(struct session *s, struct path *p, struct command *c, const struct wire_reply *r,
+		      const uint8_t *payload);
+void session_event(struct session *s, struct path *p, const uint8_t *payload, uint32_t length);
+
+/* Takes the command; its volume is open on this session. */
+void session_submit(struct session *s, struct command *c);
+/* Takes back a command that waits; false when it is in flight or fenced. */
+bool session_withdraw(struct session *s, struct command *c);
+int session_open(struct session *s, struct mpio *v, uint32_t handle, const struct wire_open *o, bool read_only);
+void session_close(struct session *s, uint32_t handle);
+uint32_t session_new_handle(struct session *s);
+/* Sends what waits: once a round. */
+void session_flush(struct session *s);
+
+#endif

@@ -1,0 +1,226 @@
+#include <endian.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "log.h"
+#include "session_impl.h"
+
+#define LIST_PAGE 1000u
+
+/* A command of the session's own, with the payload it points to. */
+struct own {
+	struct command command;
+	struct session_fence *fence;	/* FENCE */
+	struct mpio *volume;		/* OPEN; told to the owner */
+	uint8_t body[];
+};
+
+static struct own *own_new(uint8_t type, size_t body)
+{
+	struct own *o = calloc(1, sizeof *o + body);
+
+	if (!o)
+		return NULL;
+	o->command.type = type;
+	o->command.data = o->body;
+	list_init(&o->command.link);
+	return o;
+}
+
+static struct own *own_of(struct command *c)
+{
+	return container_of(c, struct own, command);
+}
+
+struct path_tag path_log_tag(const struct path *p)
+{
+	struct path_tag t;
+
+	snprintf(t.text, sizeof t.text, "%u-%s-tx0", p->connection,
+		 p->setup.interface ? p->setup.interface->name : "any");
+	return t;
+}
+
+int session_send_fence(struct session *s, struct session_fence *f)
+{
+	struct own *o = own_new(WIRE_FENCE, WIRE_FENCE_MAX);
+	struct wire_fence *w = calloc(1, sizeof *w);
+	struct list *l;
+
+	if (!o || !w) {
+		free(o);
+		free(w);
+		return -ENOMEM;
+	}
+	w->connection = f->connection;
+	list_each(l, &f->commands)
+		if (w->count < WIRE_IN_FLIGHT_MAX)
+			w->cookies[w->count++] = container_of(l, struct command, link)->cookie;
+	o->fence = f;
+	o->command.length = (uint32_t)wire_put_fence(o->body, w, false);
+	free(w);
+	/* In front of everything: writes may depend on it. */
+	o->command.state = COMMAND_WAITING;
+	list_prepend(&s->waiting, &o->command.link);
+	return 0;
+}
+
+static void send_list(struct session *s)
+{
+	struct own *o = own_new(WIRE_LIST, 0);
+
+	if (!o)
+		return;
+	o->command.offset = s->listed;
+	o->command.count = LIST_PAGE;
+	s->listing = &o->command;
+	session_submit(s, &o->command);
+}
+
+void session_list(struct session *s)
+{
+	if (s->listing) {
+		s->list_again = true;
+		return;
+	}
+	s->list_again = false;
+	s->listed = 0;
+	s->ops->list_began(s->owner, s);
+	send_list(s);
+}
+
+static void list_answered(struct session *s, const struct wire_reply *r, const uint8_t *payload)
+{
+	struct wire_reader reader;
+	struct wire_record record;
+	struct wire_volume v;
+	uint32_t total = 0, count = 0;
+
+	s->listing = NULL;
+	if (r->status) {
+		log_warning(s->name, "the list of volumes: %s", wire_status_text(r->status));
+		return;
+	}
+	wire_reader_init(&reader, payload, r->length);
+	while (wire_next(&reader, &record) == 1) {
+		if (record.tag == WIRE_TAG_TOTAL && record.length == 4)
+			memcpy(&total, record.data, 4);
+		if (record.tag != WIRE_TAG_VOLUME || wire_get_volume(&record, &v) < 0)
+			continue;
+		count++;
+		s->ops->offered(s->owner, s, &v);
+	}
+	total = le32toh(total);
+	s->listed += count;
+	if (s->list_again)
+		session_list(s);
+	else if (count && s->listed < total)
+		send_list(s);
+	else
+		s->ops->list_ended(s->owner, s);
+}
+
+int session_open(struct session *s, struct mpio *v, uint32_t handle, const struct wire_open *w, bool read_only)
+{
+	struct own *o = own_new(WIRE_OPEN, WIRE_LOGIN_MAX);
+
+	if (!o)
+		return -ENOMEM;
+	o->volume = v;
+	o->command.handle = handle;
+	o->command.flags = read_only ? WIRE_FLAG_READ_ONLY : 0;
+	o->command.length = (uint32_t)wire_put_open(o->body, w);
+	session_submit(s, &o->command);
+	return 0;
+}
+
+void session_close(struct session *s, uint32_t handle)
+{
+	struct own *o = own_new(WIRE_CLOSE, 0);
+
+	if (!o)
+		return;		/* the handle stays open until the session ends: a small leak at the server */
+	o->command.handle = handle;
+	session_submit(s, &o->command);
+}
+
+uint32_t session_new_handle(struct session *s)
+{
+	s->next_handle = s->next_handle % WIRE_HANDLE_MAX + 1;
+	return s->next_handle;
+}
+
+void session_own_answered(struct session *s, struct path *p, struct command *c, const struct wire_reply *r,
+			  const uint8_t *payload)
+{
+	struct own *o = own_of(c);
+
+	switch (c->type) {
+	case WIRE_LIST:
+		list_answered(s, r, payload);
+		break;
+	case WIRE_OPEN:
+		s->ops->opened(s->owner, s, o->volume, -wire_status_errno(r->status));
+		break;
+	case WIRE_FENCE:
+		session_fence_answered(s, p, o->fence, r, payload);
+		break;
+	default:	/* CLOSE: nothing to learn */
+		break;
+	}
+	free(o);
+}
+
+void session_own_lost(struct session *s, struct command *c, struct list *again)
+{
+	struct own *o = own_of(c);
+
+	if (c->type == WIRE_FENCE) {
+		o->fence->sent = false;
+		free(o);
+		return;
+	}
+	(void)s;
+	c->state = COMMAND_WAITING;
+	list_append(again, &c->link);
+}
+
+/* Of a session that has ended: OPEN is asked again by whoever needs it. */
+void session_drop_own(struct session *s, struct command *c)
+{
+	struct own *o = own_of(c);
+
+	if (c == s->listing)
+		s->listing = NULL;
+	list_remove(&c->link);
+	free(o);
+}
+
+void session_event(struct session *s, struct path *p, const uint8_t *payload, uint32_t length)
+{
+	struct wire_event_body e;
+	const char *why = "";
+
+	if (wire_get_event(payload, length, &e, &why) < 0) {
+		path_lost(p, "protocol error in an event: %s", why);
+		return;
+	}
+	switch (e.kind) {
+	case WIRE_EVENT_VOLUME_ADDED:
+	case WIRE_EVENT_VOLUME_RESIZED:
+	case WIRE_EVENT_VOLUME_REPLACED:
+		if (e.has_volume)
+			s->ops->offered(s->owner, s, &e.volume);
+		break;
+	case WIRE_EVENT_VOLUME_REMOVED:
+		if (e.has_volume)
+			s->ops->withdrawn(s->owner, s, e.volume.name);
+		break;
+	case WIRE_EVENT_LEAVING:
+		log_info(s->name, "the server is shutting down");
+		break;
+	default:	/* of a later version: nothing we need to know */
+		break;
+	}
+}
