@@ -139,31 +139,34 @@ static bool has_server(const json_t *ns, const char *name)
 	return false;
 }
 
-/* Portals that have never said which server they belong to. */
-static void query_unassigned(FILE *f, const json_t *ns, int verbosity)
+/* Portals that have never said which server they belong to, each once. */
+struct unassigned {
+	FILE *f;
+	int verbosity;
+	json_t *seen;
+};
+
+static void query_unassigned(void *arg, const struct view_path *p)
 {
-	const json_t *paths = view_list(ns, "unassigned");
+	struct unassigned *u = arg;
+	const char *name = view_str(p->path, "server");
 	char port[VIEW_SHORT];
-	const char *last = "";
-	size_t i;
-	json_t *path;
 
-	json_array_foreach(paths, i, path) {
-		const char *name = view_str(path, "server");
-
-		if (strcmp(name, last) != 0) {
-			fprintf(f, "  srv: --- %s  %s/%s %s\n", name, view_str(path, "portal"),
-				view_count(port, path, "port"), view_str(path, "state"));
-			put_reason(f, path, "      ");
-		}
-		last = name;
-		if (verbosity >= 2)
-			query_path(f, path, verbosity);
+	if (p->server)
+		return;
+	if (!p->spare && !json_object_get(u->seen, name)) {
+		json_object_set_new(u->seen, name, json_true());
+		fprintf(u->f, "  srv: --- %s  %s/%s %s\n", name, view_str(p->path, "portal"),
+			view_count(port, p->path, "port"), view_str(p->path, "state"));
+		put_reason(u->f, p->path, "      ");
 	}
+	if (u->verbosity >= 2)
+		query_path(u->f, p->path, u->verbosity);
 }
 
 static void query_namespace(FILE *f, const json_t *ns, int verbosity)
 {
+	struct unassigned u = { f, verbosity, json_object() };
 	bool heading = false;
 	size_t i;
 	json_t *item;
@@ -172,7 +175,8 @@ static void query_namespace(FILE *f, const json_t *ns, int verbosity)
 	fprintf(f, " %s\n  clt: %s\n", view_str(ns, "name"), view_str(ns, "node"));
 	json_array_foreach(view_list(ns, "servers"), i, item)
 		query_server(f, ns, item, verbosity);
-	query_unassigned(f, ns, verbosity);
+	view_each_path(ns, 0, query_unassigned, &u);
+	json_decref(u.seen);
 	json_array_foreach(view_list(ns, "volumes"), i, item) {
 		if (has_server(ns, view_str(item, "server")))
 			continue;
@@ -285,7 +289,7 @@ static void put_interface(FILE *f, const struct path_list *l, const char *name, 
 	for (size_t i = 0; i < l->count; i++) {
 		if (i == 0 || compare_portals(&l->at[i - 1], &l->at[i]) != 0)
 			portal++;
-		if (!view_is(l->at[i].path, "interface", name))
+		if (!view_is(l->at[i].path, "interface", name) || (l->at[i].spare && verbosity < 1))
 			continue;
 		if (!heading) {
 			fprintf(f, "%d %s ", number, name);

@@ -119,31 +119,85 @@ const char *view_time(char *buf, double us)
 	return buf;
 }
 
-static void each_of(const json_t *paths, struct view_path *p,
-		    void (*fn)(void *arg, const struct view_path *p), void *arg)
+struct each {
+	struct view_path p;
+	json_t *used;		/* the interfaces and portals that some path uses, as keys */
+	void (*fn)(void *arg, const struct view_path *p);
+	void *arg;
+};
+
+static void each_list(struct each *e, const json_t *paths)
 {
 	size_t i;
 	json_t *path;
 
 	json_array_foreach(paths, i, path) {
-		p->path = path;
-		fn(arg, p);
+		e->p.path = path;
+		e->fn(e->arg, &e->p);
 	}
+}
+
+static void each_server(struct each *e)
+{
+	size_t i;
+	json_t *server;
+
+	json_array_foreach(view_list(e->p.ns, "servers"), i, server) {
+		e->p.server = server;
+		each_list(e, view_list(server, "paths"));
+	}
+	e->p.server = NULL;
+	each_list(e, view_list(e->p.ns, "unassigned"));
+}
+
+/* Keys of one object for both: no name has a slash. */
+static void interface_key(char *key, size_t size, const json_t *path)
+{
+	snprintf(key, size, "%s", view_str(path, "interface"));
+}
+
+static void portal_key(char *key, size_t size, const json_t *path)
+{
+	snprintf(key, size, "/%s", view_str(path, "server"));
+}
+
+static void note_used(void *arg, const struct view_path *p)
+{
+	json_t *used = arg;
+	char key[128];
+
+	if (view_is(p->path, "state", "unused"))
+		return;
+	interface_key(key, sizeof(key), p->path);
+	json_object_set_new(used, key, json_true());
+	portal_key(key, sizeof(key), p->path);
+	json_object_set_new(used, key, json_true());
+}
+
+static void give(void *arg, const struct view_path *p)
+{
+	const struct each *e = arg;
+	struct view_path with = *p;
+	char interface[128], portal[128];
+
+	interface_key(interface, sizeof(interface), p->path);
+	portal_key(portal, sizeof(portal), p->path);
+	with.spare = view_is(p->path, "state", "unused") && json_object_get(e->used, interface) &&
+		     json_object_get(e->used, portal);
+	e->fn(e->arg, &with);
 }
 
 void view_each_path(const json_t *ns, size_t ns_index,
 		    void (*fn)(void *arg, const struct view_path *p), void *arg)
 {
-	struct view_path p = { .ns = ns, .ns_index = ns_index };
-	size_t i;
-	json_t *server;
+	json_t *used = json_object();
+	struct each with_spare = { .used = used, .fn = fn, .arg = arg };
+	struct each note = { .p = { .ns = ns, .ns_index = ns_index }, .fn = note_used, .arg = used };
+	struct each all = { .p = note.p, .fn = give, .arg = &with_spare };
 
-	json_array_foreach(view_list(ns, "servers"), i, server) {
-		p.server = server;
-		each_of(view_list(server, "paths"), &p, fn, arg);
-	}
-	p.server = NULL;
-	each_of(view_list(ns, "unassigned"), &p, fn, arg);
+	each_server(&note);
+	each_server(&all);
+	json_decref(used);
 }
 
 const char *view_volume_trouble(char *buf, size_t size, const json_t *volume)

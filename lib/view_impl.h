@@ -44,9 +44,12 @@ struct view_path {
 	const json_t *ns;
 	const json_t *server;	/* NULL: not known yet */
 	size_t ns_index;
+	/* Unused as it should be: its interface leads to other portals, and its portal is
+	 * reached over other interfaces.  Such a path is no trouble. */
+	bool spare;
 };
-/* All paths of a namespace, each server's and then the unassigned ones.  Calls
- * fn for each; index counts up from 0. */
+/* All paths of a namespace, each server's and then the unassigned ones: calls fn
+ * for each. */
 void view_each_path(const json_t *ns, size_t ns_index,
 		    void (*fn)(void *arg, const struct view_path *p), void *arg);
 

@@ -65,7 +65,7 @@ static const struct family volume_families[] = {
 };
 
 static const char *const path_states[] = {
-	"down", "connecting", "hello", "waiting", "login", "up", "draining",
+	"down", "unused", "connecting", "hello", "waiting", "login", "up", "draining", "stopped",
 };
 static const char *const server_states[] = { "up", "connecting", "lost" };
 static const char *const volume_states[] = { "ready", "waiting", "lost", "stale", "gone" };

@@ -38,19 +38,22 @@ json_t *view_json_paths(const json_t *ns)
 
 struct tally {
 	size_t up, all;
+	const json_t *server;	/* only its paths; NULL: all */
 };
 
 static void tally_path(void *arg, const struct view_path *p)
 {
 	struct tally *t = arg;
 
+	if (p->spare || (t->server && p->server != t->server))
+		return;
 	t->all++;
 	t->up += view_is(p->path, "state", "up");
 }
 
 static struct tally tally(const json_t *list, const char *good)
 {
-	struct tally t = { 0, 0 };
+	struct tally t = { 0, 0, NULL };
 	size_t i;
 	json_t *item;
 
@@ -83,7 +86,7 @@ static void trouble_path(void *arg, const struct view_path *p)
 {
 	struct trouble *t = arg;
 
-	if (view_is(p->path, "state", "up"))
+	if (p->spare || view_is(p->path, "state", "up"))
 		return;
 	fprintf(t->f, "%s  path %s %s: %s\n", t->any ? "" : "trouble\n", view_str(p->path, "name"),
 		view_str(p->path, "state"), view_str(p->path, "reason"));
@@ -112,7 +115,7 @@ static void put_trouble(FILE *f, const json_t *ns)
 static void put_namespace(FILE *f, const json_t *ns)
 {
 	const json_t *volumes = view_list(ns, "volumes");
-	struct tally paths = { 0, 0 }, t = tally(view_list(ns, "servers"), "up");
+	struct tally paths = { 0, 0, NULL }, t = tally(view_list(ns, "servers"), "up");
 	char id[VIEW_SHORT], bytes[VIEW_SHORT];
 
 	view_each_path(ns, 0, tally_path, &paths);
@@ -195,8 +198,9 @@ char *view_tree_servers(const json_t *ns)
 		return NULL;
 	fputs(" id server           state      version  policy             paths up\n", o.f);
 	json_array_foreach(view_list(ns, "servers"), i, s) {
-		struct tally t = tally(view_list(s, "paths"), "up");
+		struct tally t = { 0, 0, s };
 
+		view_each_path(ns, 0, tally_path, &t);
 		fprintf(o.f, "%3s %-16s %-10s %-8s %-18s %zu of %zu\n", view_count(id, s, "id"),
 			view_str(s, "name"), view_str(s, "state"), view_str(s, "version"),
 			view_str(s, "policy"), t.up, t.all);
@@ -213,7 +217,7 @@ static void table_path(void *arg, const struct view_path *p)
 		view_str(p->path, "state"), view_time(rtt, view_num(p->path, "rtt_us", -1)),
 		view_count(flight, p->path, "in_flight"), 100 * view_num(p->path, "share", 0),
 		view_age(age, view_num(p->path, "since", -1)));
-	if (!view_is(p->path, "state", "up") && !view_is(p->path, "reason", "-"))
+	if (!p->spare && !view_is(p->path, "state", "up") && !view_is(p->path, "reason", "-"))
 		fprintf(f, "  why: %s\n", view_str(p->path, "reason"));
 }
 

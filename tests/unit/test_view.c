@@ -189,6 +189,45 @@ static void test_paths_matrix(void **state)
 	json_decref(status);
 }
 
+/* Two networks: an interface that leads elsewhere is no trouble, one without a
+ * link is. */
+static void test_unused(void **state)
+{
+	json_t *status = parse(STATUS(NAMESPACE(
+		PATH("0", "1", "10", UP) ","
+		PATH("0", "2", "20", "'state':'unused','reason':'portal big-9-2 is in the network of if1'") ","
+		PATH("1", "1", "10", "'state':'unused','reason':'portal big-9-1 is in the network of if0'") ","
+		PATH("1", "2", "20", UP), "", "")));
+	json_t *path = json_array_get(json_object_get(json_array_get(json_object_get(
+		first(status), "servers"), 0), "paths"), 3);
+
+	(void)state;
+	check(view_paths(status, 0),
+	      "0 if0 IP(TCP) 192.168.10.1/5000\n"
+	      "    rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok\n"
+	      "1 if1 IP(TCP) 192.168.20.1/5000\n"
+	      "    rep: 001 IP(TCP) 192.168.20.9/5000 connected tx: ok rx: ok\n");
+	check(view_tree_servers(first(status)),
+	      " id server           state      version  policy             paths up\n"
+	      "  0 big-9            up         0.1      adaptive           2 of 2\n");
+	json_object_set_new(path, "state", json_string("unused"));
+	json_object_set_new(path, "reason", json_string("device eth1 has no link"));
+	check(view_paths(status, 0),
+	      "0 if0 IP(TCP) 192.168.10.1/5000\n"
+	      "    rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok\n"
+	      "    rep: 001 IP(TCP) 192.168.20.9/5000 unused tx: - rx: -\n"
+	      "      why: portal big-9-2 is in the network of if1\n"
+	      "1 if1 IP(TCP) 192.168.10.1/5000\n"
+	      "    rep: 000 IP(TCP) 192.168.10.9/5000 unused tx: - rx: -\n"
+	      "      why: portal big-9-1 is in the network of if0\n"
+	      "    rep: 001 IP(TCP) 192.168.20.9/5000 unused tx: - rx: -\n"
+	      "      why: device eth1 has no link\n");
+	check(view_tree_servers(first(status)),
+	      " id server           state      version  policy             paths up\n"
+	      "  0 big-9            up         0.1      adaptive           1 of 4\n");
+	json_decref(status);
+}
+
 static void test_devices(void **state)
 {
 	json_t *status = parse(EXAMPLE);
@@ -441,6 +480,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_query), cmocka_unit_test(test_query_trouble),
 		cmocka_unit_test(test_paths), cmocka_unit_test(test_paths_matrix),
+		cmocka_unit_test(test_unused),
 		cmocka_unit_test(test_devices), cmocka_unit_test(test_tree),
 		cmocka_unit_test(test_tree_trouble), cmocka_unit_test(test_metrics),
 		cmocka_unit_test(test_metrics_escape), cmocka_unit_test(test_damaged),
