@@ -348,6 +348,8 @@ static const struct mistake_case client_cases[] = {
 	    "8: [interface d] address: is a multicast or broadcast address",
 	    "10: [interface e] address: an interface has an address of its own; without any [interface] the kernel chooses",
 	    "12: [interface f] device: is not a network device's name (1..15 bytes, no blank, '/' or ':')" } },
+	{ "[interface a]\ndevice=abcdefghijklmno\n[interface b]\ndevice=abcdefghijklmnop\n" NS SRV,
+	  { "4: [interface b] device: is not a network device's name (1..15 bytes, no blank, '/' or ':')" } },
 	{ NS "[server a]\naddress=10.0.0.1.2\n[server b]\naddress=a b\n[server c]\naddress=0.0.0.0\n[server d]\naddress=ff02::1\n",
 	  { "6: [server a] address: is not an address or a host name (a port has a key of its own)",
 	    "8: [server b] address: is not an address or a host name (a port has a key of its own)",
@@ -726,6 +728,84 @@ static void test_default_paths(void **state)
 	free(p);
 }
 
+/* Where a text of 16 bytes, given as its complement so that looking for it is
+ * not what is found, stands in this process's stack, heap and other small
+ * anonymous memory; 0: nowhere. */
+static unsigned long find_in_memory(const char *complement)
+{
+	static char window[1 << 16];
+	FILE *maps = fopen("/proc/self/maps", "re");
+	int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	unsigned long from, to, found = 0;
+	char line[512], rights[8], name[256];
+
+	assert_true(maps && mem >= 0);
+	while (!found && fgets(line, sizeof(line), maps)) {
+		name[0] = 0;
+		if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %255s", &from, &to, rights, name) < 3 ||
+		    rights[1] != 'w' || name[0] == '/' || to - from > 64u << 20)
+			continue;
+		for (unsigned long at = from; at < to && !found; at += sizeof(window) - 16) {
+			size_t length = to - at < sizeof(window) ? to - at : sizeof(window);
+			ssize_t n = pread(mem, window, length, (off_t)at);
+
+			for (ssize_t i = 0; i + 16 <= n && !found; i++) {
+				int k = 0;
+
+				while (k < 16 && (char)~window[i + k] == complement[k])
+					k++;
+				if (k == 16)
+					found = at + (unsigned long)i;
+			}
+			memset(window, 0, sizeof(window));
+		}
+	}
+	fclose(maps);
+	close(mem);
+	return found;
+}
+
+/* A text that stands nowhere else in memory, in the place of the X…; what is
+ * written is wiped here, so what is found was left by the code under test. */
+static void write_with_secret(const char *text, const char *complement, bool wipe)
+{
+	char copy[512], *at;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	at = strchr(copy, 'X');
+	for (int k = 0; k < 16; k++)
+		at[k] = (char)~complement[k];
+	write_bytes(copy, strlen(copy), 0600);
+	if (!wipe)
+		assert_int_not_equal(find_in_memory(complement), 0);
+	explicit_bzero(copy, sizeof(copy));
+}
+
+static void test_keys_are_wiped(void **state)
+{
+	char complement[16];
+	struct conf_report r;
+
+	(void)state;
+	/* At the end of a long key: what is freed has its first bytes overwritten. */
+	for (int k = 0; k < 16; k++)
+		complement[k] = (char)~("abcdefgh"[k % 8] + k / 8);
+	write_with_secret(NS SRV "[defaults]\n#XXXXXXXXXXXXXXXX\n", complement, false);
+
+	write_with_secret("[namespace osl]\nnamespaceid=200\nnodename=big-2\nnodekey=" FORTY "XXXXXXXXXXXXXXXX\n" SRV,
+			  complement, true);
+	conf_client_free(conf_client_read(path, (gid_t)-1, &r));
+	assert_int_equal(r.count, 0);
+	conf_report_free(&r);
+	assert_int_equal(find_in_memory(complement), 0);
+
+	write_with_secret(HEAD PORTAL "[clients]\nbig-2 " FORTY "XXXXXXXXXXXXXXXX\n", complement, true);
+	conf_server_free(conf_server_read(path, (gid_t)-1, &r));
+	assert_int_equal(r.count, 0);
+	conf_report_free(&r);
+	assert_int_equal(find_in_memory(complement), 0);
+}
+
 /* Mutations: the same ones each time, so that what fails once fails again. */
 
 static uint64_t seed;
@@ -886,6 +966,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_default_paths),
+		cmocka_unit_test(test_keys_are_wiped),
 		cmocka_unit_test(test_client_mutants),
 		cmocka_unit_test(test_server_mutants),
 	};
