@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+# Who may include whom.  An arrow that is not in the tables below is a mistake, and
+# so is an outside library that comes in by another door than its own.
+#
+# A module is a header of lib/ and the files that begin with its name: path.h,
+# path_io.c and path_impl.h are "path".
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+failed=0
+
+complain() {
+  echo "$1"
+  failed=1
+}
+
+# lib/: module -> modules that it may include, beside err and (but for wire, policy
+# and what they need) log.
+declare -A may=(
+  [err]="" [log]="" [list]="" [crc]="" [policy]=""
+  [loop]="list" [buf]="list" [sock]="" [opt]=""
+  [wire]="crc" [secure]="wire" [frame]="wire buf crc"
+  [inflight]="wire buf list"
+  [conf]="opt secure"
+  [ctl]="sock"
+  [view]=""
+  [discover]="sock wire"
+  # struct command, which a path carries, is declared in mpio.h; nothing else of it is used.
+  [path]="frame wire sock secure buf crc loop list inflight policy conf mpio"
+  [session]="path policy inflight mpio wire loop list conf buf secure"
+  [mpio]="session policy wire list conf loop buf"
+  [namespace]="session mpio path policy conf loop wire list sock secure discover"
+  [ssh]="" [deploy]="ssh conf" [term]=""
+)
+without_log=" err log list crc wire policy frame inflight "
+
+# Programs: folder -> modules of lib/ that it may not include.  ops is listed by what it may.
+declare -A may_not=(
+  [fusefs]="term ssh deploy"
+  [agent]="term ssh deploy mpio session path policy inflight namespace"
+)
+declare -A only=(
+  [tui]="ctl conf opt ssh term view err log"
+  [wizard]="conf opt discover deploy ssh policy ctl term view err log"
+  [ops/rsconfig]="ctl opt conf view err"
+  [ops/rsclogcat]="log opt err"
+  [ops/rsslogcat]="log opt err"
+)
+
+# Outside libraries: a pattern of system headers -> the files that may include them.
+doors=(
+  '^(fuse|linux/fuse)'  'fusefs/.*'
+  '^liburing'           'agent/engine_uring\.c'
+  '^libssh'             'lib/ssh\.c'
+  '^openssl/'           'lib/secure\.c'
+  '^ini\.h'             'lib/conf\.c'
+  '^(ncurses|curses)'   'lib/term/.*'
+  '^blkid'              'agent/volume[a-z_]*\.c'
+  '^systemd/'           '(agent|fusefs|lib)/(main|daemon|notify)[a-z_]*\.[ch]'
+  '^jansson'            '(lib/(ctl|view|namespace|session|mpio)[a-z_]*|fusefs/[a-z_]*|agent/[a-z_]*|ops/[a-z_]*|tui/.*|wizard/.*)\.[ch]'
+)
+# Of a program's files these never see JSON: they are the data path.
+no_json='^(agent/(serve|conn|engine|arena|workers|handle)|fusefs/(io|range|interrupt|request))'
+
+# The module that a file of lib/ (its base name without ending) belongs to.
+module_of() {
+  local name=$1
+  while [ -n "$name" ]; do
+    if [ -n "${may[$name]+known}" ]; then
+      echo "$name"
+      return
+    fi
+    case $name in
+      *_*) name=${name%_*} ;;
+      *) break ;;
+    esac
+  done
+  echo "?"
+}
+
+in_words() {
+  case " $2 " in *" $1 "*) return 0 ;; esac
+  return 1
+}
+
+check_lib() { # file module included-module
+  local allowed="${may[$2]} err"
+  case $without_log in *" $2 "*) ;; *) allowed="$allowed log" ;; esac
+  [ "$2" = "$3" ] || in_words "$3" "$allowed" ||
+    complain "$1: $2 may not include $3 (may: $allowed)"
+}
+
+check_program() { # file folder included-module
+  local stem=${1%.*} list=""
+  for key in "${!only[@]}"; do
+    case $stem in "$key" | "$key"/* | "$key"_*) list=${only[$key]} ;; esac
+  done
+  if [ -n "$list" ]; then
+    in_words "$3" "$list" || complain "$1: may not include $3 of lib/ (may: $list)"
+  elif in_words "$3" "${may_not[$2]-}"; then
+    complain "$1: $2/ may not include $3 of lib/"
+  fi
+}
+
+check_own_include() { # file header
+  local file=$1 header=$2 folder base
+  folder=${file%%/*}
+  base=$(basename "$header")
+  if [ "$folder" != lib ] && [ -e "$folder/$header" ]; then
+    return
+  fi
+  if [ ! -e "lib/$header" ]; then
+    complain "$file: \"$header\" is neither its own nor in lib/"
+    return
+  fi
+  local to
+  to=$(module_of "${base%.*}")
+  if [ "$to" = "?" ]; then
+    complain "$file: lib/$header is in no row of this test's table"
+    return
+  fi
+  case $base in
+    *_impl.h) [ "$folder" = lib ] || complain "$file: $header is private to lib/" ;;
+  esac
+  if [ "$folder" = lib ]; then
+    local from
+    from=$(module_of "$(basename "${file%.*}")")
+    [ "$from" != "?" ] || { complain "$file is in no row of this test's table"; return; }
+    check_lib "$file" "$from" "$to"
+  else
+    check_program "$file" "$folder" "$to"
+  fi
+}
+
+check_system_include() { # file header
+  local i
+  for ((i = 0; i < ${#doors[@]}; i += 2)); do
+    [[ $2 =~ ${doors[i]} ]] || continue
+    [[ $1 =~ ^${doors[i + 1]}$ ]] || complain "$1: <$2> has its one door at ${doors[i + 1]}"
+  done
+  if [[ $2 == jansson.h && $1 =~ $no_json ]]; then
+    complain "$1: JSON on the data path"
+  fi
+}
+
+shopt -s nullglob
+files=(lib/*.[ch] lib/term/*.[ch] fusefs/*.[ch] agent/*.[ch] ops/*.[ch] tui/*.[ch] wizard/*.[ch])
+[ "${#files[@]}" -gt 0 ] || complain "no sources"
+for file in "${files[@]}"; do
+  while IFS= read -r header; do
+    check_own_include "$file" "$header"
+  done < <(sed -n 's/^# *include *"\([^"]*\)".*/\1/p' "$file")
+  while IFS= read -r header; do
+    check_system_include "$file" "$header"
+  done < <(sed -n 's/^# *include *<\([^>]*\)>.*/\1/p' "$file")
+done
+exit $failed
