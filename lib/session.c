@@ -111,6 +111,19 @@ static void fence_settle(struct session *s, struct session_fence *f)
 	fence_free(f);
 }
 
+void session_end_fence(struct session *s)
+{
+	struct session_fence *f = container_of(s->fences.next, struct session_fence, link);
+
+	while (!list_empty(&f->commands)) {
+		struct command *c = container_of(f->commands.next, struct command, link);
+
+		list_remove(&c->link);
+		s->ops->completed(s->owner, s, c, -EIO, NULL, 0);
+	}
+	fence_free(f);
+}
+
 static struct command *fence_take(struct session_fence *f, uint64_t cookie)
 {
 	struct list *l;

@@ -62,6 +62,7 @@ struct session {
 	struct list waiting;			/* commands for a path; FIFO */
 	struct list fences;			/* struct session_fence: connections that ended with commands out */
 	uint64_t bytes, bytes_max;		/* in flight; the limit */
+	struct loop_timer loss;			/* the owner's: fires when give-up has passed */
 	uint32_t next_handle;
 	bool dirty;
 
@@ -89,6 +90,8 @@ bool session_withdraw(struct session *s, struct command *c);
 int session_open(struct session *s, struct mpio *v, uint32_t handle, const struct wire_open *o, bool read_only);
 void session_close(struct session *s, uint32_t handle);
 uint32_t session_new_handle(struct session *s);
+/* At the very end: settles the oldest fence by ending its commands with -EIO. */
+void session_end_fence(struct session *s);
 /* Sends what waits: once a round. */
 void session_flush(struct session *s);
 

@@ -1,0 +1,37 @@
+/*
+ * namespace_impl.h - what namespace.c and namespace_status.c share, and nobody else.
+ */
+#ifndef RSIO_NAMESPACE_IMPL_H
+#define RSIO_NAMESPACE_IMPL_H
+
+#include "mpio_impl.h"
+#include "namespace.h"
+#include "path.h"
+#include "session.h"
+
+#define NAMESPACE_BUCKETS 1024u
+
+struct namespace {
+	struct loop *loop;
+	const struct conf_client *client;
+	const struct conf_namespace *conf;
+	struct namespace_identity id;
+	const struct namespace_ops *ops;
+	void *arg;
+
+	struct path *paths;		/* every client interface with every portal */
+	size_t path_count;
+	struct path **dirty;		/* paths with something to send; room for all */
+	size_t dirty_count;
+
+	struct list sessions;
+	struct list volumes;		/* offered */
+	struct list attic;		/* no longer offered, somebody still has them */
+	struct mpio *buckets[NAMESPACE_BUCKETS];	/* offered, by name */
+	struct list finished;		/* commands to give back before the loop sleeps */
+
+	void (*stopped)(void *arg);
+	void *stopped_arg;
+};
+
+#endif

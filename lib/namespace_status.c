@@ -1,0 +1,119 @@
+/* The state of a namespace as JSON: the one source of what people and programs see. */
+#include <stdio.h>
+#include <string.h>
+#include "namespace_impl.h"
+
+static const char *refusal_name(const struct path *p)
+{
+	return p->refused ? wire_status_name(p->refused) : NULL;
+}
+
+static json_t *optional_text(const char *text)
+{
+	return text && *text ? json_string(text) : json_null();
+}
+
+static json_t *path_status(const struct path *p)
+{
+	char local[SOCK_TEXT_MAX], portal[SOCK_TEXT_MAX];
+	const struct conf_interface *f = p->setup.interface;
+
+	sock_format(&p->from, local);
+	sock_format(&p->to, portal);
+	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:i, s:s, s:s, s:s, s:f, s:o, s:o, s:i, s:f, s:i, s:I, s:I, s:I, s:I, s:I}",
+		"name", p->setup.name,
+		"interface", f ? f->name : "any",
+		"local", p->from.length ? json_string(local) : optional_text(f ? f->address : NULL),
+		"server", p->setup.portal->name,
+		"portal", p->to.length ? portal : p->setup.portal->address,
+		"port", p->setup.port,
+		"protocol", "tcp",
+		"family", p->to.ss.ss_family == AF_INET6 ? "IPv6" : "IP",
+		"state", path_state_name(p->state),
+		"since", path_seconds_in_state(p),
+		"reason", optional_text(p->reason),
+		"refused", optional_text(refusal_name(p)),
+		"connection", (int)p->connection,
+		"rtt_us", p->policy.latency * 1e6,
+		"in_flight", (int)p->policy.in_flight,
+		"bytes_in_flight", (json_int_t)p->policy.bytes,
+		"read_bytes", (json_int_t)p->read_bytes,
+		"write_bytes", (json_int_t)p->write_bytes,
+		"commands", (json_int_t)p->commands,
+		"errors", (json_int_t)p->errors);
+}
+
+/* Each path's part of what all paths of the session carried. */
+static void add_shares(json_t *paths)
+{
+	double total = 0;
+	json_t *p;
+	size_t i;
+
+	json_array_foreach(paths, i, p)
+		total += (double)json_integer_value(json_object_get(p, "commands"));
+	json_array_foreach(paths, i, p)
+		json_object_set_new(p, "share", json_real(total > 0 ?
+			(double)json_integer_value(json_object_get(p, "commands")) / total : 0));
+}
+
+static json_t *server_status(const struct session *s)
+{
+	json_t *paths = json_array();
+	const char *state = s->up ? "up" : s->established ? "lost" : "connecting";
+
+	for (size_t i = 0; i < s->path_count; i++)
+		json_array_append_new(paths, path_status(s->paths[i]));
+	add_shares(paths);
+	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:i, s:I, s:o}",
+		"id", (int)s->server_id, "name", s->name, "version", s->version, "state", state,
+		"policy", policy_name(s->policy), "paths_up", (int)s->up, "bytes_in_flight", (json_int_t)s->bytes,
+		"paths", paths);
+}
+
+static void format_uuid(const uint8_t u[16], char out[40])
+{
+	char *at = out;
+
+	for (int i = 0; i < 16; i++)
+		at += sprintf(at, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", u[i]);
+}
+
+static void volume_status(void *arg, struct mpio *v)
+{
+	const struct mpio_counts *n = mpio_counts(v);
+	const struct wire_volume *i = mpio_info(v);
+	double left = mpio_give_up_in(v);
+	char uuid[40];
+
+	format_uuid(i->uuid, uuid);
+	json_array_append_new(arg, json_pack(
+		"{s:i, s:s, s:s, s:I, s:I, s:I, s:i, s:b, s:i, s:s, s:i, s:s, s:s, s:o, s:i, s:i, s:I,"
+		" s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"id", (int)i->id, "name", i->name, "uuid", uuid, "generation", (json_int_t)i->generation,
+		"size", (json_int_t)i->size, "blocks", (json_int_t)(i->size / i->block_size), "block_size", (int)i->block_size,
+		"read_only", !mpio_writable(v), "av", (int)i->av, "server", v->session->name, "servers", 1,
+		"state", mpio_state_name(mpio_state(v)), "on_loss", conf_on_loss_name(v->on_loss),
+		"give_up_in", left < 0 ? json_null() : json_real(left),
+		"opens", (int)v->users, "in_flight", (int)n->in_flight, "bytes_in_flight", (json_int_t)n->bytes_in_flight,
+		"reads", (json_int_t)n->reads, "read_bytes", (json_int_t)n->read_bytes,
+		"writes", (json_int_t)n->writes, "write_bytes", (json_int_t)n->write_bytes,
+		"flushes", (json_int_t)n->flushes, "others", (json_int_t)n->others,
+		"errors", (json_int_t)n->errors, "resent", (json_int_t)n->resent));
+}
+
+json_t *namespace_status(struct namespace *ns)
+{
+	json_t *servers = json_array(), *unassigned = json_array(), *volumes = json_array();
+	struct list *l;
+
+	list_each(l, &ns->sessions)
+		json_array_append_new(servers, server_status(container_of(l, struct session, link)));
+	for (size_t i = 0; i < ns->path_count; i++)
+		if (!ns->paths[i].session)
+			json_array_append_new(unassigned, path_status(&ns->paths[i]));
+	add_shares(unassigned);
+	namespace_each_volume(ns, volume_status, volumes);
+	return json_pack("{s:s, s:i, s:s, s:o, s:o, s:o}", "name", ns->conf->name, "id", ns->conf->id,
+			 "node", ns->conf->nodename, "servers", servers, "unassigned", unassigned, "volumes", volumes);
+}
