@@ -196,6 +196,11 @@ int conf_split_volume(const char *text, char *namespace, char *volume, struct er
 
 /* The key table, for tests and the man page check. */
 enum conf_file { CONF_FILE_CLIENT, CONF_FILE_SERVER };
+enum conf_need {
+	CONF_OPTIONAL,
+	CONF_REQUIRED,
+	CONF_INERT,		/* known and taken, with a warning: no effect in this version */
+};
 struct conf_key_row {
 	enum conf_file file;
 	const char *section;	/* "defaults", "interface", … */
@@ -203,7 +208,7 @@ struct conf_key_row {
 	const char *kind;	/* "duration", "yes|no", "0..65535", … as the user reads it */
 	const char *fallback;	/* the default as text; NULL: required or none */
 	const char *help;	/* one sentence */
-	bool required;
+	enum conf_need need;
 	/* For the parser (conf_impl.h): what the value is, where it goes in the
 	 * section's struct, and the range of numbers; durations in milliseconds. */
 	int type;

@@ -188,9 +188,6 @@ static void check_volume(struct conf_parse *p, const struct conf_section *s,
 {
 	const struct conf_namespace *ns = c->namespaces, *end = ns + c->namespace_count;
 
-	if (v->weight)
-		conf_warning(p, conf_key_line(s, "weight"), s, "weight",
-			     "has no effect: the policy weighted is not available in this version");
 	if (!*s->name)
 		return;
 	while (ns < end && strcmp(ns->name, v->namespace) != 0)

@@ -32,9 +32,9 @@ static const struct conf_section_row section_rows[] = {
 #define POLICY "adaptive|round-robin|fail-over"
 #define ON_LOSS "fail|read-only|queue"
 
-/* Needs, for the column "required". */
-#define MUST true
-#define MAY false
+#define MUST CONF_REQUIRED
+#define MAY CONF_OPTIONAL
+#define INERT CONF_INERT
 
 /* [defaults] and [namespace] of the client have these in common. */
 #define BEHAVIOUR(section, base, field, of)							\
@@ -49,7 +49,7 @@ static const struct conf_section_row section_rows[] = {
 	  MAY, CONF_TYPE_DURATION, AT(base, field detect), 10, 60 * MINUTE },			\
 	{ CONF_FILE_CLIENT, section, "retry", "duration", of("0.5s"),				\
 	  "The wait before a failed path is tried again.",					\
-	  MAY, CONF_TYPE_DURATION, AT(base, field retry), 10, MINUTE },				\
+	  MAY, CONF_TYPE_DURATION, AT(base, field retry), 10, 1000 },				\
 	{ CONF_FILE_CLIENT, section, "give-up", "duration", of("120s"),				\
 	  "With no path left, I/O waits for so long before on-loss applies.",			\
 	  MAY, CONF_TYPE_DURATION, AT(base, field give_up), 10, 7 * DAY },			\
@@ -76,10 +76,10 @@ static const struct conf_section_row section_rows[] = {
 	  MAY, CONF_TYPE_TEXT, AT(conf_server, user), 0, 0 },					\
 	{ CONF_FILE_SERVER, section, "fence-command", "command", NULL,				\
 	  "Says whether another server of the namespace is off.",				\
-	  MAY, CONF_TYPE_TEXT, AT(conf_server, fence_command), 0, 0 },				\
+	  INERT, CONF_TYPE_TEXT, AT(conf_server, fence_command), 0, 0 },				\
 	{ CONF_FILE_SERVER, section, "on-event", "command", NULL,				\
 	  "Is run when something happens.",							\
-	  MAY, CONF_TYPE_TEXT, AT(conf_server, on_event), 0, 0 },				\
+	  INERT, CONF_TYPE_TEXT, AT(conf_server, on_event), 0, 0 },				\
 	{ CONF_FILE_SERVER, section, "poll", "microseconds", of("0"),				\
 	  "How long to look for more work before sleeping.",					\
 	  MAY, CONF_TYPE_MICROSECONDS, AT(conf_server, poll), 0, 100000 }
@@ -99,7 +99,7 @@ static const struct conf_key_row key_rows[] = {
 	  "Whose members may change things beside root and the owner.",
 	  MAY, CONF_TYPE_TEXT, AT(conf_defaults, admin_group), 0, 0 },
 	{ CONF_FILE_CLIENT, "defaults", "on-event", "command", NULL, "Is run when something happens.",
-	  MAY, CONF_TYPE_TEXT, AT(conf_defaults, on_event), 0, 0 },
+	  INERT, CONF_TYPE_TEXT, AT(conf_defaults, on_event), 0, 0 },
 
 	{ CONF_FILE_CLIENT, "interface", "address", "address", NULL, "The address paths start from.",
 	  MAY, CONF_TYPE_ADDRESS, AT(conf_interface, address), 0, 0 },
@@ -140,7 +140,7 @@ static const struct conf_key_row key_rows[] = {
 	  MAY, CONF_TYPE_POLICY, AT(conf_volume_rule, policy), 0, 0 },
 	{ CONF_FILE_CLIENT, "volume", "weight", "text", NULL,
 	  "Shares for the policy weighted.",
-	  MAY, CONF_TYPE_TEXT, AT(conf_volume_rule, weight), 0, 0 },
+	  INERT, CONF_TYPE_TEXT, AT(conf_volume_rule, weight), 0, 0 },
 	{ CONF_FILE_CLIENT, "volume", "on-loss", ON_LOSS, "as in [namespace]",
 	  "What happens to this volume after give-up.",
 	  MAY, CONF_TYPE_ON_LOSS, AT(conf_volume_rule, on_loss), 0, 0 },

@@ -453,19 +453,23 @@ void conf_fill_defaults(struct conf_parse *p, enum conf_file file, const char *s
 
 bool conf_fill(struct conf_parse *p, const struct conf_section *s, void *base)
 {
-	size_t count, before = p->mistake_count;
+	size_t count, before = p->mistake_count - p->warning_count;
 	const struct conf_key_row *rows = conf_key_table(&count);
 	char why[CONF_WHY_MAX];
 
 	for (size_t i = 0; i < s->count; i++) {
 		const struct conf_entry *e = &s->entries[i];
 
-		if (e->row && e->value && !conf_value_set(p, e->row, base, e->value, why))
+		if (!e->row || !e->value)
+			continue;
+		if (!conf_value_set(p, e->row, base, e->value, why))
 			conf_mistake(p, e->line, s, e->row->name, "%s", why);
+		else if (e->row->need == CONF_INERT)
+			conf_warning(p, e->line, s, e->row->name, "has no effect in this version");
 	}
 	for (size_t i = 0; i < count; i++)
-		if (rows[i].required && rows[i].file == s->row->file &&
+		if (rows[i].need == CONF_REQUIRED && rows[i].file == s->row->file &&
 		    strcmp(rows[i].section, s->row->kind) == 0 && !conf_has(s, rows[i].name))
 			conf_mistake(p, s->line, s, rows[i].name, "is missing (%s)", rows[i].kind);
-	return p->mistake_count == before;
+	return p->mistake_count - p->warning_count == before;
 }

@@ -146,6 +146,11 @@ void session_fence_answered(struct session *s, struct path *p, struct session_fe
 	const char *why = wire_status_text(r->status);
 
 	f->sent = false;
+	if (r->status == WIRE_E_INVALID) {	/* it is over, but what it did is no longer known */
+		log_warning(s->name, "connection %u is fenced, the server has forgotten what it had done", f->connection);
+		fence_settle(s, f);
+		return;
+	}
 	done = calloc(1, sizeof *done);
 	if (!done || r->status || wire_get_fence(payload, r->length, done, true, &why) < 0 ||
 	    done->connection != f->connection) {

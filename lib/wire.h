@@ -94,7 +94,8 @@ enum wire_type {
 	WIRE_DISCARD = 9,	/* handle, offset, count: reads as zeroes afterwards, space is given back */
 	WIRE_WRITE_ZEROES = 10,	/* handle, offset, count; flag FUA */
 	WIRE_STATUS = 11,	/* handle, offset, count.  Reply: extents, see wire_put_extent */
-	WIRE_FENCE = 12,	/* CONNECTION, COOKIES.  Reply: COOKIES and their STATUSES that were done */
+	WIRE_FENCE = 12,	/* CONNECTION, COOKIES.  Reply: COOKIES and their STATUSES that were done;
+				 * INVALID: it is over too, but what it had done is not known any more */
 	WIRE_PING = 13,		/* offset: the sender's clock, comes back in the payload (8 bytes) */
 	WIRE_BYE = 14,		/* an orderly end: no more commands follow; the reply is the last frame */
 	WIRE_EVENT = 15,	/* server only: EVENT_KIND, and a volume or portal */
