@@ -1,0 +1,89 @@
+/*
+ * canned_ctl.c - a daemon's control socket that answers from a file, for tests of
+ * the programs that ask: canned_ctl SOCKET ANSWERS LOG
+ *
+ * ANSWERS is an object: the request's "do" -> the reply.  A reply with "error" is
+ * sent as a failure; the reply "silence" is never sent.  Every request is appended
+ * to LOG as a line.  Prints "ready" when it listens; ends on SIGTERM.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "ctl.h"
+
+struct canned {
+	json_t *answers;	/* const after start */
+	FILE *log;
+};
+
+static json_t *fail_as(const json_t *error, struct err *e)
+{
+	const char *next = json_string_value(json_object_get(error, "next"));
+
+	err_set(e, strcmp(json_string_value(json_object_get(error, "code")), "ENOENT") ? EIO : ENOENT,
+		"%s", json_string_value(json_object_get(error, "text")));
+	if (next)
+		err_next(e, "%s", next);
+	return NULL;
+}
+
+static json_t *handle(void *arg, const struct ctl_peer *peer, const char *what, json_t *request,
+		      struct err *e)
+{
+	struct canned *c = arg;
+	const json_t *answer = json_object_get(c->answers, what);
+	char *line = json_dumps(request, JSON_COMPACT | JSON_SORT_KEYS);
+
+	(void)peer;
+	if (line) {
+		fprintf(c->log, "%s\n", line);
+		fflush(c->log);
+	}
+	free(line);
+	if (json_is_string(answer))
+		for (;;)
+			pause();
+	if (!answer) {
+		err_set(e, ENOSYS, "no answer for %s", what);
+		return NULL;
+	}
+	if (json_object_get(answer, "error"))
+		return fail_as(json_object_get(answer, "error"), e);
+	return json_deep_copy(answer);
+}
+
+int main(int argc, char **argv)
+{
+	struct canned c;
+	json_error_t why;
+	struct err e;
+	sigset_t set;
+	int signo;
+
+	if (argc != 4) {
+		fputs("canned_ctl: SOCKET ANSWERS LOG\n", stderr);
+		return 2;
+	}
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	c.answers = json_load_file(argv[2], 0, &why);
+	c.log = fopen(argv[3], "a");
+	if (!c.answers || !c.log) {
+		fprintf(stderr, "canned_ctl: %s\n", c.answers ? argv[3] : why.text);
+		return 1;
+	}
+	if (!ctl_server_start(argv[1], (gid_t)-1, handle, &c, &e)) {
+		err_print("canned_ctl", &e);
+		return 1;
+	}
+	puts("ready");
+	fflush(stdout);
+	sigwait(&set, &signo);
+	/* Not stopped in order: a handler may be silent for ever. */
+	unlink(argv[1]);
+	_exit(0);
+}
