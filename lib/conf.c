@@ -226,6 +226,7 @@ static char *take_line(struct conf_parse *p, size_t *length)
 static bool line_for_inih(struct conf_parse *p, char *line, size_t length)
 {
 	const struct conf_section *s = section_now(p);
+	bool is_client, taken;
 
 	if (!*line && !length)
 		return false;
@@ -250,9 +251,12 @@ static bool line_for_inih(struct conf_parse *p, char *line, size_t length)
 	}
 	if (!s->row)
 		return false;	/* the header was reported */
-	if (s->row->secret)
+	is_client = strcmp(s->row->kind, "clients") == 0;
+	taken = is_client ? client_line(p, line) : key_line(p, line);
+	/* What is not understood may be a key as well. */
+	if (s->row->secret && (is_client || !taken))
 		p->has_keys = true;
-	return strcmp(s->row->kind, "clients") == 0 ? client_line(p, line) : key_line(p, line);
+	return taken;
 }
 
 /* inih's reader, in the place of fgets. */
@@ -318,6 +322,8 @@ static int take_entry(void *arg, const char *section, const char *name, const ch
 	(void)section;
 	if (!is_client) {
 		row = conf_key_find(s->row, name, hint, sizeof(hint));
+		if (s->row->secret && (!row || row->type == CONF_TYPE_KEY))
+			p->has_keys = true;
 		if (!row) {
 			conf_mistake(p, p->line, s, name, "unknown key%s", hint);
 			return 1;

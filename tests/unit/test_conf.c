@@ -529,7 +529,7 @@ static void expect_client(const char *text, size_t size, mode_t mode, gid_t grou
 
 static void test_file_modes(void **state)
 {
-	static const char text[] = NS SRV;
+	static const char text[] = NS SRV, keyless[] = "[namespace a]\nnamespaceid=1\nnodename=b\n" SRV;
 	const size_t size = sizeof(text) - 1;
 	gid_t mine = getegid();
 
@@ -543,7 +543,8 @@ static void test_file_modes(void **state)
 	expect_client(text, size, 0644, mine,
 		      " has node keys in it and can be read by everybody (mode 0644); chmod 600 mends it");
 	/* Without keys the mode is nobody's business. */
-	expect_client("[defaults]\n", 11, 0644, mine, " there is no [namespace NAME] section");
+	expect_client(keyless, sizeof(keyless) - 1, 0644, mine,
+		      "1: [namespace a] nodekey: is missing (key)");
 }
 
 static void test_odd_files(void **state)
