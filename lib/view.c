@@ -57,11 +57,11 @@ static void put_path_counts(FILE *f, const json_t *path, const char *indent)
 {
 	char commands[VIEW_SHORT], read[VIEW_SHORT], written[VIEW_SHORT], errors[VIEW_SHORT];
 
-	fprintf(f, "%s%s commands, %s read, %s written, %s errors, %.0f %% of the load\n", indent,
-		view_count(commands, path, "commands"),
+	fprintf(f, "%s%s commands (%.0f %%), %s read, %s written, %s errors\n", indent,
+		view_count(commands, path, "commands"), 100 * view_num(path, "share", 0),
 		view_bytes(read, view_num(path, "read_bytes", 0)),
 		view_bytes(written, view_num(path, "write_bytes", 0)),
-		view_count(errors, path, "errors"), 100 * view_num(path, "share", 0));
+		view_count(errors, path, "errors"));
 }
 
 /* The query. */

@@ -10,7 +10,9 @@
  *
  * status is the reply to rsiod's control request {"do": "status"}:
  * { "version": "0.1", "pid": 4711, "uptime": seconds, "mount": "/rsio",
- *   "run_dir": "/run/rsio", "memory": { NAME: bytes, … },
+ *   "run_dir": "/run/rsio",
+ *   "memory": { "buffers_used": bytes, "buffers_held": bytes, "buffers_limit": bytes,
+ *      "requests": in hand, "paused": times no buffer was left, "interrupted": n },
  *   "namespaces": [ what namespace_status() gives, … ],
  *   "devices": [ { "namespace": "osl", "volume": "oracle", "id": 0, "av": 0,
  *      "block": "/dev/av0/oracle", "raw": "/dev/av0/roracle", "loop": "/dev/loop3",

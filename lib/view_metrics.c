@@ -22,7 +22,7 @@ struct family {
 };
 
 static const struct family path_families[] = {
-	{ "rsio_path_rtt_seconds", "gauge", "seconds", "Round trip of the path's newest ping.",
+	{ "rsio_path_rtt_seconds", "gauge", "seconds", "Recent time from a command to its answer.",
 	  "rtt_us", 1e-6 },
 	{ "rsio_path_state_age_seconds", "gauge", "seconds", "Time in the path's present state.",
 	  "since", 1 },
@@ -30,7 +30,7 @@ static const struct family path_families[] = {
 	  "in_flight", 1 },
 	{ "rsio_path_in_flight_bytes", "gauge", "bytes", "Payload of the commands in flight.",
 	  "bytes_in_flight", 1 },
-	{ "rsio_path_share_ratio", "gauge", "ratio", "The path's part of its session's load.",
+	{ "rsio_path_share_ratio", "gauge", "ratio", "The path's part of the commands of its session.",
 	  "share", 1 },
 	{ "rsio_path_commands", "counter", NULL, "Commands completed over the path.",
 	  "commands", 1 },
@@ -62,6 +62,19 @@ static const struct family volume_families[] = {
 	  "errors", 1 },
 	{ "rsio_volume_resent", "counter", NULL, "Commands sent again after a path was lost.",
 	  "resent", 1 },
+};
+
+static const struct family memory_families[] = {
+	{ "rsio_buffers_used_bytes", "gauge", "bytes", "Write data in hand.", "buffers_used", 1 },
+	{ "rsio_buffers_held_bytes", "gauge", "bytes", "Memory kept for write data.",
+	  "buffers_held", 1 },
+	{ "rsio_buffers_limit_bytes", "gauge", "bytes", "Most write data in hand.",
+	  "buffers_limit", 1 },
+	{ "rsio_requests_in_hand", "gauge", NULL, "Requests of the kernel not answered yet.",
+	  "requests", 1 },
+	{ "rsio_requests_interrupted", "counter", NULL, "Requests whose waiter was killed.",
+	  "interrupted", 1 },
+	{ "rsio_buffer_waits", "counter", NULL, "Times that no buffer was left.", "paused", 1 },
 };
 
 static const char *const path_states[] = {
@@ -199,30 +212,33 @@ static void put_volume_family(FILE *f, const json_t *namespaces, const struct fa
 	}
 }
 
+/* One member of one object as a family of one sample. */
+static void put_single(FILE *f, const json_t *object, const struct family *family)
+{
+	const json_t *v = json_object_get(object, family->key);
+
+	head(f, family->name, family->type, family->unit, family->help);
+	if (!json_is_number(v))
+		return;
+	fprintf(f, "%s%s", family->name, family->type[0] == 'c' ? "_total" : "");
+	put_number(f, v, family->factor);
+}
+
 static void put_client(FILE *f, const json_t *status)
 {
-	const char *key;
-	json_t *v;
+	static const struct family uptime = {
+		"rsio_uptime_seconds", "gauge", "seconds", "Time since the client daemon started.",
+		"uptime", 1
+	};
+	const json_t *memory = json_object_get(status, "memory");
 
 	head(f, "rsio_build", "info", NULL, "The client daemon's version.");
 	fputs("rsio_build_info", f);
 	label(f, "{", "version", view_str(status, "version"));
 	fputs("} 1\n", f);
-	v = json_object_get(status, "uptime");
-	head(f, "rsio_uptime_seconds", "gauge", "seconds", "Time since the client daemon started.");
-	if (json_is_number(v)) {
-		fputs("rsio_uptime_seconds", f);
-		put_number(f, v, 1);
-	}
-	head(f, "rsio_memory_bytes", "gauge", "bytes", "Memory of the client daemon by kind.");
-	json_object_foreach(json_object_get(status, "memory"), key, v) {
-		if (!json_is_number(v))
-			continue;
-		fputs("rsio_memory_bytes", f);
-		label(f, "{", "kind", key);
-		fputc('}', f);
-		put_number(f, v, 1);
-	}
+	put_single(f, status, &uptime);
+	for (size_t n = 0; n < sizeof(memory_families) / sizeof(memory_families[0]); n++)
+		put_single(f, memory, &memory_families[n]);
 }
 
 static void put_devices(FILE *f, const json_t *status)

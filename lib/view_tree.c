@@ -147,18 +147,15 @@ char *view_tree_status(const json_t *ns)
 
 static void put_memory(FILE *f, const json_t *memory)
 {
-	const char *key, *comma = "memory      ";
-	char bytes[VIEW_SHORT];
-	json_t *value;
+	char used[VIEW_SHORT], held[VIEW_SHORT], limit[VIEW_SHORT], count[VIEW_SHORT];
 
-	json_object_foreach((json_t *)memory, key, value) {
-		if (!json_is_number(value))
-			continue;
-		fprintf(f, "%s%s %s", comma, key, view_bytes(bytes, json_number_value(value)));
-		comma = ", ";
-	}
-	if (*comma == ',')
-		fputc('\n', f);
+	fprintf(f, "buffers     %s used, %s held, %s at most\n",
+		view_bytes(used, view_num(memory, "buffers_used", 0)),
+		view_bytes(held, view_num(memory, "buffers_held", 0)),
+		view_bytes(limit, view_num(memory, "buffers_limit", 0)));
+	fprintf(f, "requests    %s in hand", view_count(count, memory, "requests"));
+	fprintf(f, ", %s interrupted", view_count(count, memory, "interrupted"));
+	fprintf(f, ", %s times no buffer was left\n", view_count(count, memory, "paused"));
 }
 
 char *view_tree_client(const json_t *status)

@@ -31,7 +31,8 @@
 	"'volumes':[" volumes "]}"
 #define STATUS(ns) \
 	"{'version':'0.1','pid':4711,'uptime':7260,'mount':'/rsio','run_dir':'/run/rsio'," \
-	"'memory':{'resident':12582912,'locked':4096},'namespaces':[" ns "],'devices':[" \
+	"'memory':{'buffers_used':8192,'buffers_held':1048576," \
+	"'buffers_limit':268435456,'requests':2,'paused':0,'interrupted':1},'namespaces':[" ns "],'devices':[" \
 	"{'namespace':'osl','volume':'oracle','id':0,'av':0,'block':'/dev/av0/oracle'," \
 	"'raw':'/dev/av0/roracle','loop':'/dev/loop3','blocks':31457280,'block_size':512," \
 	"'servers':1,'state':'ready'}]}"
@@ -107,10 +108,10 @@ static void test_query(void **state)
 	      "      up, version 0.1, policy adaptive\n"
 	      "      path if0/big-9-1  192.168.10.1 -> 192.168.10.9/5000\n"
 	      "        up, 80.5 us, 3 in flight\n"
-	      "        131 commands, 1 MiB read, 1.5 KiB written, 0 errors, 50 % of the load\n"
+	      "        131 commands (50 %), 1 MiB read, 1.5 KiB written, 0 errors\n"
 	      "      path if1/big-9-2  192.168.20.1 -> 192.168.20.9/5000\n"
 	      "        up, 80.5 us, 3 in flight\n"
-	      "        131 commands, 1 MiB read, 1.5 KiB written, 0 errors, 50 % of the load\n"
+	      "        131 commands (50 %), 1 MiB read, 1.5 KiB written, 0 errors\n"
 	      "    0 oracle       disk  31457280 blocks of  512 bytes\n"
 	      "      uuid " UUID " generation 17\n"
 	      "      ready, read-write, av0, 1 server(s), on loss fail\n"
@@ -158,12 +159,12 @@ static void test_paths(void **state)
 	      "    rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok\n"
 	      "      if0/big-9-1 to osl:big-9, up for 1 h 02 min\n"
 	      "      round trip 80.5 us, 3 in flight (24 KiB)\n"
-	      "      131 commands, 1 MiB read, 1.5 KiB written, 0 errors, 50 % of the load\n"
+	      "      131 commands (50 %), 1 MiB read, 1.5 KiB written, 0 errors\n"
 	      "1 if1 IP(TCP) 192.168.20.1/5000\n"
 	      "    rep: 001 IP(TCP) 192.168.20.9/5000 connected tx: ok rx: ok\n"
 	      "      if1/big-9-2 to osl:big-9, up for 1 h 02 min\n"
 	      "      round trip 80.5 us, 3 in flight (24 KiB)\n"
-	      "      131 commands, 1 MiB read, 1.5 KiB written, 0 errors, 50 % of the load\n");
+	      "      131 commands (50 %), 1 MiB read, 1.5 KiB written, 0 errors\n");
 	json_decref(status);
 }
 
@@ -272,7 +273,8 @@ static void test_tree(void **state)
 	      "rsiod       version 0.1, pid 4711, up 2 h 01 min\n"
 	      "mount       /rsio\n"
 	      "run dir     /run/rsio\n"
-	      "memory      resident 12 MiB, locked 4 KiB\n"
+	      "buffers     8 KiB used, 1 MiB held, 256 MiB at most\n"
+	      "requests    2 in hand, 1 interrupted, 0 times no buffer was left\n"
 	      "devices     1\n"
 	      "\n" TREE_STATUS);
 	check(view_tree_servers(first(status)),
@@ -375,7 +377,7 @@ static void test_metrics(void **state)
 	check_metrics(text);
 	assert_contains(text, "# TYPE rsio_path_rtt_seconds gauge\n# UNIT rsio_path_rtt_seconds seconds\n");
 	assert_contains(text, "\nrsio_build_info{version=\"0.1\"} 1\n");
-	assert_contains(text, "\nrsio_memory_bytes{kind=\"resident\"} 12582912\n");
+	assert_contains(text, "\nrsio_buffers_held_bytes 1048576\n");
 	assert_contains(text, "\nrsio_path_rtt_seconds{namespace=\"osl\",server=\"big-9\",path=\"if0/big-9-1\"} 8.05e-05\n");
 	assert_contains(text, "\nrsio_path_read_bytes_total{namespace=\"osl\",server=\"big-9\",path=\"if1/big-9-2\"} 1048576\n");
 	assert_contains(text, "\nrsio_path_state{namespace=\"osl\",server=\"big-9\",path=\"if0/big-9-1\",rsio_path_state=\"up\"} 1\n");
