@@ -54,6 +54,7 @@ int namespace_set_policy(struct namespace *ns, const char *server, enum conf_pol
 /* The whole state as JSON (new reference), the one source of status files and rsconfig:
  * { "name": "osl", "id": 0, "node": "sles1",
  *   "servers": [ { "id": 0, "name": "big-9", "version": "0.1", "state": "up|connecting|lost", "policy": "adaptive",
+ *      "listed": whether its volumes are known,
  *      "paths": [ { "name": "if0/big-9-1", "interface": "if0", "local": "192.168.10.1", "server": "big-9-1",
  *                   "portal": "192.168.10.9", "port": 5000, "protocol": "tcp", "family": "IP" or "IPv6",
  *                   "state": "down|connecting|hello|waiting|login|up|draining", "since": seconds in this state,

@@ -65,8 +65,9 @@ static json_t *server_status(const struct session *s)
 	for (size_t i = 0; i < s->path_count; i++)
 		json_array_append_new(paths, path_status(s->paths[i]));
 	add_shares(paths);
-	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:i, s:I, s:o}",
+	return json_pack("{s:i, s:s, s:s, s:s, s:b, s:s, s:i, s:I, s:o}",
 		"id", (int)s->server_id, "name", s->name, "version", s->version, "state", state,
+		"listed", s->up && !s->listing,
 		"policy", policy_name(s->policy), "paths_up", (int)s->up, "bytes_in_flight", (json_int_t)s->bytes,
 		"paths", paths);
 }
