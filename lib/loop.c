@@ -302,6 +302,7 @@ void loop_run(struct loop *l, void (*after)(void *arg), void *arg)
 		if (after)
 			after(arg);
 	}
+	l->stop = false;	/* it may be run again */
 }
 
 void loop_stop(struct loop *l)
