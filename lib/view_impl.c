@@ -108,7 +108,7 @@ const char *view_age(char *buf, double seconds)
 
 const char *view_time(char *buf, double us)
 {
-	if (!(us >= 0 && us < 1e15))
+	if (!(us > 0 && us < 1e15))
 		snprintf(buf, VIEW_SHORT, "-");
 	else if (us < 1000)
 		snprintf(buf, VIEW_SHORT, "%.1f us", us);

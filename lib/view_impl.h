@@ -35,7 +35,7 @@ const char *view_count(char *buf, const json_t *object, const char *key);
 const char *view_bytes(char *buf, double bytes);
 /* ... seconds as "12 s", "3 min 10 s", "2 h 05 min", "3 d 04 h" ... */
 const char *view_age(char *buf, double seconds);
-/* ... microseconds as "80.5 us", "3.20 ms", "1.50 s", "-" when negative. */
+/* ... microseconds as "80.5 us", "3.20 ms", "1.50 s", "-" when 0 (not known) or less. */
 const char *view_time(char *buf, double us);
 
 /* A path with what it belongs to. */
