@@ -38,7 +38,8 @@
  * connections of that session ended with writes unanswered, FENCE comes first.
  *
  * COMMANDS.  A cookie names a command on its connection; its low WIRE_SLOT_BITS
- * bits are a slot, and no two commands in flight use the same slot.  Commands in
+ * bits are a slot, and no two commands in flight use the same slot.  HELLO, AUTH,
+ * PING and BYE take no slot: their cookie only comes back.  Commands in
  * flight are unordered, as on a disk.  A write is answered when the server's
  * kernel has it, FUA and FLUSH when it is on stable storage; FLUSH covers all
  * writes of that volume answered before it was sent, over whatever connection of
@@ -79,6 +80,7 @@
 #define WIRE_CONTROL_MAX (1u << 20)	/* payload of any other frame than READ's reply and WRITE */
 #define WIRE_RANGE_MAX (1u << 30)	/* bytes a DISCARD, WRITE_ZEROES or STATUS covers */
 #define WIRE_HANDLE_MAX 65535u
+#define WIRE_LEASE 15			/* seconds: a connection so long silent is closed; a client pings every second */
 #define WIRE_SLOT_BITS 10
 #define WIRE_SLOT(cookie) ((uint32_t)((cookie) & (WIRE_IN_FLIGHT_MAX - 1)))
 
@@ -106,7 +108,7 @@ enum wire_flag {
 	WIRE_FLAG_FUA = 1,	/* WRITE, WRITE_ZEROES, DISCARD: stable before it is answered */
 	WIRE_FLAG_CRC = 2,	/* the payload checksum field counts */
 	WIRE_FLAG_READ_ONLY = 4,	/* OPEN; in its reply and in LIST: only reads are allowed */
-	WIRE_FLAG_FIRST = 8,	/* AUTH: a new session, even if the server still knows one of this node */
+	WIRE_FLAG_FIRST = 8,	/* AUTH: a new session is meant; SESSION, which decides, is zero then */
 };
 
 /* One code per cause.  wire_status_errno maps each to the errno an application
