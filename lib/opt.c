@@ -245,6 +245,8 @@ static const char *argument_kind(const struct opt *o)
 {
 	size_t n = o->arg ? strlen(o->arg) : 0;
 
+	if (n && strchr(o->arg, '|'))
+		return "W";
 	if (n >= 4 && !strcmp(o->arg + n - 4, "FILE"))
 		return "f";
 	if (n >= 3 && !strcmp(o->arg + n - 3, "DIR"))
@@ -272,6 +274,22 @@ static void print_completion_case(const struct opt_program *p, const char *kind)
 		printf(")\n\t\treturn ;;\n");
 }
 
+/* The words of an argument that is one of several, with blanks for the bars. */
+static void print_completion_words(const struct opt_program *p)
+{
+	for (const struct opt *o = p->table; o->name; o++) {
+		if (!wants_argument(o) || strcmp(argument_kind(o), "W") != 0)
+			continue;
+		printf("\t--%s", o->name);
+		if (o->short_name)
+			printf("|-%c", o->short_name);
+		printf(")\n\t\tmapfile -t COMPREPLY < <(compgen -W '");
+		for (const char *c = o->arg; *c; c++)
+			putchar(*c == '|' ? ' ' : *c);
+		printf("' -- \"$cur\")\n\t\treturn ;;\n");
+	}
+}
+
 static void print_completion(const struct opt_program *p)
 {
 	const struct opt *o;
@@ -286,6 +304,7 @@ static void print_completion(const struct opt_program *p)
 		printf("\tcase $prev in\n");
 		print_completion_case(p, "f");
 		print_completion_case(p, "d");
+		print_completion_words(p);
 		print_completion_case(p, "");
 		printf("\tesac\n");
 	}
@@ -297,7 +316,11 @@ static void print_completion(const struct opt_program *p)
 		if (shown_short(p, o))
 			printf(" -%c", o->short_name);
 	}
-	printf("' -- \"$cur\")\n\tfi\n}\ncomplete%s -F _%s %s\n", p->operands ? " -o default" : "",
+	printf("' -- \"$cur\")\n");
+	if (p->complete)
+		printf("\telse\n\t\tmapfile -t COMPREPLY < <(compgen -W \"$({ %s; } 2>/dev/null)\" -- \"$cur\")\n",
+		       p->complete);
+	printf("\tfi\n}\ncomplete%s -F _%s %s\n", p->operands && !p->complete ? " -o default" : "",
 	       p->name, p->name);
 }
 

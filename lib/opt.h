@@ -22,7 +22,8 @@ struct opt {
 	char short_name;	/* 0: none */
 	const char *name;	/* long name, without dashes; NULL ends the table */
 	enum opt_type type;
-	const char *arg;	/* what help calls the argument; NULL for flags */
+	const char *arg;	/* what help calls the argument; NULL for flags.  Completion takes
+				 * "…FILE", "…DIR" and "one|of|these" by their words. */
 	size_t offset;		/* of the value in the program's option struct */
 	const char *help;	/* half a sentence */
 	int min, max;		/* OPT_INT */
@@ -35,6 +36,7 @@ struct opt_program {
 	const struct opt *table;
 	const char *operands;	/* what remains may be: "[NS:VOLUME…]"; NULL: nothing may */
 	const char *page;	/* "rsconfig(8)": the last line of --help */
+	const char *complete;	/* shell command that prints what an operand may be, for completion; may be NULL */
 };
 
 /* Parses; operands end up at argv[*first…argc-1].  Options and operands may be

@@ -24,8 +24,8 @@ static const struct opt options[] = {
 	  "make block devices of the volumes named, or of all", 0, 0 },
 	{ 'd', "detach", OPT_FLAG, NULL, offsetof(struct rsconfig, detach),
 	  "take block devices away, those named or all", 0, 0 },
-	{ 'm', "manage", OPT_STRING, "ACTION", offsetof(struct rsconfig, manage),
-	  "status, fail, policy, reload or stop", 0, 0 },
+	{ 'm', "manage", OPT_STRING, "status|fail|policy|reload|stop", offsetof(struct rsconfig, manage),
+	  "show paths, end waiting I/O, choose a policy, reload, stop", 0, 0 },
 	{ 'v', "verbose", OPT_COUNT, NULL, offsetof(struct rsconfig, verbose),
 	  "more about each; up to -vvv", 0, 0 },
 	{ 'f', "force", OPT_FLAG, NULL, offsetof(struct rsconfig, force),
@@ -51,6 +51,8 @@ static const struct opt_program program = {
 	.table = options,
 	.operands = "[NS:VOLUME…]",
 	.page = "rsconfig(8)",
+	/* With a slash: bash breaks words at a colon. */
+	.complete = "timeout 2 rsconfig -q | awk '/^[0-9]/ { ns = $2 } /^    [0-9]/ { print ns \"/\" $2 }'",
 };
 
 void rsconfig_usage(const char *fmt, ...)
