@@ -26,6 +26,9 @@
 #define KINDS_MAX 16
 #define UTF8_BOM "\xef\xbb\xbf"
 
+/* In the line that was just read. */
+#define line_mistake(p, s, ...) conf_mistake(p, (p)->line, s, NULL, __VA_ARGS__)
+
 static const char blanks[] = " \t\v\f\r";
 
 /* Sections. */
@@ -35,19 +38,20 @@ static const char blanks[] = " \t\v\f\r";
  * the server is another kind of mistake, which conf_server.c explains. */
 static void check_duplicate(struct conf_parse *p, const struct conf_section *s)
 {
-	bool of_namespace = strcmp(s->row->kind, "server") == 0;
+	bool of_namespace = conf_is_kind(s, "server");
 
-	if (p->file == CONF_FILE_SERVER && (of_namespace || strcmp(s->row->kind, "namespace") == 0))
+	if (p->file == CONF_FILE_SERVER && (of_namespace || conf_is_kind(s, "namespace")))
 		return;
 	if (s->row->naming != CONF_UNNAMED && !*s->name)
 		return;
 	for (const struct conf_section *other = s; other-- > p->sections;) {
 		if (!other->row)
 			continue;
-		if (of_namespace && strcmp(other->row->kind, "namespace") == 0)
+		if (of_namespace && conf_is_kind(other, "namespace"))
 			return;
 		if (other->row == s->row && strcmp(other->name, s->name) == 0) {
-			conf_mistake(p, s->line, s, NULL, "is the same section as in line %d", other->line);
+			conf_section_mistake(p, s, "is the same section as in line %d",
+					     other->line);
 			return;
 		}
 	}
@@ -63,21 +67,24 @@ static void check_name(struct conf_parse *p, struct conf_section *s, char *name)
 	case CONF_UNNAMED:
 		good = !*name;
 		if (!good)
-			conf_mistake(p, s->line, s, NULL, "this section takes no name");
+			conf_section_mistake(p, s, "this section takes no name");
 		break;
 	case CONF_NAMED:
 		good = conf_name_valid(name);
 		if (!good)
-			conf_mistake(p, s->line, s, NULL, "this section needs a name: [%s NAME], with 1..%d of A-Z a-z 0-9 . _ -, no leading . or -",
-				     s->row->kind, CONF_NAME_MAX);
+			conf_section_mistake(p, s,
+					     "this section needs a name: [%s NAME], with 1..%d of "
+					     "A-Z a-z 0-9 . _ -, no leading . or -", s->row->kind,
+					     CONF_NAME_MAX);
 		break;
 	case CONF_NAMED_VOLUME:
 		good = conf_split_volume(name, namespace, volume, NULL) == 0;
 		if (good)
 			name[strlen(namespace)] = ':';
 		else
-			conf_mistake(p, s->line, s, NULL, "this section needs a volume: [%s NAMESPACE:VOLUME]",
-				     s->row->kind);
+			conf_section_mistake(p, s,
+					     "this section needs a volume: [%s NAMESPACE:VOLUME]",
+					     s->row->kind);
 		break;
 	}
 	if (!good || !*name)
@@ -98,8 +105,8 @@ static void name_section(struct conf_parse *p, struct conf_section *s, char *inn
 	s->row = conf_section_find(p->file, inner);
 	if (!s->row) {
 		conf_section_kinds(p->file, kinds, KINDS_MAX);
-		conf_mistake(p, s->line, s, NULL, "unknown section%s",
-			     conf_hint(hint, sizeof(hint), inner, kinds));
+		conf_section_mistake(p, s, "unknown section%s",
+				     conf_hint(hint, sizeof(hint), inner, kinds));
 		return;
 	}
 	check_name(p, s, name);
@@ -114,7 +121,7 @@ static bool begin_section(struct conf_parse *p, char *line)
 	char *inner = line + 1 + strspn(line + 1, blanks), *end = strchr(inner, ']'), *after;
 
 	if (p->section_count >= CONF_SECTIONS_MAX) {
-		conf_mistake(p, p->line, NULL, NULL, "more than %d sections", CONF_SECTIONS_MAX);
+		line_mistake(p, NULL, "more than %d sections", CONF_SECTIONS_MAX);
 		return false;
 	}
 	s = conf_more(p, &p->sections, &p->section_count, sizeof(*s));
@@ -122,17 +129,17 @@ static bool begin_section(struct conf_parse *p, char *line)
 		return false;
 	s->line = p->line;
 	if (!end) {
-		conf_mistake(p, p->line, NULL, NULL, "a section's header ends with ']'");
+		line_mistake(p, NULL, "a section's header ends with ']'");
 		return true;
 	}
 	after = end + 1 + strspn(end + 1, blanks);
 	if (*after && *after != '#' && *after != ';')
-		conf_mistake(p, p->line, NULL, NULL, "nothing but a comment may follow a section's header");
+		line_mistake(p, NULL, "nothing but a comment may follow a section's header");
 	while (end > inner && strchr(blanks, end[-1]))
 		end--;
 	*end = 0;
 	if (end - inner > CONF_HEADER_MAX)
-		conf_mistake(p, p->line, NULL, NULL, "the section's header is longer than %d bytes",
+		line_mistake(p, NULL, "the section's header is longer than %d bytes",
 			     CONF_HEADER_MAX);
 	else
 		name_section(p, s, inner);
@@ -155,21 +162,23 @@ static bool client_line(struct conf_parse *p, char *line)
 	char *key = line + name + strspn(line + name, blanks);
 
 	if (!*key) {
-		conf_mistake(p, p->line, s, NULL, "a line here is a client's name, a blank, and its key");
+		line_mistake(p, s, "a line here is a client's name, a blank, and its key");
 		return false;
 	}
 	line[name] = 0;
 	if (!conf_name_valid(line)) {
-		conf_mistake(p, p->line, s, NULL, "the first word is not a client's name (1..%d of A-Z a-z 0-9 . _ -)",
+		line_mistake(p, s,
+			     "the first word is not a client's name (1..%d of A-Z a-z 0-9 . _ -)",
 			     CONF_NAME_MAX);
 		return false;
 	}
 	if (key[0] == '=' && (!key[1] || strchr(blanks, key[1]))) {
-		conf_mistake(p, p->line, s, NULL, "a client's name and its key stand here without '='");
+		line_mistake(p, s, "a client's name and its key stand here without '='");
 		return false;
 	}
 	if (strcspn(key, blanks) != strlen(key)) {
-		conf_mistake(p, p->line, s, NULL, "a node key has no blanks; a comment stands on a line of its own");
+		line_mistake(p, s,
+			     "a node key has no blanks; a comment stands on a line of its own");
 		return false;
 	}
 	line[name] = '=';
@@ -185,12 +194,12 @@ static bool key_line(struct conf_parse *p, const char *line)
 	size_t length;
 
 	if (!equals) {
-		conf_mistake(p, p->line, s, NULL, "a line here is KEY = VALUE, and this one has no '='");
+		line_mistake(p, s, "a line here is KEY = VALUE, and this one has no '='");
 		return false;
 	}
 	length = strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
 	if (!length || line + length + strspn(line + length, blanks) != equals) {
-		conf_mistake(p, p->line, s, NULL, "what stands before '=' is not a key");
+		line_mistake(p, s, "what stands before '=' is not a key");
 		return false;
 	}
 	p->cut = false;
@@ -233,11 +242,11 @@ static bool line_for_inih(struct conf_parse *p, char *line, size_t length)
 	if (*line == '#' || *line == ';')
 		return false;
 	if (strlen(line) != length) {
-		conf_mistake(p, p->line, NULL, NULL, "a NUL byte; this is not a text file");
+		line_mistake(p, NULL, "a NUL byte; this is not a text file");
 		return false;
 	}
 	if (length > p->line_max) {
-		conf_mistake(p, p->line, NULL, NULL, "the line is longer than %zu bytes", p->line_max);
+		line_mistake(p, NULL, "the line is longer than %zu bytes", p->line_max);
 		return false;
 	}
 	if (*line == '[') {
@@ -246,12 +255,12 @@ static bool line_for_inih(struct conf_parse *p, char *line, size_t length)
 		return false;
 	}
 	if (!s) {
-		conf_mistake(p, p->line, NULL, NULL, "a line before the first section");
+		line_mistake(p, NULL, "a line before the first section");
 		return false;
 	}
 	if (!s->row)
 		return false;	/* the header was reported */
-	is_client = strcmp(s->row->kind, "clients") == 0;
+	is_client = conf_is_kind(s, "clients");
 	taken = is_client ? client_line(p, line) : key_line(p, line);
 	/* What is not understood may be a key as well. */
 	if (s->row->secret && (is_client || !taken))
@@ -285,7 +294,8 @@ static char *next_line(char *buf, int size, void *arg)
 
 static bool is_free_text(const struct conf_key_row *row)
 {
-	return row->type == CONF_TYPE_TEXT || row->type == CONF_TYPE_PATH || row->type == CONF_TYPE_KEY;
+	return row->type == CONF_TYPE_TEXT || row->type == CONF_TYPE_PATH ||
+	       row->type == CONF_TYPE_KEY;
 }
 
 static const char *check_entry(struct conf_parse *p, const struct conf_section *s,
@@ -299,7 +309,9 @@ static const char *check_entry(struct conf_parse *p, const struct conf_section *
 		}
 	}
 	if (p->cut && is_free_text(row)) {
-		conf_mistake(p, p->line, s, row->name, "the value would end at the blank and ';' in it; write ';' without a blank before it, and comments on lines of their own");
+		conf_mistake(p, p->line, s, row->name,
+			     "the value would end at the blank and ';' in it; write ';' without "
+			     "a blank before it, and comments on lines of their own");
 		return NULL;
 	}
 	if (!*value) {
@@ -314,7 +326,7 @@ static int take_entry(void *arg, const char *section, const char *name, const ch
 {
 	struct conf_parse *p = arg;
 	struct conf_section *s = section_now(p);
-	bool is_client = strcmp(s->row->kind, "clients") == 0;
+	bool is_client = conf_is_kind(s, "clients");
 	const struct conf_key_row *row = NULL;
 	struct conf_entry *e;
 	char hint[80];
@@ -353,8 +365,9 @@ static void check_mode(struct conf_parse *p, const struct stat *st, gid_t key_gr
 	else if ((st->st_mode & S_IRGRP) && st->st_gid != key_group)
 		who = "a group that is not the daemon's";
 	if (who)
-		conf_mistake(p, CONF_LINE_FILE, NULL, NULL, "has node keys in it and can be read by %s (mode %04o); chmod 600 mends it",
-			     who, (unsigned int)(st->st_mode & 07777));
+		conf_file_mistake(p,
+				  "has node keys in it and can be read by %s (mode %04o); chmod "
+				  "600 mends it", who, (unsigned int)(st->st_mode & 07777));
 }
 
 /* The file's bytes into p->text, with room for a NUL behind them. */
@@ -369,7 +382,7 @@ static bool load(struct conf_parse *p, int fd)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			conf_mistake(p, CONF_LINE_FILE, NULL, NULL, "cannot be read: %s", strerror(errno));
+			conf_file_mistake(p, "cannot be read: %s", strerror(errno));
 			return false;
 		}
 		if (n == 0)
@@ -377,7 +390,7 @@ static bool load(struct conf_parse *p, int fd)
 		p->size += (size_t)n;
 	}
 	if (p->size > CONF_FILE_MAX) {
-		conf_mistake(p, CONF_LINE_FILE, NULL, NULL, "is larger than %d KiB", CONF_FILE_MAX / 1024);
+		conf_file_mistake(p, "is larger than %d KiB", CONF_FILE_MAX / 1024);
 		return false;
 	}
 	if (p->size >= 3 && memcmp(p->text, UTF8_BOM, 3) == 0)
@@ -391,19 +404,19 @@ static bool parse(struct conf_parse *p, int fd, gid_t key_group)
 	int ret;
 
 	if (fstat(fd, &st)) {
-		conf_mistake(p, CONF_LINE_FILE, NULL, NULL, "cannot be read: %s", strerror(errno));
+		conf_file_mistake(p, "cannot be read: %s", strerror(errno));
 		return false;
 	}
 	if (!S_ISREG(st.st_mode)) {
-		conf_mistake(p, CONF_LINE_FILE, NULL, NULL, "is %s, not a file",
-			     S_ISDIR(st.st_mode) ? "a directory" : "a device or a pipe");
+		conf_file_mistake(p, "is %s, not a file",
+				  S_ISDIR(st.st_mode) ? "a directory" : "a device or a pipe");
 		return false;
 	}
 	if (!load(p, fd))
 		return false;
 	ret = ini_parse_stream(next_line, p, take_entry, p);
 	if (ret)	/* next_line gives inih only what it takes */
-		conf_mistake(p, CONF_LINE_END, NULL, NULL, "inih failed (%d)", ret);
+		conf_end_mistake(p, "inih failed (%d)", ret);
 	if (p->has_keys)
 		check_mode(p, &st, key_group);
 	return true;
@@ -436,7 +449,7 @@ static void *read_file(enum conf_file file, const char *path, gid_t key_group,
 	void *result = NULL;
 
 	if (fd < 0) {
-		conf_mistake(&p, CONF_LINE_FILE, NULL, NULL, "cannot be opened: %s", strerror(errno));
+		conf_file_mistake(&p, "cannot be opened: %s", strerror(errno));
 	} else {
 		if (parse(&p, fd, key_group))
 			result = file == CONF_FILE_CLIENT ? (void *)conf_client_build(&p) :

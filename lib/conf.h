@@ -32,7 +32,8 @@ enum conf_on_loss { CONF_ON_LOSS_FAIL, CONF_ON_LOSS_READ_ONLY, CONF_ON_LOSS_QUEU
 enum conf_policy {
 	CONF_POLICY_ADAPTIVE, CONF_POLICY_ROUND_ROBIN, CONF_POLICY_FAIL_OVER,
 	/* Known names that this version refuses by name. */
-	CONF_POLICY_ROUND_ROBIN_SUBSET, CONF_POLICY_LEAST_QUEUE, CONF_POLICY_WEIGHTED, CONF_POLICY_LEAST_BLOCKS
+	CONF_POLICY_ROUND_ROBIN_SUBSET, CONF_POLICY_LEAST_QUEUE, CONF_POLICY_WEIGHTED,
+	CONF_POLICY_LEAST_BLOCKS
 };
 const char *conf_policy_name(enum conf_policy p);
 const char *conf_on_loss_name(enum conf_on_loss o);
@@ -65,7 +66,7 @@ struct conf_interface {		/* client [interface NAME] */
 
 struct conf_portal {		/* client [server NAME]: one portal of a server */
 	char name[CONF_NAME_MAX + 1];
-	char *address;		/* numeric IPv4 or IPv6 (brackets and %scope taken), or a host name */
+	char *address;		/* numeric IPv4 or IPv6 (perhaps %scope), or a host name */
 	int port;		/* 0: not set here */
 	int line;
 };

@@ -7,19 +7,9 @@
 
 #define PORTALS_MAX (CONF_SERVER_MAX * CONF_IFACE_MAX)
 
-static bool is_kind(const struct conf_section *s, const char *kind)
-{
-	return s->row && strcmp(s->row->kind, kind) == 0;
-}
-
-static void copy_name(char *to, const struct conf_section *s)
-{
-	snprintf(to, CONF_NAME_MAX + 1, "%.*s", CONF_NAME_MAX, s->name);
-}
-
 /* Timeouts. */
 
-static const char *set_or_default(const struct conf_section *s, const char *key)
+static const char *where_from(const struct conf_section *s, const char *key)
 {
 	return conf_has(s, key) ? "" : " (not set here)";
 }
@@ -34,17 +24,20 @@ static void check_timeouts(struct conf_parse *p, const struct conf_section *s,
 	if ((detect || conf_has(s, "retry")) && b->retry > b->detect) {
 		const char *key = conf_has(s, "retry") ? "retry" : "detect";
 
-		conf_mistake(p, conf_key_line(s, key), s, key,
-			     "retry %gs%s must not be longer than detect %gs%s",
-			     b->retry, set_or_default(s, "retry"), b->detect, set_or_default(s, "detect"));
+		conf_key_mistake(p, s, key, "retry %gs%s must not be longer than detect %gs%s",
+				 b->retry, where_from(s, "retry"), b->detect,
+				 where_from(s, "detect"));
 	}
 	if ((detect || conf_has(s, "give-up") || conf_has(s, "on-loss")) &&
 	    b->on_loss != CONF_ON_LOSS_QUEUE && b->give_up <= b->detect) {
-		const char *key = conf_has(s, "give-up") ? "give-up" : detect ? "detect" : "on-loss";
+		const char *key = conf_has(s, "give-up") ? "give-up" :
+				  detect ? "detect" : "on-loss";
 
-		conf_mistake(p, conf_key_line(s, key), s, key,
-			     "give-up %gs%s must be longer than detect %gs%s, unless on-loss = queue",
-			     b->give_up, set_or_default(s, "give-up"), b->detect, set_or_default(s, "detect"));
+		conf_key_mistake(p, s, key,
+				 "give-up %gs%s must be longer than detect %gs%s, "
+				 "unless on-loss = queue",
+				 b->give_up, where_from(s, "give-up"),
+				 b->detect, where_from(s, "detect"));
 	}
 }
 
@@ -56,7 +49,7 @@ static void read_defaults(struct conf_parse *p, struct conf_defaults *d)
 	for (size_t i = 0; i < p->section_count; i++) {
 		const struct conf_section *s = &p->sections[i];
 
-		if (!is_kind(s, "defaults"))
+		if (!conf_is_kind(s, "defaults"))
 			continue;
 		if (conf_fill(p, s, d))
 			check_timeouts(p, s, &d->behaviour);
@@ -73,17 +66,18 @@ static void check_interface(struct conf_parse *p, const struct conf_section *s,
 	if (!address && !device)
 		conf_mistake(p, s->line, s, "address", "is missing (address or device)");
 	if (address && device)
-		conf_mistake(p, conf_key_line(s, "device"), s, "device", "address and device exclude each other");
+		conf_key_mistake(p, s, "device", "address and device exclude each other");
 	if (i->address && (strcmp(i->address, "0.0.0.0") == 0 || strcmp(i->address, "::") == 0))
-		conf_mistake(p, conf_key_line(s, "address"), s, "address",
-			     "an interface has an address of its own; without any [interface] the kernel chooses");
+		conf_key_mistake(p, s, "address",
+				 "an interface has an address of its own; without any "
+				 "[interface] the kernel chooses");
 	for (const struct conf_interface *other = c->interfaces; other < i; other++) {
 		if (i->address && other->address && strcmp(i->address, other->address) == 0)
-			conf_mistake(p, conf_key_line(s, "address"), s, "address",
-				     "is the address of [interface %s] too", other->name);
+			conf_key_mistake(p, s, "address", "is the address of [interface %s] too",
+					 other->name);
 		if (i->device && other->device && strcmp(i->device, other->device) == 0)
-			conf_mistake(p, conf_key_line(s, "device"), s, "device",
-				     "is the device of [interface %s] too", other->name);
+			conf_key_mistake(p, s, "device", "is the device of [interface %s] too",
+					 other->name);
 	}
 }
 
@@ -92,11 +86,11 @@ static void add_interface(struct conf_parse *p, const struct conf_section *s, st
 	struct conf_interface *i;
 
 	if (c->interface_count == CONF_IFACE_MAX) {
-		conf_mistake(p, s->line, s, NULL, "more than %d interfaces", CONF_IFACE_MAX);
+		conf_section_mistake(p, s, "more than %d interfaces", CONF_IFACE_MAX);
 		return;
 	}
 	i = &c->interfaces[c->interface_count++];
-	copy_name(i->name, s);
+	conf_copy_name(i->name, s);
 	i->line = s->line;
 	conf_fill(p, s, i);
 	check_interface(p, s, c, i);
@@ -109,7 +103,7 @@ static void add_namespace(struct conf_parse *p, const struct conf_section *s, st
 {
 	struct conf_namespace *ns = &c->namespaces[c->namespace_count++];
 
-	copy_name(ns->name, s);
+	conf_copy_name(ns->name, s);
 	ns->line = s->line;
 	ns->id = -1;
 	ns->behaviour = d->behaviour;
@@ -117,8 +111,8 @@ static void add_namespace(struct conf_parse *p, const struct conf_section *s, st
 		check_timeouts(p, s, &ns->behaviour);
 	for (const struct conf_namespace *other = c->namespaces; other < ns; other++) {
 		if (ns->id >= 0 && other->id == ns->id) {
-			conf_mistake(p, conf_key_line(s, "namespaceid"), s, "namespaceid",
-				     "is the id of [namespace %s] too", other->name);
+			conf_key_mistake(p, s, "namespaceid", "is the id of [namespace %s] too",
+					 other->name);
 			break;
 		}
 	}
@@ -136,34 +130,48 @@ static void check_portal(struct conf_parse *p, const struct conf_section *s,
 	for (const struct conf_portal *other = ns->portals; other < portal; other++) {
 		if (other->address && strcasecmp(other->address, portal->address) == 0 &&
 		    conf_client_port(c, ns, NULL, other) == port) {
-			conf_mistake(p, conf_key_line(s, "address"), s, "address",
-				     "is the address and port of [server %s] too", other->name);
+			conf_key_mistake(p, s, "address",
+					 "is the address and port of [server %s] too", other->name);
 			return;
 		}
 	}
 }
 
+/* The namespace's next portal; NULL when there is none to be had. */
+static struct conf_portal *next_portal(struct conf_parse *p, const struct conf_section *s,
+				       struct conf_namespace *ns)
+{
+	if (!ns) {
+		conf_section_mistake(p, s,
+				     "stands above the first [namespace]; a server belongs to "
+				     "the namespace above it");
+		return NULL;
+	}
+	if (ns->portal_count == PORTALS_MAX) {
+		conf_section_mistake(p, s, "more than %d portals in [namespace %s]", PORTALS_MAX,
+				     ns->name);
+		return NULL;
+	}
+	return conf_more(p, &ns->portals, &ns->portal_count, sizeof(struct conf_portal));
+}
+
 static void add_portal(struct conf_parse *p, const struct conf_section *s, struct conf_client *c)
 {
-	struct conf_namespace *ns = &c->namespaces[c->namespace_count - 1];
-	struct conf_portal stray = { .line = 0 }, *portal = &stray;
+	struct conf_namespace *ns = NULL;
+	struct conf_portal stray = { .line = 0 }, *portal;
 
-	if (!c->namespace_count) {
-		conf_mistake(p, s->line, s, NULL, "stands above the first [namespace]; a server belongs to the namespace above it");
-	} else if (ns->portal_count == PORTALS_MAX) {
-		conf_mistake(p, s->line, s, NULL, "more than %d portals in [namespace %s]", PORTALS_MAX, ns->name);
-	} else {
-		portal = conf_more(p, &ns->portals, &ns->portal_count, sizeof(*portal));
-		if (!portal)
-			return;
+	if (c->namespace_count)
+		ns = &c->namespaces[c->namespace_count - 1];
+	portal = next_portal(p, s, ns);
+	if (!portal) {
+		conf_fill(p, s, &stray);	/* for what else is wrong with it */
+		free(stray.address);
+		return;
 	}
-	copy_name(portal->name, s);
+	conf_copy_name(portal->name, s);
 	portal->line = s->line;
 	conf_fill(p, s, portal);
-	if (portal == &stray)
-		free(stray.address);
-	else
-		check_portal(p, s, c, ns, portal);
+	check_portal(p, s, c, ns, portal);
 }
 
 /* [volume NS:NAME] */
@@ -178,8 +186,8 @@ static void unknown_namespace(struct conf_parse *p, const struct conf_section *s
 		return;
 	for (size_t i = 0; i < c->namespace_count; i++)
 		names[i] = c->namespaces[i].name;
-	conf_mistake(p, s->line, s, NULL, "there is no [namespace %s]%s", name,
-		     conf_hint(hint, sizeof(hint), name, names));
+	conf_section_mistake(p, s, "there is no [namespace %s]%s", name,
+			     conf_hint(hint, sizeof(hint), name, names));
 	free(names);
 }
 
@@ -198,10 +206,12 @@ static void check_volume(struct conf_parse *p, const struct conf_section *s,
 	}
 	/* The namespace itself could do without: it queues. */
 	if (v->has_on_loss && v->on_loss != CONF_ON_LOSS_QUEUE &&
-	    ns->behaviour.on_loss == CONF_ON_LOSS_QUEUE && ns->behaviour.give_up <= ns->behaviour.detect)
-		conf_mistake(p, conf_key_line(s, "on-loss"), s, "on-loss",
-			     "needs a give-up in [namespace %s] (%gs) that is longer than detect (%gs)",
-			     ns->name, ns->behaviour.give_up, ns->behaviour.detect);
+	    ns->behaviour.on_loss == CONF_ON_LOSS_QUEUE &&
+	    ns->behaviour.give_up <= ns->behaviour.detect)
+		conf_key_mistake(p, s, "on-loss",
+				 "needs a give-up in [namespace %s] (%gs) that is longer than "
+				 "detect (%gs)", ns->name, ns->behaviour.give_up,
+				 ns->behaviour.detect);
 }
 
 static void add_volume(struct conf_parse *p, const struct conf_section *s, struct conf_client *c)
@@ -223,9 +233,9 @@ static void add_volume(struct conf_parse *p, const struct conf_section *s, struc
 static void check_whole(struct conf_parse *p, const struct conf_client *c)
 {
 	if (!c->namespace_count)
-		conf_mistake(p, CONF_LINE_END, NULL, NULL, "there is no [namespace NAME] section");
+		conf_end_mistake(p, "there is no [namespace NAME] section");
 	for (size_t i = 0, n = 0; i < p->section_count; i++) {
-		if (!is_kind(&p->sections[i], "namespace"))
+		if (!conf_is_kind(&p->sections[i], "namespace"))
 			continue;
 		if (!c->namespaces[n++].portal_count)
 			conf_mistake(p, p->sections[i].line, &p->sections[i], NULL,
@@ -238,7 +248,7 @@ static size_t count_kind(const struct conf_parse *p, const char *kind)
 	size_t count = 0;
 
 	for (size_t i = 0; i < p->section_count; i++)
-		count += is_kind(&p->sections[i], kind);
+		count += conf_is_kind(&p->sections[i], kind);
 	return count;
 }
 
@@ -262,16 +272,16 @@ struct conf_client *conf_client_build(struct conf_parse *p)
 	for (size_t i = 0; i < p->section_count; i++) {
 		const struct conf_section *s = &p->sections[i];
 
-		if (is_kind(s, "interface"))
+		if (conf_is_kind(s, "interface"))
 			add_interface(p, s, c);
-		else if (is_kind(s, "namespace"))
+		else if (conf_is_kind(s, "namespace"))
 			add_namespace(p, s, c, &d);
-		else if (is_kind(s, "server"))
+		else if (conf_is_kind(s, "server"))
 			add_portal(p, s, c);
 	}
 	/* Rules may stand above the namespace that they speak of. */
 	for (size_t i = 0; i < p->section_count; i++)
-		if (is_kind(&p->sections[i], "volume"))
+		if (conf_is_kind(&p->sections[i], "volume"))
 			add_volume(p, &p->sections[i], c);
 	check_whole(p, c);
 	return c;

@@ -117,6 +117,12 @@ void conf_mistake(struct conf_parse *p, int line, const struct conf_section *s, 
 void conf_warning(struct conf_parse *p, int line, const struct conf_section *s, const char *key,
 		  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/* Of a key, in its line; of a section, in its header's; of the file. */
+#define conf_key_mistake(p, s, key, ...) conf_mistake(p, conf_key_line(s, key), s, key, __VA_ARGS__)
+#define conf_section_mistake(p, s, ...) conf_mistake(p, (s)->line, s, NULL, __VA_ARGS__)
+#define conf_file_mistake(p, ...) conf_mistake(p, CONF_LINE_FILE, NULL, NULL, __VA_ARGS__)
+#define conf_end_mistake(p, ...) conf_mistake(p, CONF_LINE_END, NULL, NULL, __VA_ARGS__)
+
 /* The mistakes, in file order, into the report; true when they are warnings at most. */
 bool conf_report_take(struct conf_parse *p, struct conf_report *report);
 
@@ -150,6 +156,8 @@ bool conf_node_key(const char *text, struct conf_key *key, char *why);
 /* The line of a key in a section; the section's own when it is not there. */
 int conf_key_line(const struct conf_section *s, const char *key);
 bool conf_has(const struct conf_section *s, const char *key);
+bool conf_is_kind(const struct conf_section *s, const char *kind);
+void conf_copy_name(char to[CONF_NAME_MAX + 1], const struct conf_section *s);
 
 /* The two files' meaning; p's sections in, mistakes into p. */
 struct conf_client *conf_client_build(struct conf_parse *p);

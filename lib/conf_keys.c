@@ -76,7 +76,7 @@ static const struct conf_section_row section_rows[] = {
 	  MAY, CONF_TYPE_TEXT, AT(conf_server, user), 0, 0 },					\
 	{ CONF_FILE_SERVER, section, "fence-command", "command", NULL,				\
 	  "Says whether another server of the namespace is off.",				\
-	  INERT, CONF_TYPE_TEXT, AT(conf_server, fence_command), 0, 0 },				\
+	  INERT, CONF_TYPE_TEXT, AT(conf_server, fence_command), 0, 0 },			\
 	{ CONF_FILE_SERVER, section, "on-event", "command", NULL,				\
 	  "Is run when something happens.",							\
 	  INERT, CONF_TYPE_TEXT, AT(conf_server, on_event), 0, 0 },				\
@@ -86,111 +86,114 @@ static const struct conf_section_row section_rows[] = {
 
 #define FROM_NAMESPACE(text) "as in [namespace]"
 
+#define CLT CONF_FILE_CLIENT
+#define SRV CONF_FILE_SERVER
+
 static const struct conf_key_row key_rows[] = {
-	{ CONF_FILE_CLIENT, "defaults", "port", "1..65535", "5000", "The portals' port.",
+	{ CLT, "defaults", "port", "1..65535", "5000", "The portals' port.",
 	  MAY, CONF_TYPE_INT, AT(conf_defaults, port), PORT },
-	{ CONF_FILE_CLIENT, "defaults", "protocol", "tcp", "tcp", "What carries the frames.",
+	{ CLT, "defaults", "protocol", "tcp", "tcp", "What carries the frames.",
 	  MAY, CONF_TYPE_PROTOCOL, 0, 0, 0 },
 	BEHAVIOUR("defaults", conf_defaults, behaviour., ITSELF),
-	{ CONF_FILE_CLIENT, "defaults", "mount", "directory", "/rsio, for a plain user ~/rsio",
+	{ CLT, "defaults", "mount", "directory", "/rsio, for a plain user ~/rsio",
 	  "Where the tree is mounted.",
 	  MAY, CONF_TYPE_PATH, AT(conf_defaults, mount), 0, 0 },
-	{ CONF_FILE_CLIENT, "defaults", "admin-group", "group", NULL,
+	{ CLT, "defaults", "admin-group", "group", NULL,
 	  "Whose members may change things beside root and the owner.",
 	  MAY, CONF_TYPE_TEXT, AT(conf_defaults, admin_group), 0, 0 },
-	{ CONF_FILE_CLIENT, "defaults", "on-event", "command", NULL, "Is run when something happens.",
+	{ CLT, "defaults", "on-event", "command", NULL, "Is run when something happens.",
 	  INERT, CONF_TYPE_TEXT, AT(conf_defaults, on_event), 0, 0 },
 
-	{ CONF_FILE_CLIENT, "interface", "address", "address", NULL, "The address paths start from.",
+	{ CLT, "interface", "address", "address", NULL, "The address paths start from.",
 	  MAY, CONF_TYPE_ADDRESS, AT(conf_interface, address), 0, 0 },
-	{ CONF_FILE_CLIENT, "interface", "device", "device", NULL, "The network device paths start from.",
+	{ CLT, "interface", "device", "device", NULL, "The network device paths start from.",
 	  MAY, CONF_TYPE_DEVICE, AT(conf_interface, device), 0, 0 },
-	{ CONF_FILE_CLIENT, "interface", "port", "1..65535", "as in [namespace]",
+	{ CLT, "interface", "port", "1..65535", "as in [namespace]",
 	  "The port of the portals that are reached from here.",
 	  MAY, CONF_TYPE_INT, AT(conf_interface, port), PORT },
-	{ CONF_FILE_CLIENT, "interface", "protocol", "tcp", "as in [namespace]",
+	{ CLT, "interface", "protocol", "tcp", "as in [namespace]",
 	  "What carries the frames.",
 	  MAY, CONF_TYPE_PROTOCOL, 0, 0, 0 },
 
-	{ CONF_FILE_CLIENT, "namespace", "namespaceid", "0..65535", NULL,
+	{ CLT, "namespace", "namespaceid", "0..65535", NULL,
 	  "The namespace's number, as its servers have it.",
 	  MUST, CONF_TYPE_INT, AT(conf_namespace, id), 0, 65535 },
-	{ CONF_FILE_CLIENT, "namespace", "nodename", "name", NULL,
+	{ CLT, "namespace", "nodename", "name", NULL,
 	  "This host's name, as the servers' [clients] have it.",
 	  MUST, CONF_TYPE_NAME, AT(conf_namespace, nodename), 0, 0 },
-	{ CONF_FILE_CLIENT, "namespace", "nodekey", "key", NULL,
+	{ CLT, "namespace", "nodekey", "key", NULL,
 	  "The secret that goes with the node name.",
 	  MUST, CONF_TYPE_KEY, AT(conf_namespace, key), 0, 0 },
-	{ CONF_FILE_CLIENT, "namespace", "port", "1..65535", "as in [defaults]", "The portals' port.",
+	{ CLT, "namespace", "port", "1..65535", "as in [defaults]", "The portals' port.",
 	  MAY, CONF_TYPE_INT, AT(conf_namespace, port), PORT },
-	{ CONF_FILE_CLIENT, "namespace", "protocol", "tcp", "as in [defaults]",
+	{ CLT, "namespace", "protocol", "tcp", "as in [defaults]",
 	  "What carries the frames.",
 	  MAY, CONF_TYPE_PROTOCOL, 0, 0, 0 },
 	BEHAVIOUR("namespace", conf_namespace, behaviour., INHERITED),
 
-	{ CONF_FILE_CLIENT, "server", "address", "address or host name", NULL, "The portal's address.",
+	{ CLT, "server", "address", "address or host name", NULL, "The portal's address.",
 	  MUST, CONF_TYPE_PORTAL, AT(conf_portal, address), 0, 0 },
-	{ CONF_FILE_CLIENT, "server", "port", "1..65535", "as in [interface]", "The portal's port.",
+	{ CLT, "server", "port", "1..65535", "as in [interface]", "The portal's port.",
 	  MAY, CONF_TYPE_INT, AT(conf_portal, port), PORT },
-	{ CONF_FILE_CLIENT, "server", "protocol", "tcp", "as in [interface]", "What carries the frames.",
+	{ CLT, "server", "protocol", "tcp", "as in [interface]", "What carries the frames.",
 	  MAY, CONF_TYPE_PROTOCOL, 0, 0, 0 },
 
-	{ CONF_FILE_CLIENT, "volume", "policy", POLICY, "as in [namespace]",
+	{ CLT, "volume", "policy", POLICY, "as in [namespace]",
 	  "How this volume's next command picks its path.",
 	  MAY, CONF_TYPE_POLICY, AT(conf_volume_rule, policy), 0, 0 },
-	{ CONF_FILE_CLIENT, "volume", "weight", "text", NULL,
+	{ CLT, "volume", "weight", "text", NULL,
 	  "Shares for the policy weighted.",
 	  INERT, CONF_TYPE_TEXT, AT(conf_volume_rule, weight), 0, 0 },
-	{ CONF_FILE_CLIENT, "volume", "on-loss", ON_LOSS, "as in [namespace]",
+	{ CLT, "volume", "on-loss", ON_LOSS, "as in [namespace]",
 	  "What happens to this volume after give-up.",
 	  MAY, CONF_TYPE_ON_LOSS, AT(conf_volume_rule, on_loss), 0, 0 },
-	{ CONF_FILE_CLIENT, "volume", "attach", "yes|no", "no",
+	{ CLT, "volume", "attach", "yes|no", "no",
 	  "Whether the volume gets a block device at start.",
 	  MAY, CONF_TYPE_BOOL, AT(conf_volume_rule, attach), 0, 0 },
 
-	{ CONF_FILE_SERVER, "namespace", "namespaceid", "0..65535", NULL, "The namespace's number.",
+	{ SRV, "namespace", "namespaceid", "0..65535", NULL, "The namespace's number.",
 	  MUST, CONF_TYPE_INT, AT(conf_server, namespace_id), 0, 65535 },
-	{ CONF_FILE_SERVER, "namespace", "port", "1..65535", "5000", "The portals' port.",
+	{ SRV, "namespace", "port", "1..65535", "5000", "The portals' port.",
 	  MAY, CONF_TYPE_INT, AT(conf_server, port), PORT },
-	{ CONF_FILE_SERVER, "namespace", "protocol", "tcp", "tcp", "What carries the frames.",
+	{ SRV, "namespace", "protocol", "tcp", "tcp", "What carries the frames.",
 	  MAY, CONF_TYPE_PROTOCOL, 0, 0, 0 },
 	SERVICE("namespace", ITSELF),
 
-	{ CONF_FILE_SERVER, "server", "serverid", "0..255", NULL,
+	{ SRV, "server", "serverid", "0..255", NULL,
 	  "The server's number in its namespace.",
 	  MUST, CONF_TYPE_INT, AT(conf_server, server_id), 0, 255 },
 	SERVICE("server", FROM_NAMESPACE),
 
-	{ CONF_FILE_SERVER, "interface", "address", "address", NULL, "Where the portal listens.",
+	{ SRV, "interface", "address", "address", NULL, "Where the portal listens.",
 	  MAY, CONF_TYPE_ADDRESS, AT(conf_listen, address), 0, 0 },
-	{ CONF_FILE_SERVER, "interface", "device", "device", NULL,
+	{ SRV, "interface", "device", "device", NULL,
 	  "The network device the portal listens on.",
 	  MAY, CONF_TYPE_DEVICE, AT(conf_listen, device), 0, 0 },
-	{ CONF_FILE_SERVER, "interface", "port", "1..65535", "as in [namespace]", "The portal's port.",
+	{ SRV, "interface", "port", "1..65535", "as in [namespace]", "The portal's port.",
 	  MAY, CONF_TYPE_INT, AT(conf_listen, port), PORT },
-	{ CONF_FILE_SERVER, "interface", "protocol", "tcp", "as in [namespace]",
+	{ SRV, "interface", "protocol", "tcp", "as in [namespace]",
 	  "What carries the frames.",
 	  MAY, CONF_TYPE_PROTOCOL, 0, 0, 0 },
 
-	{ CONF_FILE_SERVER, "pool", "path", "directory", NULL, "Where the pool's volumes are.",
+	{ SRV, "pool", "path", "directory", NULL, "Where the pool's volumes are.",
 	  MUST, CONF_TYPE_PATH, AT(conf_pool, path), 0, 0 },
-	{ CONF_FILE_SERVER, "pool", "manage", "clients", "every client",
+	{ SRV, "pool", "manage", "clients", "every client",
 	  "Who may create and change volumes.",
 	  MAY, CONF_TYPE_LIST, AT(conf_pool, manage), 0, 0 },
 
-	{ CONF_FILE_SERVER, "volume", "path", "file or block device", NULL, "What the volume is kept in.",
+	{ SRV, "volume", "path", "file or block device", NULL, "What the volume is kept in.",
 	  MUST, CONF_TYPE_PATH, AT(conf_volume, path), 0, 0 },
-	{ CONF_FILE_SERVER, "volume", "mode", "rw|ro", "rw", "Whether it can be written to.",
+	{ SRV, "volume", "mode", "rw|ro", "rw", "Whether it can be written to.",
 	  MAY, CONF_TYPE_MODE, AT(conf_volume, read_only), 0, 0 },
-	{ CONF_FILE_SERVER, "volume", "clients", "clients", "every client", "Who sees the volume.",
+	{ SRV, "volume", "clients", "clients", "every client", "Who sees the volume.",
 	  MAY, CONF_TYPE_LIST, AT(conf_volume, clients), 0, 0 },
-	{ CONF_FILE_SERVER, "volume", "uuid", "UUID", "made once and kept",
+	{ SRV, "volume", "uuid", "UUID", "made once and kept",
 	  "The volume's identity.",
 	  MAY, CONF_TYPE_UUID, AT(conf_volume, uuid), 0, 0 },
-	{ CONF_FILE_SERVER, "volume", "shared", "yes|no", "no",
+	{ SRV, "volume", "shared", "yes|no", "no",
 	  "Whether other servers offer it too.",
 	  MAY, CONF_TYPE_BOOL, AT(conf_volume, shared), 0, 0 },
-	{ CONF_FILE_SERVER, "volume", "av", "0..3", "0", "The N of the proposed /dev/avN.",
+	{ SRV, "volume", "av", "0..3", "0", "The N of the proposed /dev/avN.",
 	  MAY, CONF_TYPE_INT, AT(conf_volume, av), 0, 3 },
 };
 #define KEY_ROWS (sizeof(key_rows) / sizeof(key_rows[0]))
@@ -271,4 +274,14 @@ bool conf_has(const struct conf_section *s, const char *key)
 		if (s->entries[i].row && strcmp(s->entries[i].row->name, key) == 0)
 			return true;
 	return false;
+}
+
+bool conf_is_kind(const struct conf_section *s, const char *kind)
+{
+	return s->row && strcmp(s->row->kind, kind) == 0;
+}
+
+void conf_copy_name(char to[CONF_NAME_MAX + 1], const struct conf_section *s)
+{
+	snprintf(to, CONF_NAME_MAX + 1, "%.*s", CONF_NAME_MAX, s->name);
 }

@@ -65,7 +65,8 @@ static void add_mistake(struct conf_parse *p, int line, bool warning, const stru
 		warning = false;
 		s = NULL;
 		key = NULL;
-		snprintf(text, sizeof(text), "there are more mistakes than these %d", CONF_MISTAKES_MAX);
+		snprintf(text, sizeof(text), "there are more mistakes than these %d",
+			 CONF_MISTAKES_MAX);
 	} else {
 		vsnprintf(text, sizeof(text), fmt, ap);
 	}
@@ -136,7 +137,7 @@ bool conf_report_take(struct conf_parse *p, struct conf_report *report)
 	free(p->mistakes);
 	report->warnings = p->warning_count;
 	if (p->no_memory && report->lines &&
-	    asprintf(&report->lines[report->count], "%s: there is not enough memory to read it", p->path) >= 0)
+	    asprintf(&report->lines[report->count], "%s: not enough memory", p->path) >= 0)
 		report->count++;
 	return good;
 }

@@ -5,16 +5,6 @@
 #include "secure.h"
 #include "conf_impl.h"
 
-static bool is_kind(const struct conf_section *s, const char *kind)
-{
-	return s->row && strcmp(s->row->kind, kind) == 0;
-}
-
-static void copy_name(char *to, const struct conf_section *s)
-{
-	snprintf(to, CONF_NAME_MAX + 1, "%.*s", CONF_NAME_MAX, s->name);
-}
-
 /* The file's [namespace] and [server], of which there is one each. */
 struct heads {
 	const struct conf_section *namespace, *server;
@@ -25,9 +15,10 @@ static bool first_of_kind(struct conf_parse *p, const struct conf_section *s,
 			  const struct conf_section **first)
 {
 	if (*first) {
-		conf_mistake(p, s->line, s, NULL,
-			     "a second [%s]; one rssrv serves one namespace: start another with a file and a --run-dir of its own",
-			     s->row->kind);
+		conf_section_mistake(p, s,
+				     "a second [%s]; one rssrv serves one namespace: start "
+				     "another with a file and a --run-dir of its own",
+				     s->row->kind);
 		return false;
 	}
 	*first = s;
@@ -50,10 +41,10 @@ static void read_heads(struct conf_parse *p, struct conf_server *c, struct heads
 	for (size_t i = 0; i < p->section_count; i++) {
 		const struct conf_section *s = &p->sections[i];
 
-		if (is_kind(s, "namespace") && first_of_kind(p, s, &h->namespace)) {
-			copy_name(c->namespace, s);
+		if (conf_is_kind(s, "namespace") && first_of_kind(p, s, &h->namespace)) {
+			conf_copy_name(c->namespace, s);
 			conf_fill(p, s, c);
-		} else if (is_kind(s, "namespace")) {
+		} else if (conf_is_kind(s, "namespace")) {
 			check_only(p, s);
 		}
 	}
@@ -61,12 +52,12 @@ static void read_heads(struct conf_parse *p, struct conf_server *c, struct heads
 	for (size_t i = 0; i < p->section_count; i++) {
 		const struct conf_section *s = &p->sections[i];
 
-		if (is_kind(s, "server") && first_of_kind(p, s, &h->server)) {
-			copy_name(c->server, s);
+		if (conf_is_kind(s, "server") && first_of_kind(p, s, &h->server)) {
+			conf_copy_name(c->server, s);
 			conf_fill(p, s, c);
 			if (h->namespace && h->namespace > s)
-				conf_mistake(p, s->line, s, NULL, "belongs below its [namespace]");
-		} else if (is_kind(s, "server")) {
+				conf_section_mistake(p, s, "belongs below its [namespace]");
+		} else if (conf_is_kind(s, "server")) {
 			check_only(p, s);
 		}
 	}
@@ -103,15 +94,15 @@ static void check_listen(struct conf_parse *p, const struct conf_section *s,
 	const char *key = device ? "device" : "address";
 
 	if (h->server && s < h->server)
-		conf_mistake(p, s->line, s, NULL, "belongs below its [server]");
+		conf_section_mistake(p, s, "belongs below its [server]");
 	if (!address && !device)
 		conf_mistake(p, s->line, s, "address", "is missing (address or device)");
 	if (address && device)
-		conf_mistake(p, conf_key_line(s, "device"), s, "device", "address and device exclude each other");
+		conf_key_mistake(p, s, "device", "address and device exclude each other");
 	for (const struct conf_listen *other = c->listens; other < l; other++) {
 		if (collide(l, other)) {
-			conf_mistake(p, conf_key_line(s, key), s, key,
-				     "with port %d it collides with [interface %s]", l->port, other->name);
+			conf_key_mistake(p, s, key, "with port %d it collides with [interface %s]",
+					 l->port, other->name);
 			break;
 		}
 	}
@@ -123,11 +114,11 @@ static void add_listen(struct conf_parse *p, const struct conf_section *s, struc
 	struct conf_listen *l;
 
 	if (c->listen_count == CONF_IFACE_MAX) {
-		conf_mistake(p, s->line, s, NULL, "more than %d interfaces", CONF_IFACE_MAX);
+		conf_section_mistake(p, s, "more than %d interfaces", CONF_IFACE_MAX);
 		return;
 	}
 	l = &c->listens[c->listen_count++];
-	copy_name(l->name, s);
+	conf_copy_name(l->name, s);
 	l->line = s->line;
 	l->port = c->port;
 	conf_fill(p, s, l);
@@ -146,7 +137,8 @@ static void add_client(struct conf_parse *p, const struct conf_section *s,
 		return;
 	for (size_t i = 0; i < c->client_count; i++) {
 		if (strcmp(c->clients[i].name, e->name) == 0) {
-			conf_mistake(p, e->line, s, NULL, "is the same client as in line %d", c->clients[i].line);
+			conf_mistake(p, e->line, s, NULL, "is the same client as in line %d",
+				     c->clients[i].line);
 			return;
 		}
 	}
@@ -164,10 +156,10 @@ static void read_clients(struct conf_parse *p, struct conf_server *c)
 	size_t count = 0;
 
 	for (size_t i = 0; i < p->section_count; i++)
-		if (is_kind(&p->sections[i], "clients"))
+		if (conf_is_kind(&p->sections[i], "clients"))
 			count += p->sections[i].count;
 	if (count > CONF_ALLOWED_MAX) {
-		conf_mistake(p, CONF_LINE_END, NULL, NULL, "there are more than %d clients", CONF_ALLOWED_MAX);
+		conf_end_mistake(p, "there are more than %d clients", CONF_ALLOWED_MAX);
 		return;
 	}
 	/* Of the right size at once: a copy that grew would leave keys behind. */
@@ -177,7 +169,7 @@ static void read_clients(struct conf_parse *p, struct conf_server *c)
 	for (size_t i = 0; i < p->section_count; i++) {
 		const struct conf_section *s = &p->sections[i];
 
-		for (size_t k = 0; is_kind(s, "clients") && k < s->count; k++)
+		for (size_t k = 0; conf_is_kind(s, "clients") && k < s->count; k++)
 			add_client(p, s, &s->entries[k], c);
 	}
 }
@@ -192,7 +184,7 @@ static void check_list(struct conf_parse *p, const struct conf_section *s, const
 		while (i < c->client_count && strcmp(c->clients[i].name, *name) != 0)
 			i++;
 		if (i == c->client_count)
-			conf_mistake(p, conf_key_line(s, key), s, key, "'%s' is not in [clients]", *name);
+			conf_key_mistake(p, s, key, "'%s' is not in [clients]", *name);
 	}
 }
 
@@ -204,14 +196,13 @@ static void add_pool(struct conf_parse *p, const struct conf_section *s, struct 
 
 	if (!pool)
 		return;
-	copy_name(pool->name, s);
+	conf_copy_name(pool->name, s);
 	pool->line = s->line;
 	conf_fill(p, s, pool);
 	check_list(p, s, "manage", pool->manage, c);
 	for (const struct conf_pool *other = c->pools; other < pool && pool->path; other++) {
 		if (other->path && strcmp(other->path, pool->path) == 0) {
-			conf_mistake(p, conf_key_line(s, "path"), s, "path", "is the path of [pool %s] too",
-				     other->name);
+			conf_key_mistake(p, s, "path", "is the path of [pool %s] too", other->name);
 			break;
 		}
 	}
@@ -223,11 +214,12 @@ static void check_volume(struct conf_parse *p, const struct conf_section *s,
 	check_list(p, s, "clients", v->clients, c);
 	for (const struct conf_volume *other = c->volumes; other < v; other++) {
 		if (v->path && other->path && strcmp(other->path, v->path) == 0)
-			conf_mistake(p, conf_key_line(s, "path"), s, "path", "is the path of [volume %s] too",
-				     other->name);
-		if (v->has_uuid && other->has_uuid && memcmp(other->uuid, v->uuid, sizeof(v->uuid)) == 0)
-			conf_mistake(p, conf_key_line(s, "uuid"), s, "uuid", "is the UUID of [volume %s] too",
-				     other->name);
+			conf_key_mistake(p, s, "path", "is the path of [volume %s] too",
+					 other->name);
+		if (v->has_uuid && other->has_uuid &&
+		    memcmp(other->uuid, v->uuid, sizeof(v->uuid)) == 0)
+			conf_key_mistake(p, s, "uuid", "is the UUID of [volume %s] too",
+					 other->name);
 	}
 }
 
@@ -238,7 +230,7 @@ static void add_volume(struct conf_parse *p, const struct conf_section *s, struc
 
 	if (!v)
 		return;
-	copy_name(v->name, s);
+	conf_copy_name(v->name, s);
 	v->line = s->line;
 	conf_fill_defaults(p, CONF_FILE_SERVER, "volume", v);
 	conf_fill(p, s, v);
@@ -251,13 +243,14 @@ static void add_volume(struct conf_parse *p, const struct conf_section *s, struc
 static void check_whole(struct conf_parse *p, const struct conf_server *c, const struct heads *h)
 {
 	if (!h->namespace)
-		conf_mistake(p, CONF_LINE_END, NULL, NULL, "there is no [namespace NAME] section");
+		conf_end_mistake(p, "there is no [namespace NAME] section");
 	if (!h->server)
-		conf_mistake(p, CONF_LINE_END, NULL, NULL, "there is no [server NAME] section");
+		conf_end_mistake(p, "there is no [server NAME] section");
 	if (!c->listen_count)
-		conf_mistake(p, CONF_LINE_END, NULL, NULL, "there is no [interface NAME] section, so no portal");
+		conf_end_mistake(p, "there is no [interface NAME] section, so no portal");
 	if (c->clients && !c->client_count)
-		conf_warning(p, CONF_LINE_END, NULL, NULL, "there is no client in [clients], so nobody can log in");
+		conf_warning(p, CONF_LINE_END, NULL, NULL,
+			     "there is no client in [clients], so nobody can log in");
 }
 
 struct conf_server *conf_server_build(struct conf_parse *p)
@@ -273,11 +266,11 @@ struct conf_server *conf_server_build(struct conf_parse *p)
 	for (size_t i = 0; i < p->section_count; i++) {
 		const struct conf_section *s = &p->sections[i];
 
-		if (is_kind(s, "interface"))
+		if (conf_is_kind(s, "interface"))
 			add_listen(p, s, c, &h);
-		else if (is_kind(s, "pool"))
+		else if (conf_is_kind(s, "pool"))
 			add_pool(p, s, c);
-		else if (is_kind(s, "volume"))
+		else if (conf_is_kind(s, "volume"))
 			add_volume(p, s, c);
 	}
 	check_whole(p, c, &h);

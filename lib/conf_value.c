@@ -17,6 +17,7 @@
 #include "conf_impl.h"
 
 #define HOST_MAX 253
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* One value on its way into a struct. */
 struct value {
@@ -37,12 +38,12 @@ static const char *const policy_names[] = {
 
 const char *conf_policy_name(enum conf_policy p)
 {
-	return (size_t)p < sizeof(policy_names) / sizeof(policy_names[0]) - 1 ? policy_names[p] : "?";
+	return (size_t)p < COUNT(policy_names) - 1 ? policy_names[p] : "?";
 }
 
 const char *conf_on_loss_name(enum conf_on_loss o)
 {
-	return (size_t)o < sizeof(on_loss_names) / sizeof(on_loss_names[0]) - 1 ? on_loss_names[o] : "?";
+	return (size_t)o < COUNT(on_loss_names) - 1 ? on_loss_names[o] : "?";
 }
 
 bool conf_name_valid(const char *name)
@@ -57,7 +58,8 @@ bool conf_name_valid(const char *name)
 	return true;
 }
 
-static bool refuse(const struct value *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static bool refuse(const struct value *v, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 static bool refuse(const struct value *v, const char *fmt, ...)
 {
 	va_list ap;
@@ -97,7 +99,8 @@ static bool set_device(const struct value *v)
 	size_t length = strlen(v->text);
 
 	if (length >= IFNAMSIZ || strchr(v->text, '/') || strcspn(v->text, " \t:") != length)
-		return refuse(v, "is not a network device's name (1..%d bytes, no blank, '/' or ':')",
+		return refuse(v,
+			      "is not a network device's name (1..%d bytes, no blank, '/' or ':')",
 			      IFNAMSIZ - 1);
 	return set_text(v);
 }
@@ -115,7 +118,8 @@ bool conf_node_key(const char *text, struct conf_key *key, char *why)
 {
 	for (const char *p = text; *p; p++) {
 		if (isspace((unsigned char)*p) || iscntrl((unsigned char)*p)) {
-			snprintf(why, CONF_WHY_MAX, "a node key has no blanks; a comment stands on a line of its own");
+			snprintf(why, CONF_WHY_MAX,
+				 "a node key has no blanks; a comment stands on a line of its own");
 			return false;
 		}
 	}
@@ -124,7 +128,7 @@ bool conf_node_key(const char *text, struct conf_key *key, char *why)
 		return false;
 	}
 	if (secure_key_from_text(text, key->bytes)) {
-		snprintf(why, CONF_WHY_MAX, "the node key is empty");
+		snprintf(why, CONF_WHY_MAX, "OpenSSL cannot hash the node key");
 		return false;
 	}
 	return true;
@@ -158,7 +162,8 @@ static bool set_microseconds(const struct value *v)
 	int n;
 
 	if (!parse_int(v->text, v->row->min, v->row->max, &n))
-		return refuse(v, "is not a number of microseconds from %d to %d", v->row->min, v->row->max);
+		return refuse(v, "is not a number of microseconds from %d to %d", v->row->min,
+			      v->row->max);
 	*seconds = n / 1e6;
 	return true;
 }
@@ -228,8 +233,8 @@ static bool set_policy(const struct value *v)
 	if (i < 0)
 		return false;
 	if (i > CONF_POLICY_FAIL_OVER)
-		return refuse(v, "%s is not available in this version; available: %s", policy_names[i],
-			      POLICIES_AVAILABLE);
+		return refuse(v, "%s is not available in this version; available: %s",
+			      policy_names[i], POLICIES_AVAILABLE);
 	*(enum conf_policy *)v->to = (enum conf_policy)i;
 	return true;
 }
@@ -274,7 +279,8 @@ static bool shorten(const char *text, char *out, size_t size)
 	scope = strchr(copy, '%');
 	if (scope)
 		*scope++ = 0;
-	if (inet_pton(AF_INET6, copy, &six) != 1 || !inet_ntop(AF_INET6, &six, out, (socklen_t)size))
+	if (inet_pton(AF_INET6, copy, &six) != 1 ||
+	    !inet_ntop(AF_INET6, &six, out, (socklen_t)size))
 		return false;
 	if (scope) {
 		size_t used = strlen(out);
@@ -307,7 +313,9 @@ static bool usable_address(const struct value *v, const char *address)
 		if (IN6_IS_ADDR_MULTICAST(&six))
 			return refuse(v, "is a multicast address");
 		if (IN6_IS_ADDR_LINKLOCAL(&six) && !scope)
-			return refuse(v, "is a link-local address and needs its device, as fe80::1%%eth0");
+			return refuse(v,
+				      "is a link-local address and needs its device, as "
+				      "fe80::1%%eth0");
 	}
 	return true;
 }
@@ -343,7 +351,9 @@ static bool set_portal(const struct value *v)
 
 	if (!shorten(v->text, address, sizeof(address))) {
 		if (!is_host_name(v->text))
-			return refuse(v, "is not an address or a host name (a port has a key of its own)");
+			return refuse(v,
+				      "is not an address or a host name (a port has a key of its "
+				      "own)");
 		return store(v, v->text);
 	}
 	if (strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0)
