@@ -14,6 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "conf.h"
@@ -21,8 +22,8 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define LINES_MAX 12
 
-static char dir[] = "/tmp/test_conf.XXXXXX";
-static char path[64];
+static char dir[PATH_MAX - 8];
+static char path[PATH_MAX];
 
 static inline void write_bytes(const char *text, size_t size, mode_t mode)
 {
@@ -46,18 +47,24 @@ static inline struct conf_server *server_of(const char *text, struct conf_report
 	return conf_server_read(path, (gid_t)-1, r);
 }
 
-/* The sample, found from wherever the test is started. */
+/* The sample: below the current directory, or beside the build directory that
+ * this program is in. */
 static inline char *sample(const char *name)
 {
-	const char *top = getenv("SRCDIR");
-	char from[512], *text = calloc(1, 4096);
+	char program[PATH_MAX] = "", from[PATH_MAX + 128], *text = calloc(1, 4096);
+	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
 	FILE *f;
 
-	snprintf(from, sizeof(from), "%s/tests/samples/%s", top ? top : ".", name);
+	snprintf(from, sizeof(from), "tests/samples/%s", name);
 	f = fopen(from, "re");
+	for (int up = 0; n > 0 && up < 3 && strchr(program, '/'); up++)
+		*strrchr(program, '/') = 0;
+	if (!f) {
+		snprintf(from, sizeof(from), "%s/tests/samples/%s", program, name);
+		f = fopen(from, "re");
+	}
 	if (!f)
-		fail_msg("%s is not there: start the test from the top of the tree, or set SRCDIR",
-			 from);
+		fail_msg("%s is not there: start the test from the top of the tree", from);
 	assert_true(fread(text, 1, 4095, f) > 0);
 	fclose(f);
 	return text;
@@ -96,7 +103,10 @@ static inline void check_report(const struct mistake_case *m, const struct conf_
 
 static inline int make_dir(void **state)
 {
+	const char *tmp = getenv("TMPDIR");
+
 	(void)state;
+	snprintf(dir, sizeof(dir), "%s/test_conf.XXXXXX", tmp ? tmp : "/tmp");
 	if (!mkdtemp(dir))
 		return -1;
 	snprintf(path, sizeof(path), "%s/cfg", dir);
