@@ -17,6 +17,7 @@
 #define RETRY_REFUSED 5.0		/* a refused login does not mend itself in a second */
 #define RETRY_UNUSED 5.0
 #define KEEPALIVE_PER_DETECT 4		/* pings in the time after which silence is a failure */
+#define KEEPALIVE_MAX (WIRE_LEASE / 3.0)	/* seconds: the server judges our silence too */
 
 const char *path_log_name(const struct path *p)
 {
@@ -302,6 +303,13 @@ static double retry_delay(struct path *p)
 	return p->failures == 0 ? 0.01 : delay < RETRY_MAX ? delay : RETRY_MAX;
 }
 
+static double keepalive_time(double detect)
+{
+	double t = detect / KEEPALIVE_PER_DETECT;
+
+	return t < KEEPALIVE_MAX ? t : KEEPALIVE_MAX;
+}
+
 static void arm(struct path *p)
 {
 	double detect = p->setup.namespace->behaviour.detect;
@@ -317,7 +325,7 @@ static void arm(struct path *p)
 		loop_arm(p->loop, &p->timer, loop_now(p->loop) + LOGIN_TIME);
 		break;
 	case PATH_UP:
-		loop_arm(p->loop, &p->timer, after(p, detect / KEEPALIVE_PER_DETECT));
+		loop_arm(p->loop, &p->timer, after(p, keepalive_time(detect)));
 		break;
 	case PATH_DRAINING:
 		loop_arm(p->loop, &p->timer, loop_now(p->loop) + BYE_TIME);
@@ -385,7 +393,7 @@ static void keepalive(struct path *p)
 		path_lost(p, "silent for %.1f s", (double)silent / 1e9);
 		return;
 	}
-	if (!p->pinged && (double)silent * KEEPALIVE_PER_DETECT >= detect * 1e9 * 0.9)
+	if (!p->pinged && (double)silent >= keepalive_time(detect) * 0.9e9)
 		path_ping(p);
 	if (p->device[0] && !sock_device_running(p->device)) {
 		path_lost(p, "device %s lost its link", p->device);

@@ -239,7 +239,7 @@ static int got_header(void *arg, const uint8_t *header, uint32_t *length)
 	struct wire_reply *r = &p->reply;
 	const char *why = "";
 
-	if (wire_get_reply(header, r, &why) < 0)
+	if (wire_get_reply(header, r, &why) < 0 || wire_check_reply(r, &why) < 0)
 		return broken(p, why);
 	p->receiving = NULL;
 	*length = r->length;
@@ -263,7 +263,7 @@ static uint8_t *place(void *arg, uint32_t length)
 {
 	struct path *p = arg;
 
-	if (!p->receiving || p->receiving->type != WIRE_READ)
+	if (!p->receiving)	/* an event is never that long */
 		return NULL;
 	return p->receiving->placed = malloc(length);
 }
