@@ -1,0 +1,272 @@
+/* Each policy: which path takes the next command, and what it learns of them. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include "policy.h"
+
+#define UP { .usable = true }
+#define FULL { .usable = true, .full = true }
+#define DOWN { .usable = false }
+#define KIB 1024u
+
+static void names(void **state)
+{
+	(void)state;
+	for (int p = 0; p < POLICY_COUNT; p++)
+		assert_int_equal(policy_parse(policy_name(p)), p);
+	assert_int_equal(policy_parse("fastest"), -EINVAL);
+	assert_int_equal(policy_parse(""), -EINVAL);
+	assert_string_equal(policy_name(POLICY_COUNT), "unknown");
+}
+
+static void nothing_to_pick_from(void **state)
+{
+	static const struct policy_path none[3] = { DOWN, FULL, DOWN };
+
+	(void)state;
+	for (int p = 0; p < POLICY_COUNT; p++) {
+		struct policy_state s = { 0 };
+
+		assert_int_equal(policy_pick(p, &s, none, 0, 4096), -1);
+		assert_int_equal(policy_pick(p, &s, none, 3, 4096), -1);
+	}
+}
+
+/* Every combination of down, full and usable over four paths: what is picked is usable and has
+ * room, and something is picked when something can be (but see fail-over). */
+static void picks_what_has_room(void **state)
+{
+	(void)state;
+	for (int p = 0; p < POLICY_COUNT; p++)
+		for (int mix = 0; mix < 81; mix++) {
+			struct policy_path paths[4];
+			struct policy_state s = { 0 };
+			int rest = mix, first_usable = -1, room = 0;
+
+			memset(paths, 0, sizeof paths);
+			for (int i = 0; i < 4; i++, rest /= 3) {
+				paths[i].usable = rest % 3 != 0;
+				paths[i].full = rest % 3 == 2;
+				room += rest % 3 == 1;
+				if (paths[i].usable && first_usable < 0)
+					first_usable = i;
+			}
+			for (int turn = 0; turn < 6; turn++) {
+				int i = policy_pick(p, &s, paths, 4, 4096);
+
+				if (p == POLICY_FAIL_OVER) {
+					/* It does not spill over: a full one is waited for. */
+					int want = first_usable;
+
+					if (want >= 0 && paths[want].full)
+						want = -1;
+					assert_int_equal(i, want);
+					continue;
+				}
+				assert_int_equal(i >= 0, room > 0);
+				if (i >= 0)
+					assert_true(paths[i].usable && !paths[i].full);
+			}
+		}
+}
+
+/* Round-robin and, on equal paths, adaptive use ALL paths alike, the last included. */
+static void all_paths_take_turns(void **state)
+{
+	static const enum policy policies[] = { POLICY_ROUND_ROBIN, POLICY_ADAPTIVE };
+
+	(void)state;
+	for (size_t k = 0; k < 2; k++)
+		for (int n = 1; n <= POLICY_PATHS_MAX; n++) {
+			struct policy_path paths[POLICY_PATHS_MAX];
+			int used[POLICY_PATHS_MAX] = { 0 };
+			struct policy_state s = { 0 };
+
+			memset(paths, 0, sizeof paths);
+			for (int i = 0; i < n; i++)
+				paths[i].usable = true;
+			for (int turn = 0; turn < 10 * n; turn++)
+				used[policy_pick(policies[k], &s, paths, (size_t)n, 4096)]++;
+			for (int i = 0; i < n; i++)
+				assert_int_equal(used[i], 10);
+		}
+}
+
+static void round_robin_skips_and_goes_on(void **state)
+{
+	struct policy_path paths[3] = { UP, UP, UP };
+	struct policy_state s = { 0 };
+
+	(void)state;
+	assert_int_equal(policy_pick(POLICY_ROUND_ROBIN, &s, paths, 3, 0), 0);
+	paths[1].full = true;
+	assert_int_equal(policy_pick(POLICY_ROUND_ROBIN, &s, paths, 3, 0), 2);
+	paths[1].full = false;
+	paths[0].usable = false;
+	assert_int_equal(policy_pick(POLICY_ROUND_ROBIN, &s, paths, 3, 0), 1);
+	/* A path less than before: the turn is beyond the end. */
+	s.turn = 3;
+	assert_int_equal(policy_pick(POLICY_ROUND_ROBIN, &s, paths, 2, 0), 1);
+	/* After 2^32 picks the turn wraps without leaving the array. */
+	s.turn = UINT32_MAX;
+	paths[0].usable = true;
+	assert_in_range(policy_pick(POLICY_ROUND_ROBIN, &s, paths, 3, 0), 0, 2);
+}
+
+static void fail_over_returns(void **state)
+{
+	struct policy_path paths[3] = { UP, UP, UP };
+	struct policy_state s = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(policy_pick(POLICY_FAIL_OVER, &s, paths, 3, 0), 0);
+	paths[0].usable = false;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(policy_pick(POLICY_FAIL_OVER, &s, paths, 3, 0), 1);
+	paths[1].usable = false;
+	assert_int_equal(policy_pick(POLICY_FAIL_OVER, &s, paths, 3, 0), 2);
+	paths[0].usable = true;
+	assert_int_equal(policy_pick(POLICY_FAIL_OVER, &s, paths, 3, 0), 0);
+}
+
+/*
+ * A model of paths with a latency and a rate each: commands of a path are served
+ * one behind the other.  Time is simulated; depth commands are always under way.
+ */
+struct model {
+	double latency, rate;
+	double free_at;		/* when the pipe has carried all it was given */
+};
+struct flying {
+	double end, began;
+	uint64_t ahead;
+	int path;
+};
+
+static void simulate(struct model *m, int n, int depth, uint64_t bytes, int commands, int *used)
+{
+	struct policy_path paths[4];
+	struct flying flying[64];
+	struct policy_state s = { 0 };
+	double now = 0;
+	int under_way = 0;
+
+	memset(paths, 0, sizeof paths);
+	for (int i = 0; i < n; i++) {
+		paths[i].usable = true;
+		used[i] = 0;
+	}
+	while (commands > 0) {
+		int next = 0;
+
+		while (under_way < depth) {
+			int i = policy_pick(POLICY_ADAPTIVE, &s, paths, (size_t)n, bytes);
+			double start = m[i].free_at > now ? m[i].free_at : now;
+
+			m[i].free_at = start + (double)bytes / m[i].rate;
+			flying[under_way++] = (struct flying){ m[i].free_at + m[i].latency, now,
+							       paths[i].bytes, i };
+			paths[i].bytes += bytes;
+			paths[i].in_flight++;
+		}
+		for (int i = 1; i < under_way; i++)
+			if (flying[i].end < flying[next].end)
+				next = i;
+		now = flying[next].end;
+		paths[flying[next].path].bytes -= bytes;
+		paths[flying[next].path].in_flight--;
+		policy_learn(&paths[flying[next].path], flying[next].ahead, bytes,
+			     now - flying[next].began);
+		used[flying[next].path]++;
+		flying[next] = flying[--under_way];
+		commands--;
+	}
+}
+
+static void adaptive_splits_by_rate(void **state)
+{
+	/* The slow one first and last: where it stands must not matter. */
+	for (int slow = 0; slow < 2; slow++) {
+		struct model m[2] = { { 100e-6, 100e6, 0 }, { 100e-6, 100e6, 0 } };
+		int used[2];
+		double ratio;
+
+		(void)state;
+		m[slow].rate = 25e6;
+		simulate(m, 2, 32, 128 * KIB, 4000, used);
+		ratio = (double)used[!slow] / used[slow];
+		print_message("100:25 MB/s: %d to %d, %.2f to 1\n", used[!slow], used[slow], ratio);
+		assert_true(ratio > 3.2 && ratio < 5.0);
+	}
+}
+
+static void adaptive_prefers_the_faster_when_idle(void **state)
+{
+	struct model rate[2] = { { 100e-6, 25e6, 0 }, { 100e-6, 100e6, 0 } };
+	struct model latency[2] = { { 100e-6, 100e6, 0 }, { 900e-6, 100e6, 0 } };
+	int used[2];
+
+	(void)state;
+	simulate(rate, 2, 1, 128 * KIB, 1000, used);
+	print_message("depth 1, large, 1:4: %d to %d\n", used[0], used[1]);
+	assert_true(used[1] > 950);
+	simulate(latency, 2, 1, 4 * KIB, 1000, used);
+	print_message("depth 1, small, latency 1:9: %d to %d\n", used[0], used[1]);
+	assert_true(used[0] > 950);
+}
+
+/* Three paths, one of them much slower: nobody waits long behind it, and it is not left out. */
+static void adaptive_with_three(void **state)
+{
+	struct model m[3] = { { 100e-6, 100e6, 0 }, { 100e-6, 10e6, 0 }, { 100e-6, 100e6, 0 } };
+	int used[3];
+
+	(void)state;
+	simulate(m, 3, 48, 128 * KIB, 6000, used);
+	print_message("100:10:100 MB/s: %d, %d, %d\n", used[0], used[1], used[2]);
+	assert_true(used[1] > 100 && used[1] < 600);
+	assert_true(used[0] > 2200 && used[2] > 2200);
+}
+
+static void learns_sanely(void **state)
+{
+	struct policy_path p = UP;
+
+	(void)state;
+	assert_true(policy_expect(&p, 4096) < 1e-5);	/* unknown: worth a try */
+	policy_learn(&p, 0, 4096, 0);			/* a clock that stood still says nothing */
+	policy_learn(&p, 0, 4096, -1);
+	assert_true(p.latency == 0 && p.rate == 0);
+	policy_learn(&p, 0, 4096, 200e-6);
+	assert_true(p.latency > 199e-6 && p.latency < 201e-6 && p.rate == 0);
+	policy_learn(&p, 1 << 20, 1 << 20, 0.02);
+	assert_true(p.rate > 1.04e8 && p.rate < 1.06e8);
+	/* What is under way counts. */
+	p.bytes = 0;
+	assert_true(policy_expect(&p, 4096) < 300e-6);
+	p.bytes = 8 << 20;
+	assert_true(policy_expect(&p, 4096) > 0.07);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names),
+		cmocka_unit_test(nothing_to_pick_from),
+		cmocka_unit_test(picks_what_has_room),
+		cmocka_unit_test(all_paths_take_turns),
+		cmocka_unit_test(round_robin_skips_and_goes_on),
+		cmocka_unit_test(fail_over_returns),
+		cmocka_unit_test(adaptive_splits_by_rate),
+		cmocka_unit_test(adaptive_prefers_the_faster_when_idle),
+		cmocka_unit_test(adaptive_with_three),
+		cmocka_unit_test(learns_sanely),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
