@@ -138,9 +138,9 @@ static const struct conf_key_row key_rows[] = {
 	{ CLT, "server", "protocol", "tcp", "as in [interface]", "What carries the frames.",
 	  MAY, CONF_TYPE_PROTOCOL, 0, 0, 0 },
 
-	{ CLT, "volume", "policy", POLICY, "as in [namespace]",
-	  "How this volume's next command picks its path.",
-	  MAY, CONF_TYPE_POLICY, AT(conf_volume_rule, policy), 0, 0 },
+	{ CLT, "volume", "policy", POLICY, NULL,
+	  "How this volume's next command picks the server that takes it.",
+	  INERT, CONF_TYPE_POLICY, AT(conf_volume_rule, policy), 0, 0 },
 	{ CLT, "volume", "weight", "text", NULL,
 	  "Shares for the policy weighted.",
 	  INERT, CONF_TYPE_TEXT, AT(conf_volume_rule, weight), 0, 0 },
