@@ -1,0 +1,348 @@
+/* client.c - see client.h. */
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "client.h"
+#include "log.h"
+#include "text.h"
+
+/* Write data in hand, at most: as much of the machine's memory, within these. */
+#define WRITE_SHARE 8
+#define WRITE_LEAST ((size_t)192 << 20)
+#define WRITE_MOST ((size_t)1 << 30)
+
+/* Configurations. */
+
+struct config *config_new(struct conf_client *conf)
+{
+	struct config *config = calloc(1, sizeof *config);
+
+	if (!config) {
+		conf_client_free(conf);
+		return NULL;
+	}
+	config->conf = conf;
+	config->users = 1;
+	return config;
+}
+
+void config_put(struct config *config)
+{
+	if (!config || --config->users)
+		return;
+	conf_client_free(config->conf);
+	free(config);
+}
+
+/* Start and end. */
+
+static size_t write_limit(void)
+{
+	size_t all = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / WRITE_SHARE;
+
+	return all < WRITE_LEAST ? WRITE_LEAST : all > WRITE_MOST ? WRITE_MOST : all;
+}
+
+/* Block devices belong to this group; so do volumes. */
+static gid_t disk_group(void)
+{
+	struct group *g = geteuid() == 0 ? getgrnam("disk") : NULL;
+
+	return g ? g->gr_gid : getegid();
+}
+
+void client_wake(struct client *c)
+{
+	uint64_t one = 1;
+	ssize_t n = write(c->changed, &one, sizeof one);
+
+	(void)n;	/* a full counter wakes as well */
+}
+
+int client_init(struct client *c, struct loop *l, const char *run_dir, struct err *e)
+{
+	memset(c, 0, sizeof *c);
+	c->loop = l;
+	c->started = loop_clock();
+	list_init(&c->members);
+	list_init(&c->opens);
+	names_init(&c->names, geteuid(), getegid(), disk_group(), geteuid() == 0 ? 0660 : 0600);
+	c->changed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	c->run_dir = strdup(run_dir);
+	if (c->changed < 0 || !c->run_dir || asprintf(&c->log_path, "%s/rsiod.log", run_dir) < 0 ||
+	    io_init(&c->io, l, write_limit()) < 0 || text_add_client(&c->names) < 0) {
+		client_fini(c);
+		return err_set(e, ENOMEM, "no memory to start with");
+	}
+	return namespace_identity_init(&c->identity, run_dir, e);
+}
+
+void client_fini(struct client *c)
+{
+	struct list *pos, *keep;
+
+	list_each_safe(pos, keep, &c->opens) {
+		struct handle *h = container_of(pos, struct handle, link);
+
+		list_remove(&h->link);
+		free(h);
+	}
+	if (c->io.pool)
+		io_fini(&c->io);
+	names_fini(&c->names);
+	json_decref(c->devices);
+	if (c->changed >= 0)
+		close(c->changed);
+	free(c->run_dir);
+	free(c->mount_dir);
+	free(c->log_path);
+}
+
+/* Namespaces. */
+
+static void added(void *arg, struct namespace *ns, struct mpio *v)
+{
+	struct member *m = arg;
+	const struct wire_volume *info = mpio_info(v);
+	struct node *node = names_add_volume(&m->client->names, m->dir, info->name, ns, v, info->size,
+					     info->flags & WIRE_FLAG_READ_ONLY);
+
+	if (!node) {
+		log_error(namespace_name(ns), "no memory to show volume %s", info->name);
+		return;
+	}
+	mpio_set_tag(v, node);
+	client_wake(m->client);
+}
+
+static void removed(void *arg, struct namespace *ns, struct mpio *v)
+{
+	struct member *m = arg;
+	struct node *node = mpio_tag(v);
+
+	(void)ns;
+	mpio_set_tag(v, NULL);
+	if (node && node->volume == v)
+		names_remove(&m->client->names, node);
+	client_wake(m->client);
+}
+
+static void resized(void *arg, struct namespace *ns, struct mpio *v)
+{
+	struct member *m = arg;
+	struct node *node = mpio_tag(v);
+
+	(void)ns;
+	if (node)
+		names_set_size(&m->client->names, node, mpio_info(v)->size);
+	client_wake(m->client);
+}
+
+static void changed(void *arg, struct namespace *ns)
+{
+	struct member *m = arg;
+
+	(void)ns;
+	client_wake(m->client);
+}
+
+static const struct namespace_ops ops = {
+	.added = added, .removed = removed, .resized = resized, .changed = changed,
+};
+
+int client_start(struct client *c, struct config *config, size_t n, struct err *e)
+{
+	const char *name = config->conf->namespaces[n].name;
+	struct member *m = c->ending ? NULL : calloc(1, sizeof *m);
+
+	if (c->ending)
+		return err_set(e, ESHUTDOWN, "namespace %s is not started: the end has come", name);
+	if (!m)
+		return err_set(e, ENOMEM, "no memory for namespace %s", name);
+	m->client = c;
+	m->config = config;
+	m->n = n;
+	m->ns = namespace_new(c->loop, config->conf, n, &c->identity, &ops, m, e);
+	if (!m->ns) {
+		free(m);
+		return -e->code;
+	}
+	m->dir = text_add_namespace(&c->names, name, m->ns);
+	if (!m->dir) {
+		namespace_free(m->ns);
+		free(m);
+		return err_set(e, ENOMEM, "no memory for namespace %s", name);
+	}
+	config->users++;
+	list_append(&c->members, &m->link);
+	return 0;
+}
+
+/* Whoever has a file of it open keeps the file, not the volume. */
+static void close_volumes(struct client *c, struct namespace *ns)
+{
+	struct list *pos;
+
+	list_each(pos, &c->opens) {
+		struct handle *h = container_of(pos, struct handle, link);
+
+		if (h->ns != ns || !h->volume)
+			continue;
+		mpio_put(h->volume);
+		h->volume = NULL;
+		h->ns = NULL;
+	}
+}
+
+static void member_stopped(void *arg)
+{
+	struct member *m = arg;
+	struct client *c = m->client;
+	void (*stopped)(void *arg) = m->stopped;
+	void *stopped_arg = m->stopped_arg;
+
+	close_volumes(c, m->ns);
+	namespace_free(m->ns);
+	names_remove(&c->names, m->dir);
+	list_remove(&m->link);
+	config_put(m->config);
+	free(m);
+	client_wake(c);
+	if (stopped)
+		stopped(stopped_arg);
+}
+
+void client_stop(struct client *c, struct member *m, void (*stopped)(void *arg), void *arg)
+{
+	(void)c;
+	if (m->stopping)
+		return;
+	m->stopping = true;
+	m->stopped = stopped;
+	m->stopped_arg = arg;
+	namespace_stop(m->ns, member_stopped, m);
+}
+
+struct member *client_member(const struct client *c, const char *name)
+{
+	struct list *pos;
+
+	list_each(pos, &c->members) {
+		struct member *m = container_of(pos, struct member, link);
+
+		if (!m->stopping && strcmp(namespace_name(m->ns), name) == 0)
+			return m;
+	}
+	return NULL;
+}
+
+void client_flush(struct client *c)
+{
+	struct list *pos;
+
+	list_each(pos, &c->members)
+		namespace_flush(container_of(pos, struct member, link)->ns);
+}
+
+void client_kick(struct client *c)
+{
+	struct list *pos;
+
+	list_each(pos, &c->members)
+		namespace_kick(container_of(pos, struct member, link)->ns);
+}
+
+struct mpio *client_volume(const struct client *c, const char *namespace, const char *volume)
+{
+	struct member *m = client_member(c, namespace);
+	struct mpio *v = m ? namespace_volume(m->ns, volume) : NULL;
+	struct list *pos;
+
+	if (v)
+		return v;
+	list_each(pos, &c->opens) {
+		v = container_of(pos, struct handle, link)->volume;
+		if (v && strcmp(mpio_namespace(v), namespace) == 0 && strcmp(mpio_info(v)->name, volume) == 0)
+			return v;
+	}
+	return NULL;
+}
+
+void client_each_volume(struct client *c, void (*fn)(void *arg, struct mpio *v), void *arg)
+{
+	struct list *pos;
+
+	list_each(pos, &c->members)
+		namespace_each_volume(container_of(pos, struct member, link)->ns, fn, arg);
+}
+
+/* State. */
+
+static json_t *memory(const struct client *c)
+{
+	const struct buf_counts *b = buf_counts(c->io.pool);
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "buffers_used", (json_int_t)b->used, "buffers_held", (json_int_t)b->held,
+			 "buffers_limit", (json_int_t)b->limit,
+			 "requests", (json_int_t)c->io.counts.requests,
+			 "requests_held", (json_int_t)c->io.counts.requests_made,
+			 "paused", (json_int_t)c->io.counts.paused,
+			 "interrupted", (json_int_t)c->io.counts.interrupted);
+}
+
+static json_t *find_volume(const json_t *namespaces, const char *namespace, const char *volume)
+{
+	json_t *ns, *v;
+	size_t i, j;
+
+	json_array_foreach(namespaces, i, ns) {
+		if (strcmp(json_string_value(json_object_get(ns, "name")), namespace) != 0)
+			continue;
+		json_array_foreach(json_object_get(ns, "volumes"), j, v)
+			if (strcmp(json_string_value(json_object_get(v, "name")), volume) == 0)
+				return v;
+	}
+	return NULL;
+}
+
+/* What the kernel knows of the devices, with what the namespaces know of the volumes. */
+static json_t *devices(const struct client *c, const json_t *namespaces)
+{
+	static const char *const members[] = { "id", "av", "blocks", "block_size", "servers", "state" };
+	json_t *list = json_array(), *known;
+	size_t i;
+
+	json_array_foreach(c->devices, i, known) {
+		json_t *d = json_copy(known);
+		json_t *v = find_volume(namespaces, json_string_value(json_object_get(d, "namespace")),
+					json_string_value(json_object_get(d, "volume")));
+
+		for (size_t m = 0; v && m < sizeof members / sizeof *members; m++)
+			if (!json_object_get(d, members[m]))
+				json_object_set(d, members[m], json_object_get(v, members[m]));
+		if (!v)
+			json_object_set_new(d, "state", json_string("gone"));
+		json_array_append_new(list, d);
+	}
+	return list;
+}
+
+json_t *client_status(struct client *c)
+{
+	json_t *namespaces = json_array();
+	struct list *pos;
+
+	list_each(pos, &c->members)
+		json_array_append_new(namespaces,
+				      namespace_status(container_of(pos, struct member, link)->ns));
+	return json_pack("{s:s, s:i, s:f, s:s, s:s, s:o, s:o, s:o}",
+			 "version", RSIO_VERSION, "pid", (int)getpid(),
+			 "uptime", (double)(loop_clock() - c->started) / 1e9,
+			 "mount", c->mount_dir ? c->mount_dir : "", "run_dir", c->run_dir,
+			 "memory", memory(c), "devices", devices(c, namespaces), "namespaces", namespaces);
+}

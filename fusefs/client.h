@@ -1,0 +1,88 @@
+/*
+ * client.h - what rsiod is made of: the loop, the namespaces, the tree, the mount.
+ *
+ * Threads.  The loop's thread owns /dev/fuse, all namespaces, the tree and every
+ * request; it takes no lock and never waits, and it never touches the own mount.
+ * The main thread handles signals and what changes slowly (attach, reload, the
+ * end); control requests come on threads of their own (ctl.h).  Both get at the
+ * loop's state by loop_call.  A helper process (helper.h) does what touches the
+ * mount or a loop device.
+ */
+#ifndef FUSEFS_CLIENT_H
+#define FUSEFS_CLIENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "conf.h"
+#include "io.h"
+#include "list.h"
+#include "loop.h"
+#include "names.h"
+#include "namespace.h"
+
+/* A configuration that was read; lives while a namespace uses it. */
+struct config {
+	struct conf_client *conf;
+	unsigned users;			/* owner: loop */
+};
+
+/* A namespace that runs.  owner: loop */
+struct member {
+	struct list link;
+	struct client *client;
+	struct config *config;
+	size_t n;			/* in config->conf->namespaces */
+	struct namespace *ns;
+	struct node *dir;
+	bool stopping;
+	void (*stopped)(void *arg);
+	void *stopped_arg;
+};
+
+struct client {
+	/* const after the start */
+	struct loop *loop;
+	char *run_dir;
+	char *mount_dir;		/* absolute */
+	char *log_path;
+	uint64_t started;		/* loop_clock() */
+	struct namespace_identity identity;
+	int changed;			/* eventfd: for the main thread, something changed */
+
+	/* owner: loop */
+	struct names names;
+	struct io io;
+	struct list members;
+	struct list opens;		/* struct handle of volumes */
+	json_t *devices;		/* attach_list() as it was last; or NULL */
+	struct config *newest;		/* the daemon's; what [volume] says of attach */
+	bool ending;			/* nothing is started any more */
+	struct mount *mount;		/* NULL: not mounted */
+};
+
+/* Before the loop runs, and after it ended. */
+int client_init(struct client *c, struct loop *l, const char *run_dir, struct err *e);
+void client_fini(struct client *c);
+
+/* On the loop's thread. */
+int client_start(struct client *c, struct config *config, size_t n, struct err *e);
+/* Says goodbye; stopped (may be NULL) is called when the namespace is gone.  Files that
+ * are open in it give EIO from then on. */
+void client_stop(struct client *c, struct member *m, void (*stopped)(void *arg), void *arg);
+struct member *client_member(const struct client *c, const char *name);
+/* What ctl's "status" answers; a new reference, or NULL. */
+json_t *client_status(struct client *c);
+/* The volume that is offered under these names, or is not any more but open still; or NULL. */
+struct mpio *client_volume(const struct client *c, const char *namespace, const char *volume);
+/* Every volume that is offered, of all namespaces. */
+void client_each_volume(struct client *c, void (*fn)(void *arg, struct mpio *v), void *arg);
+/* Tells the main thread that something changed; any thread. */
+void client_wake(struct client *c);
+void client_flush(struct client *c);	/* once a round */
+void client_kick(struct client *c);
+
+struct config *config_new(struct conf_client *conf);	/* takes conf */
+void config_put(struct config *config);			/* frees it when nobody uses it */
+
+#endif

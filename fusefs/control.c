@@ -1,0 +1,235 @@
+/* control.c - see control.h.  rsiod(8) lists the requests; rsconfig makes them. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "attach.h"
+#include "control.h"
+#include "daemon.h"
+#include "log.h"
+
+/* status */
+
+struct status_query {
+	struct client *client;
+	json_t *devices, *status;
+};
+
+static void query_status(void *arg)
+{
+	struct status_query *q = arg;
+
+	json_decref(q->client->devices);
+	q->client->devices = q->devices;
+	q->status = client_status(q->client);
+}
+
+static json_t *do_status(struct daemon *d, json_t *request, struct err *e)
+{
+	struct status_query q = { .client = &d->client, .devices = attach_list(d->client.mount_dir) };
+
+	(void)request;
+	loop_call(d->loop, query_status, &q);
+	if (!q.status)
+		err_set(e, ENOMEM, "no memory for the status");
+	return q.status;
+}
+
+/* attach, detach */
+
+static json_t *result(const char *name, json_t *j, const struct err *e)
+{
+	json_t *r = json_pack("{s:s, s:b}", "volume", name, "ok", j != NULL);
+
+	if (j) {
+		json_object_del(j, "id");
+		json_object_update(r, j);
+		json_decref(j);
+	} else {
+		const char *code = strerrorname_np(e->code);
+
+		json_object_set_new(r, "error", json_pack("{s:s, s:s, s:s}", "code", code ? code : "EIO",
+							  "text", e->text, "next", e->next));
+	}
+	return r;
+}
+
+static json_t *change_one(struct daemon *d, const char *name, bool attach, bool force)
+{
+	char namespace[CONF_NAME_MAX + 1], volume[CONF_NAME_MAX + 1];
+	struct err e = { 0 };
+	json_t *j = NULL;
+
+	if (conf_split_volume(name, namespace, volume, &e) == 0)
+		j = attach ? devices_attach(&d->devices, namespace, volume, &e) :
+			     devices_detach(&d->devices, namespace, volume, force, &e);
+	return result(name, j, &e);
+}
+
+static json_t *change_devices(struct daemon *d, json_t *request, bool attach)
+{
+	json_t *names = json_incref(json_object_get(request, "volumes")), *results = json_array(), *name;
+	bool force = json_is_true(json_object_get(request, "force"));
+	size_t i;
+
+	if (json_array_size(names) == 0) {
+		json_decref(names);
+		names = attach ? devices_offered(&d->devices) : devices_attached(&d->devices);
+	}
+	json_array_foreach(names, i, name)
+		json_array_append_new(results, change_one(d, json_is_string(name) ? json_string_value(name) : "",
+							  attach, force));
+	json_decref(names);
+	return json_pack("{s:o}", "results", results);
+}
+
+static json_t *do_attach(struct daemon *d, json_t *request, struct err *e)
+{
+	(void)e;
+	return change_devices(d, request, true);
+}
+
+static json_t *do_detach(struct daemon *d, json_t *request, struct err *e)
+{
+	(void)e;
+	return change_devices(d, request, false);
+}
+
+/* fail */
+
+struct fail_query {
+	struct client *client;
+	char namespace[CONF_NAME_MAX + 1], volume[CONF_NAME_MAX + 1];
+	bool found;
+};
+
+static void fail_volume(void *arg)
+{
+	struct fail_query *q = arg;
+	struct mpio *v = client_volume(q->client, q->namespace, q->volume);
+
+	q->found = v != NULL;
+	if (v)
+		mpio_fail(v);
+}
+
+static json_t *do_fail(struct daemon *d, json_t *request, struct err *e)
+{
+	struct fail_query q = { .client = &d->client };
+	const char *name = json_string_value(json_object_get(request, "volume"));
+
+	if (conf_split_volume(name ? name : "", q.namespace, q.volume, e) < 0)
+		return NULL;
+	loop_call(d->loop, fail_volume, &q);
+	if (!q.found) {
+		err_set(e, ENOENT, "there is no volume %s", name);
+		err_next(e, "rsconfig -q shows what there is");
+		return NULL;
+	}
+	return json_object();
+}
+
+/* policy */
+
+struct policy_query {
+	struct client *client;
+	const char *namespace, *server;
+	enum conf_policy policy;
+	bool found;
+	int error;
+};
+
+static void set_policy(void *arg)
+{
+	struct policy_query *q = arg;
+	struct member *m = client_member(q->client, q->namespace);
+
+	q->found = m != NULL;
+	if (m)
+		q->error = namespace_set_policy(m->ns, q->server, q->policy);
+}
+
+static bool parse_policy(const char *name, enum conf_policy *p)
+{
+	for (int i = CONF_POLICY_ADAPTIVE; name && i <= CONF_POLICY_LEAST_BLOCKS; i++) {
+		if (strcmp(conf_policy_name((enum conf_policy)i), name) != 0)
+			continue;
+		*p = (enum conf_policy)i;
+		return true;
+	}
+	return false;
+}
+
+static json_t *do_policy(struct daemon *d, json_t *request, struct err *e)
+{
+	struct policy_query q = { .client = &d->client };
+	const char *name = json_string_value(json_object_get(request, "policy"));
+
+	q.namespace = json_string_value(json_object_get(request, "namespace"));
+	q.server = json_string_value(json_object_get(request, "server"));
+	if (!q.namespace || !parse_policy(name, &q.policy)) {
+		err_set(e, EINVAL, "there is no policy '%s'", name ? name : "");
+		err_next(e, "adaptive, round-robin and fail-over are known");
+		return NULL;
+	}
+	loop_call(d->loop, set_policy, &q);
+	if (q.found && q.error == 0)
+		return json_object();
+	if (!q.found)
+		err_set(e, ENOENT, "there is no namespace %s", q.namespace);
+	else
+		err_set(e, EINVAL, "namespace %s: policy %s is not to be had%s%s", q.namespace, name,
+			q.server ? " for server " : "", q.server ? q.server : "");
+	return NULL;
+}
+
+/* reload, stop */
+
+static json_t *do_reload(struct daemon *d, json_t *request, struct err *e)
+{
+	(void)request;
+	return daemon_reload(d, e) < 0 ? NULL : json_object();
+}
+
+static json_t *do_stop(struct daemon *d, json_t *request, struct err *e)
+{
+	bool lazy = json_is_true(json_object_get(request, "force"));
+
+	return daemon_unmount(d, lazy, e) < 0 ? NULL : json_object();
+}
+
+static const struct verb {
+	const char *name;
+	json_t *(*run)(struct daemon *d, json_t *request, struct err *e);
+	bool changes;
+} verbs[] = {
+	{ "status", do_status, false },
+	{ "attach", do_attach, true },
+	{ "detach", do_detach, true },
+	{ "fail", do_fail, true },
+	{ "policy", do_policy, true },
+	{ "reload", do_reload, true },
+	{ "stop", do_stop, true },
+};
+
+json_t *control_handle(void *arg, const struct ctl_peer *peer, const char *what, json_t *request,
+		       struct err *e)
+{
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+		const struct verb *v = &verbs[i];
+
+		if (strcmp(v->name, what) != 0)
+			continue;
+		if (v->changes && !peer->may_change) {
+			err_set(e, EPERM, "uid %d may look at this rsiod, but not change it", (int)peer->uid);
+			err_next(e, "root, its owner and the members of admin-group may");
+			return NULL;
+		}
+		if (v->changes)
+			log_info("control", "%s asked for by pid %d, uid %d", what, (int)peer->pid, (int)peer->uid);
+		return v->run(arg, request, e);
+	}
+	err_set(e, EOPNOTSUPP, "this rsiod does not know the request '%s'", what);
+	err_next(e, "it has version %s: are daemon and tool of the same?", RSIO_VERSION);
+	return NULL;
+}

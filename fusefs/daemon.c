@@ -1,0 +1,624 @@
+/* daemon.c - see daemon.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "control.h"
+#include "daemon.h"
+#include "guard.h"
+#include "helper_work.h"
+#include "log.h"
+#include "reload.h"
+#include "usable.h"
+
+/* A second SIGTERM within so long (seconds) of a refused one unmounts all the same. */
+#define INSIST 60
+/* What changes often is looked at so seldom (ms). */
+#define LOOK_EVERY 200
+/* Seconds beyond detect that the first path may take. */
+#define START_GRACE 1.0
+
+/* The run directory. */
+
+/* An absolute path RUN_DIR/name; the caller frees. */
+static char *in_run_dir(const struct daemon *d, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", d->run_dir, name) < 0 ? NULL : path;
+}
+
+static int take_lock(struct daemon *d, struct err *e)
+{
+	char *path = in_run_dir(d, "rsiod.pid"), text[32] = "";
+	int r = 0;
+
+	d->pid_fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644) : -1;
+	if (d->pid_fd < 0) {
+		r = err_sys(e, errno, "%s", path ? path : d->run_dir);
+	} else if (flock(d->pid_fd, LOCK_EX | LOCK_NB) < 0) {
+		if (read(d->pid_fd, text, sizeof text - 1) < 0)
+			text[0] = 0;
+		r = err_set(e, EEXIST, "rsiod is already running, pid %d (run directory %s)", atoi(text), d->run_dir);
+		err_next(e, "a second one needs a run directory of its own: --run-dir DIR");
+	} else if (ftruncate(d->pid_fd, 0) < 0 || dprintf(d->pid_fd, "%d\n", (int)getpid()) < 0) {
+		r = err_sys(e, errno, "%s", path);
+	}
+	free(path);
+	return r;
+}
+
+/* Taken away while it is locked, so that no other's is. */
+static void drop_lock(struct daemon *d)
+{
+	char *path = in_run_dir(d, "rsiod.pid");
+
+	if (path)
+		unlink(path);
+	free(path);
+	close(d->pid_fd);
+}
+
+static gid_t admin_gid(const struct conf_client *conf)
+{
+	struct group *g = conf->admin_group ? getgrnam(conf->admin_group) : NULL;
+
+	if (conf->admin_group && !g)
+		log_warning("control", "there is no group %s (admin-group)", conf->admin_group);
+	return g ? g->gr_gid : (gid_t)-1;
+}
+
+/* The loop's thread. */
+
+static void after_round(void *arg)
+{
+	client_flush(arg);
+}
+
+static void *run_loop(void *arg)
+{
+	struct daemon *d = arg;
+
+	pthread_setname_np(pthread_self(), "rsiod-loop");
+	loop_run(d->loop, after_round, &d->client);
+	return NULL;
+}
+
+static int start_loop(struct daemon *d, struct err *e)
+{
+	int r = pthread_create(&d->thread, NULL, run_loop, d);
+
+	if (r)
+		return err_sys(e, r, "no thread for the loop");
+	d->running = true;
+	return 0;
+}
+
+struct call {
+	struct daemon *daemon;
+	struct err *err;
+	int result;
+	json_t *json;
+};
+
+static void start_namespaces(void *arg)
+{
+	struct call *c = arg;
+	struct daemon *d = c->daemon;
+	const struct conf_client *conf = d->config->conf;
+	double poll = 0;
+
+	d->client.newest = d->config;
+	for (size_t i = 0; i < conf->namespace_count && c->result == 0; i++) {
+		c->result = client_start(&d->client, d->config, i, c->err);
+		if (conf->namespaces[i].behaviour.poll > poll)
+			poll = conf->namespaces[i].behaviour.poll;
+	}
+	loop_set_poll(d->loop, (uint64_t)(poll * 1e9));
+	if (doorbell_start(&d->doorbell, &d->client) < 0)
+		log_warning("network", "changes of links and addresses are not noticed at once");
+}
+
+/* Waiting until it can be used. */
+
+static void get_status(void *arg)
+{
+	struct call *c = arg;
+
+	c->json = client_status(&c->daemon->client);
+}
+
+static double longest_detect(const struct conf_client *conf)
+{
+	double longest = 0;
+
+	for (size_t i = 0; i < conf->namespace_count; i++)
+		if (conf->namespaces[i].behaviour.detect > longest)
+			longest = conf->namespaces[i].behaviour.detect;
+	return longest;
+}
+
+/* How many namespaces are up, and how many have no verdict yet.  final: says why of those
+ * that are not up; the first one's reason is *verdict. */
+static void judge(struct daemon *d, int final, size_t *up, size_t *pending, enum usable *verdict)
+{
+	struct call c = { .daemon = d };
+	json_t *ns;
+	size_t i;
+
+	loop_call(d->loop, get_status, &c);
+	*up = *pending = 0;
+	*verdict = USABLE_UP;
+	json_array_foreach(json_object_get(c.json, "namespaces"), i, ns) {
+		struct err e = { 0 };
+		enum usable u = usable_judge(ns, final, &e);
+
+		*up += u == USABLE_UP;
+		*pending += u == USABLE_PENDING;
+		if (!final || u == USABLE_UP)
+			continue;
+		if (*verdict == USABLE_UP)
+			*verdict = u;
+		err_print("rsiod", &e);
+		log_error("start", "%s", e.text);
+	}
+	json_decref(c.json);
+}
+
+/* 0, or the exit status that says why nothing came up. */
+static int wait_usable(struct daemon *d)
+{
+	double limit = longest_detect(d->config->conf) + START_GRACE;
+	uint64_t end = loop_clock() + (uint64_t)(limit * 1e9);
+	struct pollfd p = { .fd = d->client.changed, .events = POLLIN };
+	size_t up, pending;
+	enum usable verdict;
+	uint64_t n;
+
+	for (;;) {
+		judge(d, 0, &up, &pending, &verdict);
+		if (pending == 0 || loop_clock() >= end)
+			break;
+		if (poll(&p, 1, 100) > 0 && read(p.fd, &n, sizeof n) < 0)
+			break;
+	}
+	judge(d, 1, &up, &pending, &verdict);
+	return up > 0 ? 0 : (int)verdict;
+}
+
+/* The mount. */
+
+static void mount_gone(struct mount *m)
+{
+	struct daemon *d = container_of(m, struct daemon, mount);
+	uint64_t one = 1;
+	ssize_t n = write(d->end, &one, sizeof one);
+
+	(void)n;
+}
+
+static int clear_place(const char *dir, struct err *e)
+{
+	switch (mount_look(dir, e)) {
+	case MOUNT_TAKEN:
+		return -EBUSY;
+	case MOUNT_STALE:
+		log_warning("mount", "%s was left by an rsiod that is gone: it is taken away", dir);
+		return helper_umount(dir, 1, e);
+	default:
+		return 0;
+	}
+}
+
+static void receive(void *arg)
+{
+	struct call *c = arg;
+	struct daemon *d = c->daemon;
+
+	d->client.mount = &d->mount;
+	c->result = mount_receive(&d->mount);
+}
+
+static int open_mount(struct daemon *d, struct err *e)
+{
+	struct call c = { .daemon = d };
+
+	d->mount.gone = mount_gone;
+	if (mount_open(&d->mount, &d->client, d->client.mount_dir, e) < 0)
+		return -e->code;
+	pthread_mutex_lock(&d->lock);
+	d->unmounted = false;
+	pthread_mutex_unlock(&d->lock);
+	if (helper_mounted(d->helper, d->client.mount_dir, d->mount.made, e) < 0)
+		return -e->code;
+	loop_call(d->loop, receive, &c);
+	return c.result < 0 ? err_sys(e, -c.result, "/dev/fuse") : 0;
+}
+
+int daemon_unmount(struct daemon *d, bool lazy, struct err *e)
+{
+	json_t *j = NULL;
+
+	pthread_mutex_lock(&d->lock);
+	if (!d->unmounted) {
+		j = helper_call(d->helper, json_pack("{s:s, s:s, s:b}", "do", "stop", "dir",
+						     d->client.mount_dir, "lazy", (int)lazy), e);
+		d->unmounted = j != NULL;
+		json_decref(j);
+		if (d->unmounted)
+			mount_gone(&d->mount);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return j || d->unmounted ? 0 : -e->code;
+}
+
+/* Reload. */
+
+static void apply(void *arg)
+{
+	struct call *c = arg;
+	struct daemon *d = c->daemon;
+	struct config *old = d->client.newest;
+
+	d->client.newest = d->config;
+	reload_apply(&d->client, d->config);
+	config_put(old);
+}
+
+static int read_again(struct daemon *d, struct err *e)
+{
+	struct conf_report report = { 0 };
+	struct conf_client *conf = conf_client_read(d->config_path, (gid_t)-1, &report);
+	int r = 0;
+
+	for (size_t i = 0; i < report.count; i++)
+		log_line(conf ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "reload", "%s", report.lines[i]);
+	if (!conf) {
+		r = err_set(e, EINVAL, "%s", report.count ? report.lines[0] : "the configuration cannot be read");
+		err_next(e, "nothing was changed; rsiod --check shows all mistakes");
+	}
+	conf_report_free(&report);
+	if (!conf)
+		return r;
+	if (conf->mount && strcmp(conf->mount, d->client.mount_dir) != 0 && !d->options->mount)
+		log_warning("reload", "another mount takes effect when rsiod is started again");
+	d->config = config_new(conf);
+	return d->config ? 0 : err_set(e, ENOMEM, "no memory for the configuration");
+}
+
+int daemon_reload(struct daemon *d, struct err *e)
+{
+	struct call c = { .daemon = d };
+	struct config *old;
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	old = d->config;
+	r = read_again(d, e);
+	if (r < 0) {
+		d->config = old;
+		log_error("reload", "nothing was changed");
+	} else {
+		log_info("reload", "%s was read again", d->config_path);
+		loop_call(d->loop, apply, &c);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+/* The main thread's life. */
+
+static bool stop_asked(struct daemon *d, double *asked)
+{
+	double now = (double)loop_clock() / 1e9;
+	bool insist = *asked > 0 && now - *asked < INSIST;
+	struct err e = { 0 };
+
+	if (daemon_unmount(d, insist, &e) == 0) {
+		if (insist)
+			log_warning("mount", "%s was unmounted though it is in use", d->client.mount_dir);
+		return true;
+	}
+	*asked = now;
+	log_error("mount", "%s", e.text);
+	log_error("mount", "it stays until that has ended; a second SIGTERM within %d s unmounts it all the same", INSIST);
+	return false;
+}
+
+/* True: the end. */
+static bool handle_signal(struct daemon *d, int fd, double *asked)
+{
+	struct signalfd_siginfo info;
+	struct err e = { 0 };
+
+	if (read(fd, &info, sizeof info) != sizeof info)
+		return false;
+	if (info.ssi_signo == SIGHUP) {
+		daemon_reload(d, &e);
+		return false;
+	}
+	return stop_asked(d, asked);
+}
+
+static void look(struct daemon *d)
+{
+	uint64_t n;
+
+	if (read(d->client.changed, &n, sizeof n) == sizeof n && geteuid() == 0)
+		devices_look(&d->devices);
+}
+
+static void live(struct daemon *d, int signals)
+{
+	struct pollfd p[] = {
+		{ .fd = signals, .events = POLLIN },
+		{ .fd = d->end, .events = POLLIN },
+		{ .fd = d->client.changed, .events = POLLIN },
+	};
+	uint64_t next = 0, now;
+	double asked = 0;
+
+	for (;;) {
+		int wait = -1;
+
+		/* Changes come in swarms: the next look is not before LOOK_EVERY. */
+		now = loop_clock();
+		p[2].events = now >= next ? POLLIN : 0;
+		if (now < next)
+			wait = (int)((next - now) / 1000000) + 1;
+		if (poll(p, 3, wait) < 0 && errno != EINTR)
+			break;
+		if (p[0].revents && handle_signal(d, signals, &asked))
+			break;
+		if (p[1].revents)
+			break;
+		if (p[2].revents & POLLIN) {
+			look(d);
+			next = loop_clock() + LOOK_EVERY * UINT64_C(1000000);
+		}
+	}
+}
+
+static int block_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* systemd's own protocol: one datagram to a socket that it names. */
+static void notify_ready(void)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	const char *name = getenv("NOTIFY_SOCKET"), text[] = "READY=1";
+	int fd;
+
+	if (!name || strlen(name) >= sizeof to.sun_path)
+		return;
+	strcpy(to.sun_path, name);
+	if (name[0] == '@')
+		to.sun_path[0] = 0;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (sendto(fd, text, sizeof text - 1, MSG_NOSIGNAL, (struct sockaddr *)&to,
+		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))) < 0)
+		log_warning("start", "%s: %s", name, strerror(errno));
+	close(fd);
+}
+
+/* Whoever started us may go on. */
+static void say_ready(struct daemon *d)
+{
+	unsigned char status = 0;
+	int null;
+
+	log_info("start", "rsiod %s, pid %d, mounted at %s", RSIO_VERSION, (int)getpid(), d->client.mount_dir);
+	notify_ready();
+	if (d->ready < 0)
+		return;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int i = 0; null >= 0 && i < 3; i++)
+		dup2(null, i);
+	if (null > 2)
+		close(null);
+	if (write(d->ready, &status, 1) < 0)
+		log_debug("start", "nobody waits for us");
+	close(d->ready);
+	d->ready = -1;
+}
+
+/* The end. */
+
+static void stop_namespaces(void *arg)
+{
+	struct call *c = arg;
+	struct client *client = &c->daemon->client;
+	struct list *pos, *keep;
+
+	client->ending = true;
+	doorbell_stop(&c->daemon->doorbell);
+	mount_ignore(&c->daemon->mount);
+	list_each_safe(pos, keep, &client->members)
+		client_stop(client, container_of(pos, struct member, link), NULL, NULL);
+}
+
+static void count_members(void *arg)
+{
+	struct call *c = arg;
+
+	c->result = !list_empty(&c->daemon->client.members);
+}
+
+/* Goodbyes are bounded (namespace.h); this is longer. */
+static void stop_loop(struct daemon *d)
+{
+	struct call c = { .daemon = d };
+	uint64_t end = loop_clock() + UINT64_C(3000000000);
+	struct pollfd p = { .fd = d->client.changed, .events = POLLIN };
+	uint64_t n;
+
+	loop_call(d->loop, stop_namespaces, &c);
+	for (;;) {
+		loop_call(d->loop, count_members, &c);
+		if (!c.result || loop_clock() >= end)
+			break;
+		if (poll(&p, 1, 100) > 0 && read(p.fd, &n, sizeof n) < 0)
+			break;
+	}
+	loop_stop(d->loop);
+	pthread_join(d->thread, NULL);
+	d->running = false;
+}
+
+static void finish(struct daemon *d)
+{
+	ctl_server_stop(d->ctl);
+	if (d->running)
+		stop_loop(d);
+	if (d->mount.client)
+		mount_close(&d->mount);
+	if (d->helper && d->unmounted)
+		helper_mounted(d->helper, NULL, 0, NULL);
+	helper_stop(d->helper);
+	devices_fini(&d->devices);
+	config_put(d->config);
+	if (d->loop) {
+		client_fini(&d->client);
+		loop_free(d->loop);
+	}
+	drop_lock(d);
+	log_info("start", "rsiod ends");
+	log_close();
+}
+
+/* The start, in the order that matters: the helper before threads and before the mount. */
+
+static int open_log(struct daemon *d, const struct conf_client *conf, struct err *e)
+{
+	char *path = in_run_dir(d, "rsiod.log");
+	int r;
+
+	if (!path)
+		return err_set(e, ENOMEM, "no memory to start with");
+	log_set_level(d->options->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	r = log_open(path, conf->namespace_count ? conf->namespaces[0].nodename : "rsiod",
+		     d->options->foreground, e);
+	free(path);
+	return r;
+}
+
+static int prepare(struct daemon *d, const char *mount_dir, struct err *e)
+{
+	if (clear_place(mount_dir, e) < 0)
+		return -e->code;
+	d->helper = helper_start(!d->options->foreground, e);
+	if (!d->helper)
+		return -e->code;
+	guard_reclaim();
+	d->end = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	d->loop = loop_new();
+	if (d->end < 0 || !d->loop)
+		return err_sys(e, errno, "no loop");
+	if (client_init(&d->client, d->loop, d->run_dir, e) < 0)
+		return -e->code;
+	d->client.mount_dir = strdup(mount_dir);
+	if (!d->client.mount_dir || devices_init(&d->devices, &d->client, d->helper) < 0)
+		return err_set(e, ENOMEM, "no memory to start with");
+	guard_memory();
+	return start_loop(d, e);
+}
+
+static int go(struct daemon *d, struct err *e)
+{
+	struct call c = { .daemon = d, .err = e };
+	char *socket = in_run_dir(d, "rsiod.sock");
+	int status;
+
+	loop_call(d->loop, start_namespaces, &c);
+	if (c.result < 0 || !socket) {
+		free(socket);
+		return 1;
+	}
+	status = d->options->no_wait ? 0 : wait_usable(d);
+	if (status == 0 && open_mount(d, e) < 0)
+		status = 1;
+	if (status == 0) {
+		d->ctl = ctl_server_start(socket, admin_gid(d->config->conf), control_handle, d, e);
+		status = d->ctl ? 0 : 1;
+	}
+	free(socket);
+	return status;
+}
+
+static int run(struct daemon *d, const char *mount_dir)
+{
+	struct err e = { 0 };
+	int signals, status = 1;
+
+	if (prepare(d, mount_dir, &e) == 0) {
+		signals = block_signals();
+		status = go(d, &e);
+		if (status == 0) {
+			client_wake(&d->client);
+			look(d);
+			say_ready(d);
+			live(d, signals);
+		}
+	}
+	if (e.code) {
+		err_print("rsiod", &e);
+		log_error("start", "%s", e.text);
+	}
+	if (!d->unmounted)
+		daemon_unmount(d, true, &e);
+	finish(d);
+	return status;
+}
+
+int daemon_run(const struct daemon_options *o, const char *config_path, struct conf_client *conf,
+	       const char *run_dir, const char *mount_dir, int ready)
+{
+	struct daemon *d = calloc(1, sizeof *d);
+	struct err e = { 0 };
+	int status = 1;
+
+	if (!d) {
+		conf_client_free(conf);
+		return 1;
+	}
+	d->options = o;
+	d->ready = ready;
+	d->config_path = strdup(config_path);
+	d->run_dir = strdup(run_dir);
+	d->unmounted = true;	/* nothing is mounted yet */
+	pthread_mutex_init(&d->lock, NULL);
+	d->config = config_new(conf);
+	if (!d->config || !d->config_path || !d->run_dir)
+		err_set(&e, ENOMEM, "no memory to start with");
+	else if (take_lock(d, &e) == 0 && open_log(d, conf, &e) == 0)
+		status = run(d, mount_dir);
+	if (status == 1 && e.code)
+		err_print("rsiod", &e);
+	free(d->config_path);
+	free(d->run_dir);
+	free(d);
+	return status;
+}

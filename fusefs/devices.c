@@ -1,0 +1,278 @@
+/* devices.c - see devices.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "attach.h"
+#include "devices.h"
+#include "log.h"
+
+int devices_init(struct devices *d, struct client *c, struct helper *h)
+{
+	d->client = c;
+	d->helper = h;
+	pthread_mutex_init(&d->lock, NULL);
+	d->tried = json_object();
+	return d->tried ? 0 : -ENOMEM;
+}
+
+void devices_fini(struct devices *d)
+{
+	json_decref(d->tried);
+	d->tried = NULL;
+}
+
+static void join(char *buf, size_t size, const char *namespace, const char *volume)
+{
+	snprintf(buf, size, "%s:%s", namespace, volume);
+}
+
+/* What the loop knows. */
+
+struct volume_query {
+	struct client *client;
+	const char *namespace, *volume;
+	bool found, fail;
+	struct wire_volume info;
+};
+
+static void query_volume(void *arg)
+{
+	struct volume_query *q = arg;
+	struct mpio *v = client_volume(q->client, q->namespace, q->volume);
+
+	if (!v)
+		return;
+	q->found = true;
+	q->info = *mpio_info(v);
+	if (q->fail)
+		mpio_fail(v);
+}
+
+struct list_query {
+	struct client *client;
+	json_t *list;
+};
+
+/* Whether the configuration that v's namespace runs by, or a newer one, wants it attached. */
+static bool wanted(const struct client *c, const char *namespace, const char *volume)
+{
+	const struct conf_client *conf = c->newest ? c->newest->conf : NULL;
+
+	for (size_t i = 0; conf && i < conf->volume_count; i++) {
+		const struct conf_volume_rule *r = &conf->volumes[i];
+
+		if (strcmp(r->namespace, namespace) == 0 && strcmp(r->name, volume) == 0)
+			return r->attach;
+	}
+	return false;
+}
+
+static void add_volume(void *arg, struct mpio *v)
+{
+	struct list_query *q = arg;
+	const struct wire_volume *info = mpio_info(v);
+
+	json_array_append_new(q->list, json_pack("{s:s, s:s, s:I, s:b}", "namespace", mpio_namespace(v),
+						 "volume", info->name, "size", (json_int_t)info->size,
+						 "wanted", wanted(q->client, mpio_namespace(v), info->name)));
+}
+
+static void query_list(void *arg)
+{
+	struct list_query *q = arg;
+
+	client_each_volume(q->client, add_volume, q);
+}
+
+/* [{"namespace", "volume", "size", "wanted"}] */
+static json_t *list_volumes(struct devices *d)
+{
+	struct list_query q = { d->client, json_array() };
+
+	loop_call(d->client->loop, query_list, &q);
+	return q.list;
+}
+
+/* Requests. */
+
+static const char *member(const json_t *j, const char *name)
+{
+	return json_string_value(json_object_get(j, name));
+}
+
+static json_t *ask(struct devices *d, const char *what, const struct volume_query *q, bool force,
+		   struct err *e)
+{
+	if (geteuid() != 0) {
+		err_set(e, EPERM, "block devices need an rsiod that root started");
+		return NULL;
+	}
+	return helper_call(d->helper, json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:b}", "do", what,
+						"mount", d->client->mount_dir, "namespace", q->namespace,
+						"volume", q->volume, "av", (int)q->info.av,
+						"size", (json_int_t)q->info.size, "read_only",
+						(int)(q->info.flags & WIRE_FLAG_READ_ONLY), "force",
+						(int)force), e);
+}
+
+json_t *devices_attach(struct devices *d, const char *namespace, const char *volume, struct err *e)
+{
+	struct volume_query q = { .client = d->client, .namespace = namespace, .volume = volume };
+	json_t *j;
+
+	loop_call(d->client->loop, query_volume, &q);
+	if (!q.found) {
+		err_set(e, ENOENT, "no server offers %s:%s", namespace, volume);
+		err_next(e, "rsconfig -q shows what there is");
+		return NULL;
+	}
+	j = ask(d, "attach", &q, false, e);
+	if (j)
+		log_info("attach", "%s:%s is %s (%s)", namespace, volume, member(j, "block"), member(j, "loop"));
+	client_wake(d->client);
+	return j;
+}
+
+json_t *devices_detach(struct devices *d, const char *namespace, const char *volume, bool force,
+		       struct err *e)
+{
+	struct volume_query q = { .client = d->client, .namespace = namespace, .volume = volume,
+				  .fail = force };
+	json_t *j;
+
+	/* Nothing that waits for the volume may stand in the way of taking its device away. */
+	if (force)
+		loop_call(d->client->loop, query_volume, &q);
+	j = ask(d, "detach", &q, force, e);
+	if (j)
+		log_info("attach", "%s:%s is detached from %s%s", namespace, volume, member(j, "loop"),
+			 force ? " by force" : "");
+	client_wake(d->client);
+	return j;
+}
+
+static json_t *names_of(json_t *list)
+{
+	json_t *names = json_array(), *v;
+	char text[2 * CONF_NAME_MAX + 2];
+	size_t i;
+
+	json_array_foreach(list, i, v) {
+		join(text, sizeof text, member(v, "namespace"), member(v, "volume"));
+		json_array_append_new(names, json_string(text));
+	}
+	json_decref(list);
+	return names;
+}
+
+json_t *devices_offered(struct devices *d)
+{
+	return names_of(list_volumes(d));
+}
+
+json_t *devices_attached(struct devices *d)
+{
+	return names_of(attach_list(d->client->mount_dir));
+}
+
+/* Keeping up. */
+
+struct keep_query {
+	struct client *client;
+	json_t *devices;
+};
+
+static void keep_devices(void *arg)
+{
+	struct keep_query *q = arg;
+
+	json_decref(q->client->devices);
+	q->client->devices = q->devices;
+}
+
+static json_t *device_of(const json_t *attached, const json_t *volume)
+{
+	json_t *dev;
+	size_t i;
+
+	json_array_foreach(attached, i, dev)
+		if (strcmp(member(dev, "namespace"), member(volume, "namespace")) == 0 &&
+		    strcmp(member(dev, "volume"), member(volume, "volume")) == 0)
+			return dev;
+	return NULL;
+}
+
+static void follow_size(struct devices *d, const json_t *volume, const json_t *device)
+{
+	struct volume_query q = { .namespace = member(volume, "namespace"), .volume = member(volume, "volume") };
+	struct err e = { 0 };
+	json_t *j;
+
+	q.info.size = (uint64_t)json_integer_value(json_object_get(volume, "size"));
+	if ((uint64_t)json_integer_value(json_object_get(device, "size")) == q.info.size)
+		return;
+	j = ask(d, "resize", &q, false, &e);
+	if (j)
+		log_info("attach", "%s has %llu bytes now", member(j, "loop"), (unsigned long long)q.info.size);
+	else
+		log_error("attach", "%s", e.text);
+	json_decref(j);
+}
+
+/* Once each time it comes: what an administrator detached stays so. */
+static void attach_wanted(struct devices *d, const json_t *volume, bool attached)
+{
+	char name[2 * CONF_NAME_MAX + 2];
+	struct err e = { 0 };
+	json_t *j;
+
+	join(name, sizeof name, member(volume, "namespace"), member(volume, "volume"));
+	if (!json_is_true(json_object_get(volume, "wanted")) || json_object_get(d->tried, name))
+		return;
+	json_object_set_new(d->tried, name, json_true());
+	if (attached)
+		return;
+	j = devices_attach(d, member(volume, "namespace"), member(volume, "volume"), &e);
+	if (!j)
+		log_error("attach", "%s:%s: %s", member(volume, "namespace"), member(volume, "volume"), e.text);
+	json_decref(j);
+}
+
+/* Forgets what is not offered any more. */
+static void forget_gone(struct devices *d, const json_t *volumes)
+{
+	char name[2 * CONF_NAME_MAX + 2];
+	json_t *kept = json_object(), *v;
+	size_t i;
+
+	json_array_foreach(volumes, i, v) {
+		join(name, sizeof name, member(v, "namespace"), member(v, "volume"));
+		if (json_object_get(d->tried, name))
+			json_object_set_new(kept, name, json_true());
+	}
+	json_decref(d->tried);
+	d->tried = kept;
+}
+
+void devices_look(struct devices *d)
+{
+	json_t *volumes = list_volumes(d), *attached = attach_list(d->client->mount_dir), *v;
+	struct keep_query keep = { d->client, NULL };
+	size_t i;
+
+	pthread_mutex_lock(&d->lock);
+	forget_gone(d, volumes);
+	json_array_foreach(volumes, i, v) {
+		json_t *device = device_of(attached, v);
+
+		attach_wanted(d, v, device != NULL);
+		if (device)
+			follow_size(d, v, device);
+	}
+	pthread_mutex_unlock(&d->lock);
+	json_decref(volumes);
+	json_decref(attached);
+	keep.devices = attach_list(d->client->mount_dir);
+	loop_call(d->client->loop, keep_devices, &keep);
+}

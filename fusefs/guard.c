@@ -1,0 +1,76 @@
+/* guard.c - see guard.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <linux/prctl.h>
+#include "guard.h"
+#include "log.h"
+
+void guard_reclaim(void)
+{
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) == 0)
+		return;
+	if (geteuid() == 0)
+		log_warning("memory", "PR_SET_IO_FLUSHER: %s (CAP_SYS_RESOURCE is needed); do not swap to a volume",
+			    strerror(errno));
+	else
+		log_debug("memory", "PR_SET_IO_FLUSHER: %s", strerror(errno));
+}
+
+static void spare_us(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, "-1000", 5) < 0)
+		log_debug("memory", "oom_score_adj: %s", strerror(errno));
+	close(fd);
+}
+
+/* Maps what may be locked one by one until the limit says no; how many bytes. */
+static size_t lock_some(size_t *all)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	char line[4200], rights[8];
+	unsigned long from, to;
+	size_t locked = 0;
+
+	*all = 0;
+	while (f && fgets(line, sizeof line, f)) {
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || rights[0] != 'r')
+			continue;
+		*all += to - from;
+		if (mlock((void *)from, to - from) == 0)
+			locked += to - from;
+	}
+	if (f)
+		fclose(f);
+	return locked;
+}
+
+void guard_memory(void)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	size_t locked, all;
+
+	if (geteuid() == 0)
+		spare_us();
+	else
+		getrlimit(RLIMIT_MEMLOCK, &limit);
+	/* With a limit MCL_FUTURE would make later allocations fail: only without one. */
+	if (limit.rlim_cur == RLIM_INFINITY && mlockall(MCL_CURRENT) == 0) {
+		/* A thread's stack, say, is locked as it is touched, not all of it at once. */
+		mlockall(MCL_FUTURE | MCL_ONFAULT);
+		return;
+	}
+	locked = lock_some(&all);
+	log_warning("memory", "%zu of %zu KiB are locked in memory; raise RLIMIT_MEMLOCK, and do not swap to a volume",
+		    locked >> 10, all >> 10);
+}

@@ -1,0 +1,262 @@
+/* helper.c - see helper.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "helper.h"
+#include "helper_work.h"
+
+struct helper {
+	int fd;
+	pid_t pid;
+	pthread_mutex_t lock;		/* guards next, and a request with its reply */
+	json_int_t next;
+};
+
+/* The helper's side. */
+
+static int send_json(int fd, json_t *j)
+{
+	char *text = json_dumps(j, JSON_COMPACT);
+	size_t length = text ? strlen(text) : 0;
+	int r = 0;
+
+	if (!text || length > HELPER_PACKET)
+		r = text ? -EMSGSIZE : -ENOMEM;
+	else if (send(fd, text, length, MSG_NOSIGNAL) < 0)
+		r = -errno;
+	free(text);
+	return r;
+}
+
+static void reply(int fd, json_t *request, json_t *result, const struct err *e)
+{
+	json_t *j = result ? result : json_pack("{s:{s:i, s:s, s:s}}", "error", "code", e->code,
+						"text", e->text, "next", e->next);
+
+	json_object_set(j, "id", json_object_get(request, "id"));
+	send_json(fd, j);
+	json_decref(j);
+}
+
+static void work(int fd, json_t *request)
+{
+	struct err e = { 0 };
+	json_t *result = helper_work(request, &e);
+
+	reply(fd, request, result, &e);
+}
+
+struct mounted {
+	char dir[4096];			/* "": nothing is */
+	int made;
+};
+
+static void note_mounted(struct mounted *m, json_t *request)
+{
+	const char *dir = json_string_value(json_object_get(request, "dir"));
+
+	strncpy(m->dir, dir ? dir : "", sizeof m->dir - 1);
+	m->made = json_is_true(json_object_get(request, "made"));
+}
+
+static void handle(int fd, json_t *request, struct mounted *m)
+{
+	const char *what = json_string_value(json_object_get(request, "do"));
+	struct err e;
+
+	if (what && strcmp(what, "mounted") == 0) {
+		note_mounted(m, request);
+		reply(fd, request, json_object(), NULL);
+		return;
+	}
+	switch (fork()) {
+	case -1:
+		err_sys(&e, errno, "the helper cannot fork");
+		reply(fd, request, NULL, &e);
+		break;
+	case 0:
+		signal(SIGCHLD, SIG_DFL);
+		work(fd, request);
+		_exit(0);
+	}
+}
+
+static _Noreturn void helper_main(int fd, int quiet)
+{
+	struct mounted m = { .dir = "" };
+	char *packet = malloc(HELPER_PACKET + 1);
+	int null = open("/dev/null", O_RDWR);
+	ssize_t n;
+
+	setsid();
+	prctl(PR_SET_NAME, "rsiod-helper");
+	/* It ends when the daemon does, and not before. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_IGN);	/* no zombies */
+	for (int i = 0; null >= 0 && i < (quiet ? 3 : 2); i++)
+		dup2(null, i);
+	/* What the daemon had open (its lock, the terminal's pipe) ends with the daemon. */
+	if (fd != 3)
+		fd = dup2(fd, 3);
+	close_range(4, ~0U, 0);
+	while (packet && ((n = recv(fd, packet, HELPER_PACKET, 0)) > 0 || (n < 0 && errno == EINTR))) {
+		json_t *request = n < 0 ? NULL : json_loadb(packet, (size_t)n, 0, NULL);
+
+		if (request)
+			handle(fd, request, &m);
+		json_decref(request);
+	}
+	if (m.dir[0])
+		helper_clean(m.dir, m.made);
+	_exit(0);
+}
+
+/* The daemon's side. */
+
+struct helper *helper_start(int quiet, struct err *e)
+{
+	struct helper *h = calloc(1, sizeof *h);
+	int fds[2];
+
+	if (!h || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
+		err_sys(e, h ? errno : ENOMEM, "no socket for the helper");
+		free(h);
+		return NULL;
+	}
+	h->pid = fork();
+	if (h->pid == 0) {
+		close(fds[0]);
+		helper_main(fds[1], quiet);
+	}
+	close(fds[1]);
+	if (h->pid < 0) {
+		err_sys(e, errno, "the helper cannot be forked");
+		close(fds[0]);
+		free(h);
+		return NULL;
+	}
+	h->fd = fds[0];
+	pthread_mutex_init(&h->lock, NULL);
+	return h;
+}
+
+void helper_stop(struct helper *h)
+{
+	if (!h)
+		return;
+	close(h->fd);
+	waitpid(h->pid, NULL, 0);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* The next packet before the deadline; NULL with *error. */
+static json_t *receive(struct helper *h, double deadline, int *error)
+{
+	char *packet = malloc(HELPER_PACKET);
+	json_t *j = NULL;
+	ssize_t n = -1;
+
+	*error = ENOMEM;
+	while (packet && n < 0) {
+		struct pollfd p = { .fd = h->fd, .events = POLLIN };
+		double left = deadline - seconds();
+
+		*error = ETIMEDOUT;
+		if (left <= 0)
+			break;
+		if (poll(&p, 1, (int)(left * 1000) + 1) <= 0)
+			continue;
+		n = recv(h->fd, packet, HELPER_PACKET, MSG_DONTWAIT);
+		*error = EPIPE;
+	}
+	if (n > 0)
+		j = json_loadb(packet, (size_t)n, 0, NULL);
+	free(packet);
+	return j;
+}
+
+/* The reply to id; what comes late for an earlier one is dropped. */
+static json_t *await(struct helper *h, json_int_t id, struct err *e)
+{
+	double deadline = seconds() + HELPER_TIMEOUT;
+	json_t *j;
+	int error;
+
+	while ((j = receive(h, deadline, &error))) {
+		if (json_integer_value(json_object_get(j, "id")) == id)
+			return j;
+		json_decref(j);
+	}
+	if (error == ETIMEDOUT) {
+		err_set(e, error, "the kernel did not finish this within %d s", HELPER_TIMEOUT);
+		err_next(e, "it may still finish: look with rsconfig -lvvv; rsclogcat may say why it hangs");
+	} else {
+		err_sys(e, error, "the helper process of rsiod is gone");
+	}
+	return NULL;
+}
+
+static json_t *check(json_t *j, struct err *e)
+{
+	json_t *error = json_object_get(j, "error");
+	const char *text = "", *next = "";
+	int code = EIO;
+
+	if (!error)
+		return j;
+	json_unpack(error, "{s:i, s:s, s:s}", "code", &code, "text", &text, "next", &next);
+	err_set(e, code, "%s", text);
+	err_next(e, "%s", next);
+	json_decref(j);
+	return NULL;
+}
+
+json_t *helper_call(struct helper *h, json_t *request, struct err *e)
+{
+	json_t *j = NULL;
+	json_int_t id;
+	int r;
+
+	pthread_mutex_lock(&h->lock);
+	id = ++h->next;
+	json_object_set_new(request, "id", json_integer(id));
+	r = send_json(h->fd, request);
+	if (r < 0)
+		err_sys(e, -r, "the helper process of rsiod cannot be reached");
+	else
+		j = await(h, id, e);
+	pthread_mutex_unlock(&h->lock);
+	json_decref(request);
+	return j ? check(j, e) : NULL;
+}
+
+int helper_mounted(struct helper *h, const char *dir, int made, struct err *e)
+{
+	json_t *j = helper_call(h, json_pack("{s:s, s:s?, s:b}", "do", "mounted", "dir", dir,
+					     "made", made), e);
+
+	json_decref(j);
+	return j ? 0 : -e->code;
+}

@@ -1,0 +1,39 @@
+/*
+ * helper.h - a process beside the daemon for what touches the own mount or a
+ * loop device over it: attach, detach, resize, unmount.
+ *
+ * It is forked before the daemon starts a thread or opens /dev/fuse, so it never
+ * keeps a mount alive.  Every request runs in a process of its own: one that
+ * hangs in the kernel keeps nobody else waiting.  When the daemon is gone without
+ * having said that it unmounted, the helper takes the mount away, so that nobody
+ * meets "Transport endpoint is not connected"; block devices that nobody uses
+ * are detached, those in use are left to their users.
+ *
+ * Requests and replies are JSON objects in packets of at most HELPER_PACKET.
+ */
+#ifndef FUSEFS_HELPER_H
+#define FUSEFS_HELPER_H
+
+#include <jansson.h>
+#include "err.h"
+
+#define HELPER_PACKET 65536
+/* Seconds a request may take. */
+#define HELPER_TIMEOUT 10
+
+struct helper;
+
+/* Forks; no thread may run yet.  quiet: standard error goes nowhere. */
+struct helper *helper_start(int quiet, struct err *e);
+/* Ends it, and waits. */
+void helper_stop(struct helper *h);
+
+/* One request; any thread, one at a time.  Takes request.  Its reply's members (a new
+ * reference), or NULL with e filled. */
+json_t *helper_call(struct helper *h, json_t *request, struct err *e);
+
+/* What to clean up should the daemon die: dir is mounted (NULL: nothing is), and was
+ * made by the daemon. */
+int helper_mounted(struct helper *h, const char *dir, int made, struct err *e);
+
+#endif

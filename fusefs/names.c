@@ -1,0 +1,230 @@
+/* names.c - see names.h. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "names.h"
+
+#define ROOT_ID 1	/* FUSE's number of the root */
+
+/* Numbers come from the path, so that they stay over a restart; FNV-1a. */
+static uint64_t number(const struct node *parent, const char *name)
+{
+	uint64_t h = parent ? parent->ino : UINT64_C(0xcbf29ce484222325);
+
+	h = (h ^ '/') * UINT64_C(0x100000001b3);
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+	/* Positive also for who reads it as a signed number; 0 and 1 are taken. */
+	h &= UINT64_C(0x7fffffffffffffff);
+	return h > ROOT_ID ? h : h + 2;
+}
+
+static void init_node(struct names *n, struct node *node, enum node_kind kind, mode_t mode)
+{
+	node->kind = kind;
+	node->mode = mode;
+	node->uid = n->uid;
+	node->gid = n->gid;
+	list_init(&node->sibling);
+	list_init(&node->children);
+	clock_gettime(CLOCK_REALTIME, &node->mtime);
+	node->atime = node->ctime = node->mtime;
+}
+
+void names_init(struct names *n, uid_t uid, gid_t gid, gid_t volume_gid, mode_t volume_mode)
+{
+	memset(n, 0, sizeof *n);
+	n->uid = uid;
+	n->gid = gid;
+	n->volume_gid = volume_gid;
+	n->volume_mode = volume_mode;
+	init_node(n, &n->root, NODE_DIR, S_IFDIR | 0755);
+	n->root.ino = ROOT_ID;
+	n->root.lookups = 1;
+}
+
+static void free_unused(struct names *n, struct node *node)
+{
+	if (node == &n->root || node->parent || node->lookups || node->opens)
+		return;
+	free(node);
+}
+
+static void remove_below(struct names *n, struct node *node, bool forgotten)
+{
+	struct list *pos, *keep;
+
+	list_each_safe(pos, keep, &node->children) {
+		struct node *child = container_of(pos, struct node, sibling);
+
+		if (forgotten)
+			child->lookups = 0;
+		remove_below(n, child, forgotten);
+		names_remove(n, child);
+	}
+}
+
+void names_fini(struct names *n)
+{
+	remove_below(n, &n->root, true);
+}
+
+static void count(struct names *n, const struct node *node, int sign)
+{
+	if (node->kind != NODE_VOLUME || !node->volume)
+		return;
+	n->volumes += (uint64_t)sign;
+	n->bytes += (uint64_t)sign * node->size;
+}
+
+void names_remove(struct names *n, struct node *node)
+{
+	remove_below(n, node, false);
+	count(n, node, -1);
+	if (node->parent)
+		clock_gettime(CLOCK_REALTIME, &node->parent->mtime);
+	node->parent = NULL;
+	node->volume = NULL;
+	node->ns = NULL;
+	list_remove(&node->sibling);
+	free_unused(n, node);
+}
+
+static struct node *add(struct names *n, struct node *parent, const char *name,
+			enum node_kind kind, mode_t mode, struct namespace *ns)
+{
+	struct node *node = calloc(1, sizeof *node);
+
+	if (!node)
+		return NULL;
+	init_node(n, node, kind, mode);
+	strncpy(node->name, name, sizeof node->name - 1);
+	node->ino = number(parent, name);
+	node->parent = parent;
+	node->ns = ns;
+	list_append(&parent->children, &node->sibling);
+	parent->mtime = node->mtime;
+	return node;
+}
+
+struct node *names_add_dir(struct names *n, struct node *parent, const char *name,
+			   struct namespace *ns)
+{
+	return add(n, parent, name, NODE_DIR, S_IFDIR | 0755, ns);
+}
+
+struct node *names_add_text(struct names *n, struct node *parent, const char *name,
+			    struct namespace *ns, int text)
+{
+	struct node *node = add(n, parent, name, NODE_TEXT, S_IFREG | 0444, ns);
+
+	if (node)
+		node->text = text;
+	return node;
+}
+
+struct node *names_add_volume(struct names *n, struct node *parent, const char *name,
+			      struct namespace *ns, struct mpio *v, uint64_t size, bool read_only)
+{
+	struct node *node = names_find(parent, name);
+
+	if (!node) {
+		node = add(n, parent, name, NODE_VOLUME, S_IFREG | n->volume_mode, ns);
+		if (!node)
+			return NULL;
+		node->gid = n->volume_gid;
+	} else if (node->kind != NODE_VOLUME) {
+		return NULL;
+	}
+	count(n, node, -1);
+	node->volume = v;
+	node->size = size;
+	node->read_only = read_only;
+	count(n, node, 1);
+	return node;
+}
+
+void names_set_size(struct names *n, struct node *volume, uint64_t size)
+{
+	count(n, volume, -1);
+	volume->size = size;
+	count(n, volume, 1);
+}
+
+struct node *names_find(const struct node *dir, const char *name)
+{
+	struct list *pos;
+
+	if (dir->kind != NODE_DIR)
+		return NULL;
+	list_each(pos, &dir->children) {
+		struct node *node = container_of(pos, struct node, sibling);
+
+		if (strcmp(node->name, name) == 0)
+			return node;
+	}
+	return NULL;
+}
+
+/* The kernel hands back only numbers that it got from us and did not forget. */
+struct node *names_node(struct names *n, uint64_t nodeid)
+{
+	return nodeid == ROOT_ID ? &n->root : (struct node *)(uintptr_t)nodeid;
+}
+
+uint64_t names_nodeid(const struct names *n, const struct node *node)
+{
+	return node == &n->root ? ROOT_ID : (uint64_t)(uintptr_t)node;
+}
+
+void names_get(struct node *node)
+{
+	node->lookups++;
+}
+
+void names_forget(struct names *n, struct node *node, uint64_t times)
+{
+	if (node == &n->root)
+		return;
+	node->lookups -= times < node->lookups ? times : node->lookups;
+	free_unused(n, node);
+}
+
+void names_opened(struct node *node)
+{
+	node->opens++;
+}
+
+void names_closed(struct names *n, struct node *node)
+{
+	node->opens--;
+	free_unused(n, node);
+}
+
+void names_stat(const struct node *node, struct stat *st)
+{
+	memset(st, 0, sizeof *st);
+	st->st_ino = node->ino;
+	st->st_mode = node->mode;
+	st->st_uid = node->uid;
+	st->st_gid = node->gid;
+	st->st_atim = node->atime;
+	st->st_mtim = node->mtime;
+	st->st_ctim = node->ctime;
+	st->st_blksize = 4096;
+	st->st_nlink = 1;
+	if (node->kind == NODE_DIR) {
+		struct list *pos;
+
+		st->st_nlink = 2;
+		list_each(pos, &node->children)
+			st->st_nlink += container_of(pos, struct node, sibling)->kind == NODE_DIR;
+	}
+	if (node->kind == NODE_VOLUME) {
+		st->st_size = (off_t)node->size;
+		st->st_blocks = (blkcnt_t)(node->size / 512);
+		st->st_nlink = node->volume ? 1 : 0;
+		if (node->read_only)
+			st->st_mode &= ~(mode_t)0222;
+	}
+}

@@ -1,0 +1,442 @@
+/* ops.c - the tree for FUSE: lookup, attributes, listings, open; data goes to io.c.
+ *
+ * Everything here is answered at once from what the client knows: no request for
+ * a name, an attribute or a listing ever waits for the network.  Nothing is cached
+ * by the kernel (all timeouts are 0), since it may not be told when a volume comes,
+ * goes or grows: that would need a notification, and a notification may wait for
+ * requests that only this thread can answer.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <linux/fs.h>
+#include <linux/fuse.h>
+#include "ops.h"
+#include "text.h"
+
+static struct client *client_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static struct node *node_of(fuse_req_t req, fuse_ino_t ino)
+{
+	return names_node(&client_of(req)->names, ino);
+}
+
+static struct handle *handle_of(const struct fuse_file_info *fi)
+{
+	return (struct handle *)(uintptr_t)fi->fh;
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	(void)userdata;
+	/* Splicing lost at every size that was measured.  With atomic O_TRUNC the kernel
+	 * would take the size to be 0 after open.  One listing form is enough. */
+	conn->want &= ~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
+				  FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_READDIRPLUS |
+				  FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_HANDLE_KILLPRIV);
+	conn->max_write = WIRE_DATA_MAX;
+	conn->max_read = WIRE_DATA_MAX;
+	/* The default of 12 would cap asynchronous I/O and attached devices. */
+	conn->max_background = 128;
+	conn->congestion_threshold = 96;
+}
+
+/* Names and attributes. */
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct client *c = client_of(req);
+	struct node *node = names_find(node_of(req, parent), name);
+	struct fuse_entry_param entry = { 0 };
+
+	if (!node) {
+		fuse_reply_err(req, ENOENT);
+		return;
+	}
+	entry.ino = names_nodeid(&c->names, node);
+	names_stat(node, &entry.attr);
+	names_get(node);
+	/* A waiter that was killed did not get it: the kernel will not forget it. */
+	if (fuse_reply_entry(req, &entry) == -ENOENT)
+		names_forget(&c->names, node, 1);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
+{
+	names_forget(&client_of(req)->names, node_of(req, ino), count);
+	fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		names_forget(&client_of(req)->names, node_of(req, forgets[i].ino), forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+static void reply_attr(fuse_req_t req, const struct node *node)
+{
+	struct stat st;
+
+	names_stat(node, &st);
+	fuse_reply_attr(req, &st, 0);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)fi;
+	reply_attr(req, node_of(req, ino));
+}
+
+/* As on a block device a truncation to nothing changes nothing: it is what
+ * open(O_TRUNC) arrives as, without a handle.  Any other size is refused. */
+static int set_size(const struct node *node, off_t size, bool by_handle)
+{
+	if (node->kind != NODE_VOLUME)
+		return EPERM;
+	if (node->read_only)
+		return EROFS;
+	return (size == 0 && !by_handle) || (uint64_t)size == node->size ? 0 : EPERM;
+}
+
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *to, int set,
+		       struct fuse_file_info *fi)
+{
+	struct node *node = node_of(req, ino);
+	int error = set & FUSE_SET_ATTR_SIZE ? set_size(node, to->st_size, fi != NULL) : 0;
+
+	if (!error && node->kind != NODE_VOLUME)
+		error = EPERM;
+	if (error) {
+		fuse_reply_err(req, error);
+		return;
+	}
+	/* Kept while the mount lives, as those of a device's node are. */
+	if (set & FUSE_SET_ATTR_MODE)
+		node->mode = S_IFREG | (to->st_mode & 0777);
+	if (set & FUSE_SET_ATTR_UID)
+		node->uid = to->st_uid;
+	if (set & FUSE_SET_ATTR_GID)
+		node->gid = to->st_gid;
+	clock_gettime(CLOCK_REALTIME, &node->ctime);
+	if (set & FUSE_SET_ATTR_ATIME)
+		node->atime = set & FUSE_SET_ATTR_ATIME_NOW ? node->ctime : to->st_atim;
+	if (set & FUSE_SET_ATTR_MTIME)
+		node->mtime = set & FUSE_SET_ATTR_MTIME_NOW ? node->ctime : to->st_mtim;
+	reply_attr(req, node);
+}
+
+static void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	const struct names *n = &client_of(req)->names;
+	struct statvfs st = {
+		.f_bsize = 4096, .f_frsize = 4096, .f_blocks = n->bytes / 4096,
+		.f_files = n->volumes, .f_namemax = CONF_NAME_MAX,
+	};
+
+	(void)ino;
+	fuse_reply_statfs(req, &st);
+}
+
+/* Listings: as they were when reading began. */
+
+struct listing {
+	size_t count;
+	struct {
+		uint64_t ino;
+		mode_t mode;
+		char name[CONF_NAME_MAX + 1];
+	} entry[];
+};
+
+static void list_entry(struct listing *l, const struct node *node, const char *name)
+{
+	l->entry[l->count].ino = node->ino;
+	l->entry[l->count].mode = node->mode;
+	strcpy(l->entry[l->count++].name, name);
+}
+
+static struct listing *make_listing(const struct node *dir)
+{
+	struct listing *l;
+	struct list *pos;
+	size_t count = 2;
+
+	list_each(pos, &dir->children)
+		count++;
+	l = malloc(sizeof *l + count * sizeof l->entry[0]);
+	if (!l)
+		return NULL;
+	l->count = 0;
+	list_entry(l, dir, ".");
+	list_entry(l, dir->parent ? dir->parent : dir, "..");
+	list_each(pos, &dir->children) {
+		const struct node *node = container_of(pos, struct node, sibling);
+
+		list_entry(l, node, node->name);
+	}
+	return l;
+}
+
+static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct node *dir = node_of(req, ino);
+	struct listing *l = make_listing(dir);
+
+	if (!l) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	fi->fh = (uintptr_t)l;
+	names_opened(dir);
+	if (fuse_reply_open(req, fi) == -ENOENT) {
+		free(l);
+		names_closed(&client_of(req)->names, dir);
+	}
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		       struct fuse_file_info *fi)
+{
+	struct listing *l = (struct listing *)(uintptr_t)fi->fh;
+	char buf[4096];
+	size_t used = 0;
+
+	(void)ino;
+	if (size > sizeof buf)
+		size = sizeof buf;
+	for (size_t i = offset < 0 ? l->count : (size_t)offset; i < l->count; i++) {
+		struct stat st = { .st_ino = l->entry[i].ino, .st_mode = l->entry[i].mode };
+		size_t n = fuse_add_direntry(req, buf + used, size - used, l->entry[i].name, &st,
+					     (off_t)i + 1);
+
+		if (n > size - used)
+			break;
+		used += n;
+	}
+	fuse_reply_buf(req, buf, used);
+}
+
+static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	free((void *)(uintptr_t)fi->fh);
+	names_closed(&client_of(req)->names, node_of(req, ino));
+	fuse_reply_err(req, 0);
+}
+
+/* Open files. */
+
+static void close_handle(struct client *c, struct handle *h)
+{
+	list_remove(&h->link);
+	if (h->volume)
+		mpio_put(h->volume);
+	names_closed(&c->names, h->node);
+	free(h->text);
+	free(h);
+}
+
+/* By hand: this libfuse has no field for parallel writes. */
+static int reply_open(fuse_req_t req, const struct handle *h)
+{
+	struct fuse_open_out out = {
+		.fh = (uintptr_t)h,
+		.open_flags = FOPEN_DIRECT_IO | (h->volume ? FOPEN_PARALLEL_DIRECT_WRITES : 0),
+	};
+
+	return fuse_reply_buf(req, (const char *)&out, sizeof out);
+}
+
+static int open_node(struct client *c, struct handle *h, struct node *node, int flags)
+{
+	if ((flags & O_ACCMODE) != O_RDONLY && (node->kind != NODE_VOLUME || node->read_only))
+		return node->kind == NODE_VOLUME ? EROFS : EACCES;
+	if (node->kind == NODE_TEXT) {
+		h->text = text_make(c, node, &h->length);
+		return h->text ? 0 : EIO;
+	}
+	if (!node->volume)
+		return ENOENT;
+	h->volume = mpio_get(node->volume);
+	h->ns = node->ns;
+	list_append(&c->opens, &h->link);
+	return 0;
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct client *c = client_of(req);
+	struct node *node = node_of(req, ino);
+	struct handle *h = calloc(1, sizeof *h);
+	int error;
+
+	if (!h) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	list_init(&h->link);
+	h->node = node;
+	error = open_node(c, h, node, fi->flags);
+	if (error) {
+		free(h);
+		fuse_reply_err(req, error);
+		return;
+	}
+	names_opened(node);
+	/* A waiter that was killed has no file: nobody will release it. */
+	if (reply_open(req, h) == -ENOENT)
+		close_handle(c, h);
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	close_handle(client_of(req), handle_of(fi));
+	fuse_reply_err(req, 0);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *fi)
+{
+	struct handle *h = handle_of(fi);
+
+	(void)ino;
+	if (!h->text) {
+		io_read(&client_of(req)->io, req, h, size, offset);
+		return;
+	}
+	if (offset < 0 || (uint64_t)offset >= h->length) {
+		fuse_reply_buf(req, NULL, 0);
+		return;
+	}
+	if (size > h->length - (size_t)offset)
+		size = h->length - (size_t)offset;
+	fuse_reply_buf(req, h->text + offset, size);
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+		     struct fuse_file_info *fi)
+{
+	(void)ino;
+	io_write(&client_of(req)->io, req, handle_of(fi), data, size, offset, fi->flags);
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	(void)ino;
+	(void)datasync;
+	if (handle_of(fi)->text)
+		fuse_reply_err(req, 0);
+	else
+		io_fsync(&client_of(req)->io, req, handle_of(fi));
+}
+
+static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	(void)ino;
+	(void)datasync;
+	(void)fi;
+	fuse_reply_err(req, 0);
+}
+
+static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+			 struct fuse_file_info *fi)
+{
+	(void)ino;
+	io_fallocate(&client_of(req)->io, req, handle_of(fi), mode, offset, length);
+}
+
+static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
+		     struct fuse_file_info *fi)
+{
+	(void)ino;
+	if (handle_of(fi)->text)
+		fuse_reply_err(req, EINVAL);
+	else
+		io_lseek(&client_of(req)->io, req, handle_of(fi), offset, whence);
+}
+
+/* Only what says its size in its number gets here with its argument. */
+static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
+		     struct fuse_file_info *fi, unsigned flags, const void *in, size_t in_size,
+		     size_t out_size)
+{
+	struct node *node = node_of(req, ino);
+	uint64_t size = node->size;
+
+	(void)arg;
+	(void)fi;
+	(void)in;
+	(void)in_size;
+	if (flags & FUSE_IOCTL_DIR || node->kind != NODE_VOLUME || cmd != BLKGETSIZE64 ||
+	    out_size < sizeof size)
+		fuse_reply_err(req, ENOTTY);
+	else
+		fuse_reply_ioctl(req, 0, &size, sizeof size);
+}
+
+/* What is in the tree is made by servers and by configuration, not here. */
+
+static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	(void)parent, (void)name, (void)mode, (void)rdev;
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	(void)parent, (void)name, (void)mode;
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	(void)parent, (void)name;
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
+{
+	(void)link, (void)parent, (void)name;
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+	(void)ino, (void)parent, (void)name;
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to,
+		      const char *to_name, unsigned flags)
+{
+	(void)parent, (void)name, (void)to, (void)to_name, (void)flags;
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+		      struct fuse_file_info *fi)
+{
+	(void)parent, (void)name, (void)mode, (void)fi;
+	fuse_reply_err(req, EPERM);
+}
+
+/* Extended attributes and copy_file_range are left out: the kernel then does
+ * without them, and does not ask again. */
+const struct fuse_lowlevel_ops ops_table = {
+	.init = op_init,
+	.lookup = op_lookup, .forget = op_forget, .forget_multi = op_forget_multi,
+	.getattr = op_getattr, .setattr = op_setattr, .statfs = op_statfs,
+	.opendir = op_opendir, .readdir = op_readdir, .releasedir = op_releasedir,
+	.fsyncdir = op_fsyncdir,
+	.open = op_open, .release = op_release, .read = op_read, .write = op_write,
+	.fsync = op_fsync, .fallocate = op_fallocate, .lseek = op_lseek, .ioctl = op_ioctl,
+	.create = op_create, .mknod = op_mknod, .mkdir = op_mkdir, .symlink = op_symlink,
+	.link = op_link, .rename = op_rename, .unlink = op_remove, .rmdir = op_remove,
+};

@@ -1,0 +1,125 @@
+/* text.c - see text.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "client.h"
+#include "log.h"
+#include "text.h"
+#include "view.h"
+
+/* A file: either from a namespace's state or from the whole client's. */
+struct text {
+	const char *name;
+	char *(*of_namespace)(const json_t *ns);
+	char *(*of_client)(const json_t *status);
+};
+
+/* Prints a new reference and drops it. */
+static char *print_new(json_t *j)
+{
+	char *text = j ? view_json(j) : NULL;
+
+	json_decref(j);
+	return text;
+}
+
+static char *json_servers(const json_t *ns)
+{
+	return print_new(view_json_servers(ns));
+}
+
+static char *json_paths(const json_t *ns)
+{
+	return print_new(view_json_paths(ns));
+}
+
+static char *json_volumes(const json_t *ns)
+{
+	return print_new(view_json_volumes(ns));
+}
+
+static const struct text texts[] = {
+	{ "status", view_tree_status, NULL },
+	{ "status.json", view_json, NULL },
+	{ "servers", view_tree_servers, NULL },
+	{ "servers.json", json_servers, NULL },
+	{ "paths", view_tree_paths, NULL },
+	{ "paths.json", json_paths, NULL },
+	{ "volumes", view_tree_volumes, NULL },
+	{ "volumes.json", json_volumes, NULL },
+	{ "status", NULL, view_tree_client },
+	{ "status.json", NULL, view_json },
+	{ "metrics", NULL, view_metrics },
+	{ "log", NULL, NULL },
+};
+
+#define TEXTS ((int)(sizeof texts / sizeof *texts))
+
+static int add_texts(struct names *n, struct node *parent, struct namespace *ns)
+{
+	struct node *dir = names_add_dir(n, parent, ".rsio", ns);
+
+	if (!dir)
+		return -ENOMEM;
+	for (int i = 0; i < TEXTS; i++)
+		if (!texts[i].of_namespace == !ns &&
+		    !names_add_text(n, dir, texts[i].name, ns, i))
+			return -ENOMEM;
+	return 0;
+}
+
+int text_add_client(struct names *n)
+{
+	return add_texts(n, &n->root, NULL);
+}
+
+struct node *text_add_namespace(struct names *n, const char *name, struct namespace *ns)
+{
+	struct node *dir = names_add_dir(n, &n->root, name, ns);
+
+	if (dir && add_texts(n, dir, ns) < 0) {
+		names_remove(n, dir);
+		return NULL;
+	}
+	return dir;
+}
+
+/* The ring as it is now; what is added meanwhile is left for the next reader. */
+static char *log_text(const struct client *c)
+{
+	struct log_reader *r = log_reader_open(c->log_path, NULL);
+	size_t room = LOG_RING_BYTES + LOG_LINE_MAX, used = 0;
+	char *text = r ? malloc(room + 1) : NULL;
+	uint64_t lost;
+	ptrdiff_t n;
+
+	while (text && room - used >= LOG_LINE_MAX &&
+	       (n = log_reader_next(r, text + used, room - used, &lost)) > 0)
+		used += (size_t)n;
+	if (text)
+		text[used] = 0;
+	if (r)
+		log_reader_close(r);
+	return text;
+}
+
+char *text_make(struct client *c, const struct node *node, size_t *length)
+{
+	const struct text *t = &texts[node->text];
+	json_t *state = NULL;
+	char *text;
+
+	if (t->of_namespace) {
+		/* Its namespace may be on its way out while the file's node lives. */
+		state = node->ns ? namespace_status(node->ns) : NULL;
+		text = state ? t->of_namespace(state) : NULL;
+	} else if (t->of_client) {
+		state = client_status(c);
+		text = state ? t->of_client(state) : NULL;
+	} else {
+		text = log_text(c);
+	}
+	json_decref(state);
+	*length = text ? strlen(text) : 0;
+	return text;
+}
