@@ -467,20 +467,10 @@ void namespace_each_volume(struct namespace *ns, void (*fn)(void *arg, struct mp
 
 /* Begin and end. */
 
-static int nearest_port(const struct conf_client *c, const struct conf_namespace *n, const struct conf_interface *f,
-			const struct conf_portal *portal)
-{
-	if (portal->port)
-		return portal->port;
-	if (f && f->port)
-		return f->port;
-	return n->port ? n->port : c->port;
-}
-
 static void setup_path(struct namespace *ns, struct path *p, const struct conf_interface *f, const struct conf_portal *portal)
 {
 	struct path_setup s = {
-		.interface = f, .portal = portal, .port = nearest_port(ns->client, ns->conf, f, portal),
+		.interface = f, .portal = portal, .port = conf_client_port(ns->client, ns->conf, f, portal),
 		.client = ns->client, .namespace = ns->conf,
 		.machine = ns->id.machine, .boot = ns->id.boot, .run = ns->id.run, .life = ns->id.life,
 	};
