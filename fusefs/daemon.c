@@ -23,7 +23,7 @@
 #include "usable.h"
 
 /* A second SIGTERM within so long (seconds) of a refused one unmounts all the same. */
-#define INSIST 60
+#define INSIST 10
 /* What changes often is looked at so seldom (ms). */
 #define LOOK_EVERY 200
 /* Seconds beyond detect that the first path may take. */
@@ -571,10 +571,9 @@ static int go(struct daemon *d, struct err *e)
 static int run(struct daemon *d, const char *mount_dir)
 {
 	struct err e = { 0 };
-	int signals, status = 1;
+	int signals = block_signals(), status = 1;	/* threads inherit it */
 
 	if (prepare(d, mount_dir, &e) == 0) {
-		signals = block_signals();
 		status = go(d, &e);
 		if (status == 0) {
 			client_wake(&d->client);

@@ -93,6 +93,7 @@ static void handle(int fd, json_t *request, struct mounted *m)
 static _Noreturn void helper_main(int fd, int quiet)
 {
 	struct mounted m = { .dir = "" };
+	sigset_t none;
 	char *packet = malloc(HELPER_PACKET + 1);
 	int null = open("/dev/null", O_RDWR);
 	ssize_t n;
@@ -106,6 +107,8 @@ static _Noreturn void helper_main(int fd, int quiet)
 	signal(SIGQUIT, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_IGN);	/* no zombies */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (int i = 0; null >= 0 && i < (quiet ? 3 : 2); i++)
 		dup2(null, i);
 	/* What the daemon had open (its lock, the terminal's pipe) ends with the daemon. */
