@@ -50,13 +50,14 @@ PROGS     := $(if $(wildcard agent/main.c),$(BUILD)/rssrv) \
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 TOOLS     := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c))
+VERIFY    := $(patsubst tests/verify/%.c,$(BUILD)/tests/%,$(wildcard tests/verify/*.c))
 TEST_OBJ  := $(call objects,tests/*.c)
 first_line = $(if $(UNIT_SRC),$(shell awk 'FNR == 1 && /links:.*$(1)/ { print FILENAME }' $(UNIT_SRC)))
 UNIT_AGENT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,agent))
 UNIT_FUSEFS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,fusefs))
 UNIT_OPS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,ops))
 
-ALL_C     := $(wildcard lib/*.c agent/*.c fusefs/*.c ops/*.c tests/*.c tests/unit/*.c tests/tools/*.c)
+ALL_C     := $(wildcard lib/*.c agent/*.c fusefs/*.c ops/*.c tests/*.c tests/unit/*.c tests/tools/*.c tests/verify/*.c)
 ALL_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(ALL_C))
 SCRIPTS   := $(wildcard .ci/run dist/*.sh tests/*.sh tests/*/*.sh bench/*.sh)
 PAGES     := $(wildcard man/*.[1-9])
@@ -68,7 +69,7 @@ PAGES     := $(wildcard man/*.[1-9])
 
 all: programs
 programs: $(LIBRSIO) $(PROGS)
-tests: programs $(UNIT) $(TOOLS)
+tests: programs $(UNIT) $(TOOLS) $(VERIFY)
 
 # Rules.
 # Other flags or another compiler: everything is built anew.
@@ -108,6 +109,8 @@ $(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TEST_OBJ) $(LIBRSIO)
 	$(call say,LINK)
 	$(call link,-lcmocka)
 $(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(LIBRSIO)
+$(VERIFY): $(BUILD)/tests/%: $(BUILD)/tests/verify/%.o $(LIBRSIO)
+$(TOOLS) $(VERIFY):
 	$(call say,LINK)
 	$(call link)
 
