@@ -1,0 +1,121 @@
+/*
+ * conn_out.c - replies: queued, gathered into as few sends as possible, and
+ * counted until they have left.  See conn.h.
+ *
+ * A command counts as in flight until its reply was handed to the kernel as a
+ * whole; before that the client cannot have it, so no client that keeps to the
+ * limits is ever over them here.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "conn.h"
+#include "log.h"
+
+void conn_reply_out(struct conn *c, struct out *o, const struct wire_reply *r, uint32_t length,
+		    uint32_t bytes)
+{
+	struct wire_reply reply = *r;
+
+	reply.length = length;
+	wire_put_reply(o->header, &reply);
+	o->length = WIRE_REPLY_SIZE + length;
+	o->next = NULL;
+	o->slot = -1;
+	o->bytes = bytes;
+	if (r->type != WIRE_EVENT && r->type != WIRE_PING && r->type != WIRE_BYE &&
+	    c->state >= CONN_UP)
+		o->slot = (int32_t)WIRE_SLOT(r->cookie);
+	if (r->status)
+		COUNT(c->traffic.errors, 1);
+	*c->out_end = o;
+	c->out_end = &o->next;
+	c->out_bytes += o->length;
+}
+
+void conn_reply(struct conn *c, const struct wire_reply *r, const void *payload, uint32_t length)
+{
+	struct out *o = out_new(&c->loop->arena, length);
+
+	if (!o) {
+		conn_fail(c, "no memory for a reply");
+		return;
+	}
+	if (length)
+		memcpy(o->payload, payload, length);
+	conn_reply_out(c, o, r, length, 0);
+}
+
+void conn_refuse(struct conn *c, enum wire_type type, uint64_t cookie, enum wire_status status,
+		 const char *text)
+{
+	struct wire_reply r = { .type = (uint8_t)type, .cookie = cookie, .status = (uint16_t)status };
+	uint8_t body[WIRE_TEXT_MAX + 16];
+
+	conn_reply(c, &r, body, (uint32_t)wire_put_text_body(body, sizeof(body), text));
+}
+
+static void left(struct conn *c, struct out *o)
+{
+	if (o->slot >= 0) {
+		c->slots[o->slot / 64] &= ~(1ull << (o->slot % 64));
+		c->in_flight--;
+	}
+	c->bytes -= o->bytes;
+	out_free(&c->loop->arena, o);
+}
+
+/* n bytes of the queue were taken by the kernel. */
+static void sent(struct conn *c, size_t n)
+{
+	c->out_bytes -= n;
+	n += c->out_sent;
+	while (c->out && n >= c->out->length) {
+		struct out *o = c->out;
+
+		n -= o->length;
+		c->out = o->next;
+		left(c, o);
+	}
+	c->out_sent = (uint32_t)n;
+	if (!c->out)
+		c->out_end = &c->out;
+}
+
+static size_t gather(struct conn *c, struct msghdr *m)
+{
+	struct iovec *iov = c->loop->iov;
+	uint32_t skip = c->out_sent;
+	size_t bytes = 0;
+	unsigned n = 0;
+
+	for (struct out *o = c->out; o && n < LOOP_IOV; o = o->next, skip = 0) {
+		iov[n].iov_base = o->header + skip;
+		iov[n].iov_len = o->length - skip;
+		bytes += iov[n++].iov_len;
+	}
+	*m = (struct msghdr){ .msg_iov = iov, .msg_iovlen = n };
+	return bytes;
+}
+
+void conn_send(struct conn *c)
+{
+	struct msghdr m;
+
+	while (c->out && !c->failed) {
+		size_t want = gather(c, &m);
+		ssize_t n = sendmsg(c->source.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			if (errno != EAGAIN)
+				conn_lost(c, strerror(errno));
+			return;
+		}
+		c->heard = c->loop->now;
+		sent(c, (size_t)n);
+		if ((size_t)n < want)
+			return;		/* the socket is full */
+	}
+}

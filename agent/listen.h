@@ -1,0 +1,28 @@
+/*
+ * listen.h - portals: listening sockets on the control loop, whose connections
+ * go to the loops in turn.
+ *
+ * A connection that has not logged in costs one of LOGINS_MAX places, of which one
+ * source address gets LOGINS_PER_HOST, for 5 s at most.
+ */
+#ifndef RSSRV_LISTEN_H
+#define RSSRV_LISTEN_H
+
+#include <jansson.h>
+#include "conf.h"
+#include "engine.h"
+
+#define LOGINS_MAX 256
+#define LOGINS_PER_HOST 64
+
+struct listeners;
+struct listeners *listeners_new(struct server *s, struct err *e);
+/* Opens what is new in conf and closes what is gone.  All or nothing at the start
+ * (-errno with e filled); later, what cannot be opened is logged and left out. */
+int listeners_apply(struct listeners *ls, const struct conf_server *conf, bool starting, struct err *e);
+void listeners_close(struct listeners *ls);
+/* A connection's login is over, either way. */
+void listen_login_over(struct listeners *ls, const char *host);
+json_t *listeners_json(struct listeners *ls);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * lock.h - the locks that this process holds for as long as it lives.
+ *
+ * They are open-file-description locks: the kernel gives one back when the last
+ * descriptor of that open file is gone, which for a process that is being killed
+ * is when its last thread has left the kernel, so after the last write that a
+ * thread of it is in the middle of.  A new rssrv takes the locks before it
+ * accepts a login.  So whoever is welcomed by a process with another `life` may
+ * take it as proof that the earlier one can write no more (fence.c).
+ * For that to hold nothing else may keep these descriptors: they are closed on
+ * exec, and the daemon forks only before it takes the first.
+ */
+#ifndef RSSRV_LOCK_H
+#define RSSRV_LOCK_H
+
+#include <stdbool.h>
+#include "err.h"
+
+#define LOCK_WAIT 10.0		/* seconds that a dying process is given */
+
+/* Locks the whole file; exclusive needs a descriptor that can write.
+ * 0, or -errno with e filled: who says what is locked. */
+int lock_take(int fd, bool exclusive, double seconds, const char *what, struct err *e);
+/* RUN_DIR/rssrv.pid: made, locked and written.  The descriptor, or -errno with e. */
+int lock_pid_file(const char *run_dir, struct err *e);
+
+#endif

@@ -1,0 +1,388 @@
+/*
+ * main.c - rssrv: options, the order of starting and of ending, signals.
+ *
+ * The main thread is the control loop: it accepts connections, takes signals,
+ * and looks once a second after sessions that nobody uses any more.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+#include "client.h"
+#include "conn.h"
+#include "daemon.h"
+#include "listen.h"
+#include "lock.h"
+#include "log.h"
+#include "opt.h"
+#include "registry.h"
+#include "secure.h"
+#include "serve.h"
+#include "server.h"
+#include "status.h"
+#include "watch.h"
+
+#define LEAVE_TIME 5		/* seconds for what is being carried out */
+
+struct options {
+	const char *conf, *run_dir, *state_dir, *log_level;
+	bool foreground, check;
+	int loops;
+};
+
+static const struct opt table[] = {
+	{ 'c', "config", OPT_STRING, "FILE", offsetof(struct options, conf),
+	  "the configuration (default /etc/rssrvcfg, else /etc/dvsc/rssrvcfg)", 0, 0 },
+	{ 0, "run-dir", OPT_STRING, "DIR", offsetof(struct options, run_dir),
+	  "where the pid file, control socket and log are", 0, 0 },
+	{ 0, "state-dir", OPT_STRING, "DIR", offsetof(struct options, state_dir),
+	  "where the identities of device volumes are kept", 0, 0 },
+	{ 'f', "foreground", OPT_FLAG, NULL, offsetof(struct options, foreground),
+	  "stay in the foreground and log to standard error too", 0, 0 },
+	{ 0, "check", OPT_FLAG, NULL, offsetof(struct options, check),
+	  "read the configuration, report every mistake in it, and exit", 0, 0 },
+	{ 0, "log-level", OPT_STRING, "LEVEL", offsetof(struct options, log_level),
+	  "error, warning, info or debug (default info)", 0, 0 },
+	{ 0, "loops", OPT_INT, "N", offsetof(struct options, loops),
+	  "threads that serve connections (default: one per processor)", 1, LOOPS_MAX },
+	{ 0, NULL, OPT_FLAG, NULL, 0, NULL, 0, 0 },
+};
+
+static const struct opt_program program = {
+	.name = "rssrv",
+	.synopsis = "[options]",
+	.about = "Serves the volumes of this host to the clients of a namespace.",
+	.table = table,
+	.page = "rssrv(8)",
+};
+
+static struct server server;
+static struct source signals;
+static struct ctl_server *ctl;
+
+static void __attribute__((noreturn)) die(const struct err *e)
+{
+	err_print("rssrv", e);
+	log_error("main", "not started: %s", e->text);
+	exit(1);
+}
+
+static void set_log_level(const char *name)
+{
+	static const struct { const char *name; enum log_level level; } levels[] = {
+		{ "error", LOG_LEVEL_ERROR }, { "warning", LOG_LEVEL_WARNING },
+		{ "info", LOG_LEVEL_INFO }, { "debug", LOG_LEVEL_DEBUG },
+	};
+
+	for (size_t i = 0; name && i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (strcmp(name, levels[i].name) != 0)
+			continue;
+		log_set_level(levels[i].level);
+		return;
+	}
+	if (!name)
+		return;
+	fprintf(stderr, "rssrv: --log-level is error, warning, info or debug, not %s\nTry 'rssrv --help'.\n", name);
+	exit(2);
+}
+
+/* NULL: it has mistakes; they were printed. */
+static struct conf_server *read_conf(const char *path)
+{
+	struct conf_report report;
+	struct conf_server *conf = conf_server_read(path, (gid_t)-1, &report);
+
+	conf_report_print("rssrv", &report);
+	conf_report_free(&report);
+	return conf;
+}
+
+static char *state_dir(const char *given)
+{
+	const char *base = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	char *path = NULL;
+	int n;
+
+	if (given)
+		return strdup(given);
+	if (geteuid() == 0)
+		return strdup("/var/lib/rsio");
+	if (base && *base)
+		n = asprintf(&path, "%s/rsio", base);
+	else
+		n = asprintf(&path, "%s/.local/state/rsio", home ? home : "");
+	return n < 0 ? NULL : path;
+}
+
+static void hashed_file(const char *label, const char *path, uint8_t out[16])
+{
+	char text[128];
+	size_t n = 0;
+	FILE *f = fopen(path, "re");
+
+	if (f) {
+		n = fread(text, 1, sizeof(text), f);
+		fclose(f);
+	}
+	while (n && text[n - 1] == '\n')
+		n--;
+	secure_id(label, text, n, out);
+}
+
+static int learn_identity(struct server *s, struct err *e)
+{
+	hashed_file("rsio machine", "/etc/machine-id", s->machine);
+	hashed_file("rsio boot", "/proc/sys/kernel/random/boot_id", s->boot);
+	if (secure_random(s->life, sizeof(s->life)) < 0)
+		return err_set(e, EIO, "no random numbers");
+	s->started = clock_now();
+	return 0;
+}
+
+static void on_control_tick(struct engine *l)
+{
+	clients_tick(l->server->clients, l->now);
+}
+
+static int make_engines(struct server *s, int loops, struct err *e)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	s->loop_count = (unsigned)(loops ? loops : cores < 1 ? 1 : cores > LOOPS_MAX ? LOOPS_MAX : cores);
+	s->control = engine_new(s, 0, "rssrv-control", e);
+	if (!s->control)
+		return -e->code;
+	s->control->tick = on_control_tick;
+	for (unsigned i = 0; i < s->loop_count; i++) {
+		char name[16];
+		struct engine *l;
+
+		snprintf(name, sizeof(name), "rssrv-loop%u", i);
+		l = s->loops[i] = engine_new(s, i, name, e);
+		if (!l)
+			return -e->code;
+		l->settle = conn_settle;
+		l->tick = conn_tick;
+		l->poll_ns = (uint64_t)(s->conf->poll * (double)SECOND);
+	}
+	return 0;
+}
+
+static int start_engines(struct server *s, struct err *e)
+{
+	for (unsigned i = 0; i < s->loop_count; i++) {
+		int r = engine_start(s->loops[i], e);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * Signals.
+ */
+static void warn_fixed(const struct conf_server *old, const struct conf_server *now)
+{
+	if (strcmp(old->namespace, now->namespace) != 0 || old->namespace_id != now->namespace_id ||
+	    strcmp(old->server, now->server) != 0 || old->server_id != now->server_id)
+		log_warning("main", "the names and ids of namespace and server change only with a restart");
+}
+
+static void reload(struct server *s)
+{
+	struct conf_report report;
+	struct conf_server *now = conf_server_read(s->conf_path, (gid_t)-1, &report), *old;
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < report.count; i++)
+		log_error("conf", "%s", report.lines[i]);
+	conf_report_free(&report);
+	if (!now) {
+		log_error("conf", "%s was not taken over: nothing changes", s->conf_path);
+		return;
+	}
+	pthread_rwlock_wrlock(&s->conf_lock);
+	old = s->conf;
+	warn_fixed(old, now);
+	memcpy(now->namespace, old->namespace, sizeof(now->namespace));
+	memcpy(now->server, old->server, sizeof(now->server));
+	now->namespace_id = old->namespace_id;
+	now->server_id = old->server_id;
+	s->conf = now;
+	pthread_rwlock_unlock(&s->conf_lock);
+	clients_check_keys(s->clients, old, now);
+	watch_apply(s->watch, now);
+	listeners_apply(s->listeners, now, false, &e);
+	conf_server_free(old);
+	log_info("main", "configuration read again from %s", s->conf_path);
+}
+
+static void on_signal(struct engine *l, struct source *source, uint32_t events)
+{
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(source->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP) {
+		sd_notify(0, "RELOADING=1");
+		reload(l->server);
+		sd_notify(0, "READY=1");
+		return;
+	}
+	log_info("main", "ending on %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+	l->stop = true;
+}
+
+static int watch_signals(struct server *s, struct err *e)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	signals.ready = on_signal;
+	if (signals.fd < 0 || engine_add(s->control, &signals, EPOLLIN) < 0)
+		return err_sys(e, errno, "cannot take signals");
+	return 0;
+}
+
+/*
+ * Start and end.
+ */
+static int open_run_dir(struct server *s, const struct options *o, struct err *e)
+{
+	char path[512];
+	int r;
+
+	s->run_dir = opt_run_dir(o->run_dir);
+	s->state_dir = state_dir(o->state_dir);
+	if (!s->run_dir || !s->state_dir)
+		return err_set(e, ENOMEM, "cannot start: no memory");
+	r = make_directories(s->run_dir, e);
+	if (!r)
+		r = make_directories(s->state_dir, e);
+	if (!r)
+		r = lock_pid_file(s->run_dir, e);	/* held until the process ends */
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "%s/rssrv.log", s->run_dir);
+	return log_open(path, s->conf->server, o->foreground, e);
+}
+
+static int make_parts(struct server *s, const struct options *o, struct err *e)
+{
+	memory_init(&s->memory);
+	pthread_rwlock_init(&s->conf_lock, NULL);
+	if (make_engines(s, o->loops, e) < 0 || watch_signals(s, e) < 0)
+		return -e->code;
+	if (!(s->workers = workers_new(e)) || !(s->registry = registry_new(s, e)) ||
+	    !(s->clients = clients_new(s, e)) || !(s->listeners = listeners_new(s, e)))
+		return -e->code;
+	return 0;
+}
+
+static void check_pools(const struct conf_server *conf)
+{
+	for (size_t i = 0; i < conf->pool_count; i++) {
+		const char *path = conf->pools[i].path;
+
+		if (access(path, R_OK | W_OK | X_OK) == 0)
+			continue;
+		log_warning("pool", "%s: user %d cannot use %s: volumes that appear there will not be offered",
+			    conf->pools[i].name, (int)geteuid(), path);
+		fprintf(stderr, "rssrv: [pool %s]: the user that rssrv runs as cannot use %s: chown it, or set 'user'\n",
+			conf->pools[i].name, path);
+	}
+}
+
+static int start(struct server *s, const struct options *o, struct err *e)
+{
+	char path[512];
+
+	raise_limits();
+	if (learn_identity(s, e) < 0 || open_run_dir(s, o, e) < 0 || make_parts(s, o, e) < 0)
+		return -e->code;
+	log_info("main", "rssrv %s starts for namespace %s, server %s, %u loops", RSIO_VERSION,
+		 s->conf->namespace, s->conf->server, s->loop_count);
+	/* First what is offered, then to whom: nobody shall find an empty server. */
+	s->watch = watch_new(s, s->conf, e);
+	if (!s->watch || listeners_apply(s->listeners, s->conf, true, e) < 0)
+		return -e->code;
+	snprintf(path, sizeof(path), "%s/rssrv.sock", s->run_dir);
+	ctl = ctl_server_start(path, (gid_t)-1, status_handle, s, e);
+	if (!ctl || drop_root(s->conf->user, s->state_dir, e) < 0)
+		return -e->code;
+	check_pools(s->conf);
+	if (watch_start(s->watch, e) < 0 || start_engines(s, e) < 0)
+		return -e->code;
+	return 0;
+}
+
+/* No new connection or command; clients hear of it; what is being carried out is
+ * answered, for a bounded time. */
+static void leave(struct server *s)
+{
+	struct timespec pause = { 0, 10000000 };
+	uint64_t end = clock_now() + LEAVE_TIME * SECOND;
+
+	sd_notify(0, "STOPPING=1");
+	atomic_store(&s->leaving, true);
+	listeners_close(s->listeners);
+	clients_announce_leaving(s->clients);
+	clients_leave_all(s->clients);
+	while (clients_connected(s->clients) && clock_now() < end)
+		nanosleep(&pause, NULL);
+	clients_close_all(s->clients, "the server ends");
+	watch_stop(s->watch);
+	if (!workers_stop(s->workers, 1))
+		log_warning("main", "a disk does not answer: its requests end with the process");
+	for (unsigned i = 0; i < s->loop_count; i++) {
+		engine_stop(s->loops[i]);
+		pthread_join(s->loops[i]->thread, NULL);
+	}
+	ctl_server_stop(ctl);
+	log_info("main", "ended");
+	log_close();
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { 0 };
+	struct server *s = &server;
+	struct err e = { 0 };
+	char *path;
+	int first;
+
+	opt_parse(&program, &o, argc, argv, &first);
+	set_log_level(o.log_level);
+	path = o.conf ? strdup(o.conf) : conf_server_default_path();
+	/* A daemon changes its directory, and reads the file again on SIGHUP. */
+	s->conf_path = realpath(path, NULL);
+	if (!s->conf_path)
+		s->conf_path = path;
+	s->conf = read_conf(s->conf_path);
+	if (o.check || !s->conf)
+		return s->conf ? 0 : 1;
+	if (!o.foreground)
+		daemon_fork();
+	if (start(s, &o, &e) < 0)
+		die(&e);
+	log_info("main", "ready");
+	daemon_ready();
+	sd_notify(0, "READY=1");
+	engine_run(s->control);
+	leave(s);
+	return 0;
+}

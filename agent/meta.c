@@ -1,0 +1,247 @@
+/* meta.c - see meta.h. */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include "log.h"
+#include "meta.h"
+#include "text.h"
+
+#define META_MAX 4096
+
+static char *trim(char *s)
+{
+	char *end;
+
+	while (isspace((unsigned char)*s))
+		s++;
+	end = s + strlen(s);
+	while (end > s && isspace((unsigned char)end[-1]))
+		*--end = 0;
+	return s;
+}
+
+static int parse_number(const char *text, uint64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	return errno || end == text || *end ? -EINVAL : 0;
+}
+
+/* Keys that later versions add are skipped. */
+static int parse_key(struct meta *m, const char *key, const char *value)
+{
+	uint64_t n;
+
+	if (strcmp(key, "uuid") == 0)
+		return uuid_parse(value, m->uuid);
+	if (strcmp(key, "generation") == 0)
+		return parse_number(value, &m->generation);
+	if (strcmp(key, "inode") == 0)
+		return parse_number(value, &m->inode);
+	if (strcmp(key, "birth") == 0)
+		return parse_number(value, &m->birth);
+	if (strcmp(key, "created") == 0)
+		snprintf(m->created, sizeof(m->created), "%s", value);
+	if (strcmp(key, "block-size") != 0)
+		return 0;
+	if (parse_number(value, &n) || n != 512)
+		return -EINVAL;
+	m->block_size = (uint32_t)n;
+	return 0;
+}
+
+static int parse(struct meta *m, char *text, const char *name, struct err *e)
+{
+	char *line, *save = NULL;
+	int number = 0;
+
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *value;
+
+		number++;
+		line = trim(line);
+		if (!*line || *line == '#' || *line == ';' || *line == '[')
+			continue;
+		value = strchr(line, '=');
+		if (!value)
+			return err_set(e, EINVAL, "%s: line %d is not KEY = VALUE", name, number);
+		*value++ = 0;
+		if (parse_key(m, trim(line), trim(value)))
+			return err_set(e, EINVAL, "%s: %s: %s is not a value for it", name, trim(line), trim(value));
+	}
+	return 0;
+}
+
+int meta_read(int dirfd, const char *name, struct meta *m, struct err *e)
+{
+	static const uint8_t none[WIRE_UUID_SIZE];
+	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char text[META_MAX];
+	ssize_t n;
+	int r;
+
+	memset(m, 0, sizeof(*m));
+	if (fd < 0)
+		return errno == ENOENT ? -ENOENT : err_sys(e, errno, "cannot read %s", name);
+	n = read(fd, text, sizeof(text) - 1);
+	r = n < 0 ? err_sys(e, errno, "cannot read %s", name) : 0;
+	close(fd);
+	if (r)
+		return r;
+	text[n] = 0;
+	r = parse(m, text, name, e);
+	if (!r && (memcmp(m->uuid, none, sizeof(none)) == 0 || !m->generation))
+		r = err_set(e, EINVAL, "%s lacks a uuid or a generation", name);
+	if (r)
+		err_next(e, "mend it, or remove it to give the volume a new identity");
+	return r;
+}
+
+static int write_all(int fd, const char *text, size_t length)
+{
+	while (length) {
+		ssize_t n = write(fd, text, length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		text += n;
+		length -= (size_t)n;
+	}
+	return 0;
+}
+
+static int write_temporary(int dirfd, const char *name, const char *text, size_t length)
+{
+	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, text, length);
+	if (!r && fsync(fd) < 0)
+		r = -errno;
+	if (close(fd) < 0 && !r)
+		r = -errno;
+	return r;
+}
+
+/* The directory holds the new name only when it is synced too. */
+static int sync_directory_of(int dirfd, const char *name)
+{
+	char path[512], *slash;
+	int fd, r;
+
+	snprintf(path, sizeof(path), "%s", name);
+	slash = strrchr(path, '/');
+	if (slash)
+		slash[1] = 0;
+	fd = openat(dirfd, slash ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return r;
+}
+
+int meta_write(int dirfd, const char *name, const struct meta *m, struct err *e)
+{
+	char text[META_MAX], temporary[512], uuid[UUID_TEXT];
+	int n, r;
+
+	uuid_format(m->uuid, uuid);
+	n = snprintf(text, sizeof(text),
+		     "# Identity of an rsio volume; see rssrv(8).  Goes with the file beside it.\n"
+		     "[volume]\nuuid = %s\ngeneration = %" PRIu64 "\ncreated = %s\nblock-size = %u\n"
+		     "inode = %" PRIu64 "\nbirth = %" PRIu64 "\n",
+		     uuid, m->generation, m->created, m->block_size, m->inode, m->birth);
+	snprintf(temporary, sizeof(temporary), "%s.new", name);
+	r = write_temporary(dirfd, temporary, text, (size_t)n);
+	if (!r && renameat(dirfd, temporary, dirfd, name) < 0)
+		r = -errno;
+	if (r) {
+		unlinkat(dirfd, temporary, 0);
+		return err_sys(e, -r, "cannot write %s, where the volume's identity is kept", name);
+	}
+	r = sync_directory_of(dirfd, name);
+	return r ? err_sys(e, -r, "cannot sync the directory of %s", name) : 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+}
+
+static void stamp(struct meta *m)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	strftime(m->created, sizeof(m->created), "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+/* The node of a device says nothing of its content. */
+static void origin_of(const struct volume *v, uint64_t *inode, uint64_t *birth)
+{
+	*inode = v->device ? 0 : v->origin.inode;
+	*birth = v->device ? 0 : v->origin.birth;
+}
+
+/* Whether the file has to be written.  found: there was one. */
+static bool renew(struct meta *m, bool found, const struct volume *v, const uint8_t *uuid)
+{
+	bool change = !found || (uuid && memcmp(uuid, m->uuid, WIRE_UUID_SIZE) != 0);
+	uint64_t inode, birth, now = now_ns();
+
+	origin_of(v, &inode, &birth);
+	if (found && (inode != m->inode || birth != m->birth)) {
+		log_warning("volume", "%s: %s is another file than its identity was made for: new generation",
+			    v->name, v->path);
+		m->generation = now > m->generation ? now : m->generation + 1;
+		change = true;
+	}
+	if (!found) {
+		m->generation = now;
+		m->block_size = 512;
+		stamp(m);
+	}
+	if (uuid)
+		memcpy(m->uuid, uuid, WIRE_UUID_SIZE);
+	m->inode = inode;
+	m->birth = birth;
+	return change;
+}
+
+int meta_identify(int dirfd, const char *name, struct volume *v, const uint8_t *uuid, struct err *e)
+{
+	struct meta m;
+	int r = meta_read(dirfd, name, &m, e);
+	bool found = r == 0;
+
+	if (r && r != -ENOENT)
+		return r;
+	if (!found && !uuid && uuid_make(m.uuid) < 0)
+		return err_set(e, EIO, "no random numbers for the UUID of volume %s", v->name);
+	if (renew(&m, found, v, uuid)) {
+		r = meta_write(dirfd, name, &m, e);
+		if (r)
+			return r;
+	}
+	memcpy(v->uuid, m.uuid, sizeof(v->uuid));
+	v->generation = m.generation;
+	return 0;
+}

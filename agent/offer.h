@@ -1,0 +1,40 @@
+/*
+ * offer.h - one file or device that ought to be a volume, and the volume that is
+ * made of it while it can be.
+ *
+ * offer_check compares the two: a file that appears is offered, one that went is
+ * withdrawn, another file under the same name is a new generation, another
+ * size is told to the clients.  What is wrong is said once, not at each look.
+ */
+#ifndef RSSRV_OFFER_H
+#define RSSRV_OFFER_H
+
+#include <stdbool.h>
+#include "conf.h"
+#include "volume.h"
+
+struct offer {
+	struct offer *next;
+	struct server *server;
+	char name[CONF_NAME_MAX + 1];
+	int dirfd;			/* of the pool; AT_FDCWD */
+	char *file;			/* relative to dirfd */
+	char *meta;			/* where the identity is kept, likewise */
+	const char *pool;		/* the pool's name; NULL: a [volume] */
+	int order;
+	struct conf_volume conf;	/* of a [volume]; its strings are the offer's own */
+	struct volume *volume;		/* a reference; NULL: not offered now */
+	bool seen;			/* for the owner: still wanted */
+	char complaint[ERR_TEXT_MAX];	/* what was said last */
+	uint64_t retry;			/* clock_now(): not tried before that */
+};
+
+struct offer *offer_new(struct server *s, const char *name, int dirfd, const char *file, const char *meta);
+void offer_free(struct offer *o);	/* withdraws it */
+void offer_check(struct offer *o);
+void offer_withdraw(struct offer *o);
+/* While rssrv starts: complaints go to standard error too, and a lock that a dying
+ * process still has is waited for. */
+void offer_starting(bool yes);
+
+#endif

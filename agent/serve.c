@@ -1,0 +1,496 @@
+/*
+ * serve.c - see serve.h.
+ *
+ * serve_frame validates; a command that touches a volume is then tried on the
+ * spot, which succeeds for what is in memory, and else becomes a job for a
+ * worker.  Either way it ends in one of the reply functions, on this loop.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "conn.h"
+#include "crc.h"
+#include "registry.h"
+#include "serve.h"
+#include "server.h"
+
+#define SPARE_JOBS_MAX 256
+#define LIST_BYTES (64u << 10)
+#define EXTENTS_MAX 4096
+
+static bool changes(uint8_t type)
+{
+	return type == WIRE_WRITE || type == WIRE_DISCARD || type == WIRE_WRITE_ZEROES;
+}
+
+/* Bytes that count in flight. */
+static uint32_t weight(uint8_t type, uint32_t count)
+{
+	return type == WIRE_READ || type == WIRE_WRITE ? count : 0;
+}
+
+/*
+ * Replies.
+ */
+static void reply_status(struct conn *c, uint8_t type, uint64_t cookie, uint32_t count,
+			 enum wire_status status)
+{
+	struct wire_reply r = { .type = type, .cookie = cookie, .status = (uint16_t)status };
+	struct out *o = out_new(&c->loop->arena, 0);
+
+	if (o)
+		conn_reply_out(c, o, &r, 0, weight(type, count));
+	else
+		conn_fail(c, "no memory for a reply");
+}
+
+static void reply_data(struct conn *c, uint8_t type, uint64_t cookie, struct out *o,
+		       uint32_t length, uint32_t crc, uint32_t count)
+{
+	struct wire_reply r = { .type = type, .cookie = cookie };
+
+	if (c->crc) {
+		r.flags = WIRE_FLAG_CRC;
+		r.payload_crc = crc;
+	}
+	conn_reply_out(c, o, &r, length, weight(type, count));
+}
+
+/*
+ * Jobs.
+ */
+static void on_job_back(struct engine *l, struct message *m);
+
+static struct job *job_new(struct conn *c, struct handle *h, enum job_kind kind, void (*run)(struct job *))
+{
+	struct engine *l = c->loop;
+	struct job *j = l->spare_jobs;
+
+	if (j) {
+		l->spare_jobs = j->next;
+		l->spare_job_count--;
+	} else {
+		j = malloc(sizeof(*j));
+		if (!j)
+			return NULL;
+	}
+	*j = (struct job){
+		.message.run = on_job_back,
+		.loop = l,
+		.conn = c,
+		.dropped = &c->closed,
+		.work = &h->volume->work,
+		.kind = kind,
+		.run = run,
+		.handle = h,
+		.cookie = c->request.cookie,
+		.offset = c->request.offset,
+		.count = c->request.count,
+		.type = c->request.type,
+		.flags = c->request.flags,
+	};
+	return j;
+}
+
+static void job_free(struct engine *l, struct job *j)
+{
+	if (l->spare_job_count >= SPARE_JOBS_MAX) {
+		free(j);
+		return;
+	}
+	j->next = l->spare_jobs;
+	l->spare_jobs = j;
+	l->spare_job_count++;
+}
+
+void serve_fini(struct engine *l)
+{
+	while (l->spare_jobs) {
+		struct job *j = l->spare_jobs;
+
+		l->spare_jobs = j->next;
+		free(j);
+	}
+}
+
+/* From here on the connection is not finished before the job is back. */
+static void job_queue(struct job *j)
+{
+	struct engine *l = j->loop;
+
+	handle_get(j->handle);
+	j->conn->executing++;
+	*l->jobs_end = j;
+	l->jobs_end = &j->next;
+}
+
+void serve_submit(struct engine *l)
+{
+	struct job *jobs = l->jobs;
+
+	if (!jobs)
+		return;
+	l->jobs = NULL;
+	l->jobs_end = &l->jobs;
+	workers_submit(l->server->workers, jobs);
+}
+
+static void job_reply(struct job *j)
+{
+	struct conn *c = j->conn;
+
+	if (j->result < 0 || !j->reply) {
+		reply_status(c, j->type, j->cookie, j->count, volume_status(j->result));
+		return;
+	}
+	reply_data(c, j->type, j->cookie, j->reply, j->reply_length, j->reply_crc, j->count);
+	j->reply = NULL;
+}
+
+static void on_job_back(struct engine *l, struct message *m)
+{
+	struct job *j = (struct job *)m;
+	struct conn *c = j->conn;
+
+	c->executing--;
+	if (changes(j->type) && j->result != -ECANCELED)
+		done_note(&c->done, j->cookie, volume_status(j->result));
+	if (c->state != CONN_DEAD)
+		job_reply(j);
+	if (j->reply)
+		out_free(&l->arena, j->reply);
+	buffer_free(&l->server->memory, j->payload);
+	handle_put(j->handle);
+	job_free(l, j);
+	conn_touch(c);
+}
+
+/*
+ * On a worker.
+ */
+static void run_read(struct job *j)
+{
+	j->result = volume_read(j->handle->volume, j->reply->payload, j->count, j->offset);
+	j->reply_length = j->count;
+	if (!j->result && j->conn->crc)
+		j->reply_crc = crc32c(0, j->reply->payload, j->count);
+}
+
+static void run_write(struct job *j)
+{
+	j->result = volume_write(j->handle->volume, j->payload, j->count, j->offset,
+				 j->flags & WIRE_FLAG_FUA);
+}
+
+static void run_flush(struct job *j)
+{
+	j->result = volume_flush(j->handle->volume);
+}
+
+static void run_zero(struct job *j)
+{
+	j->result = volume_zero(j->handle->volume, j->count, j->offset, j->type == WIRE_DISCARD,
+				j->flags & WIRE_FLAG_FUA);
+}
+
+static void run_status(struct job *j)
+{
+	int n = volume_extents(j->handle->volume, j->count, j->offset, j->reply->payload, EXTENTS_MAX);
+
+	j->result = n < 0 ? n : 0;
+	j->reply_length = n < 0 ? 0 : (uint32_t)n * WIRE_EXTENT_SIZE;
+	if (n > 0 && j->conn->crc)
+		j->reply_crc = crc32c(0, j->reply->payload, j->reply_length);
+}
+
+/*
+ * Commands on a volume.  Each handler starts with everything checked.
+ */
+static enum wire_status start_job(struct conn *c, struct handle *h, enum job_kind kind,
+				  void (*run)(struct job *), uint32_t room)
+{
+	struct job *j = job_new(c, h, kind, run);
+
+	if (!j)
+		return WIRE_E_NO_MEMORY;
+	if (room) {
+		j->reply = out_new_slow(&c->loop->arena, room);
+		if (!j->reply) {
+			job_free(c->loop, j);
+			return WIRE_E_NO_MEMORY;
+		}
+	}
+	job_queue(j);
+	return WIRE_OK;
+}
+
+static enum wire_status handle_read(struct conn *c, struct handle *h)
+{
+	const struct wire_request *r = &c->request;
+	struct out *o = out_new(&c->loop->arena, r->count);
+	int e;
+
+	if (!o)
+		return WIRE_E_NO_MEMORY;
+	COUNT(c->traffic.reads, 1);
+	COUNT(c->traffic.read_bytes, r->count);
+	e = volume_read_now(h->volume, o->payload, r->count, r->offset);
+	if (!e) {
+		reply_data(c, r->type, r->cookie, o, r->count,
+			   c->crc ? crc32c(0, o->payload, r->count) : 0, r->count);
+		return WIRE_OK;
+	}
+	out_free(&c->loop->arena, o);
+	if (e != -EAGAIN)
+		return volume_status(e);
+	return start_job(c, h, JOB_QUICK, run_read, r->count);
+}
+
+static enum wire_status start_write(struct conn *c, struct handle *h, const uint8_t *payload)
+{
+	bool fua = c->request.flags & WIRE_FLAG_FUA;
+	struct job *j = job_new(c, h, fua ? JOB_SLOW : JOB_QUICK, run_write);
+
+	if (!j)
+		return WIRE_E_NO_MEMORY;
+	if (c->placed) {
+		j->payload = c->placed;
+		c->placed = NULL;
+	} else {
+		j->payload = buffer_new(&c->loop->server->memory, c->request.count);
+		if (!j->payload) {
+			job_free(c->loop, j);
+			return WIRE_E_NO_MEMORY;
+		}
+		memcpy(j->payload, payload, c->request.count);
+	}
+	job_queue(j);
+	return WIRE_OK;
+}
+
+static enum wire_status handle_write(struct conn *c, struct handle *h, const uint8_t *payload)
+{
+	const struct wire_request *r = &c->request;
+	int e;
+
+	COUNT(c->traffic.writes, 1);
+	COUNT(c->traffic.written_bytes, r->count);
+	e = volume_write_now(h->volume, payload, r->count, r->offset, r->flags & WIRE_FLAG_FUA);
+	if (e == -EAGAIN)
+		return start_write(c, h, payload);
+	done_note(&c->done, r->cookie, volume_status(e));
+	reply_status(c, r->type, r->cookie, r->count, volume_status(e));
+	return WIRE_OK;
+}
+
+static enum wire_status handle_flush(struct conn *c, struct handle *h)
+{
+	const struct wire_request *r = &c->request;
+	int e = volume_flush_now(h->volume);
+
+	COUNT(c->traffic.flushes, 1);
+	if (e == -EAGAIN)
+		return start_job(c, h, JOB_FLUSH, run_flush, 0);
+	if (e)
+		return volume_status(e);
+	reply_status(c, r->type, r->cookie, 0, WIRE_OK);
+	return WIRE_OK;
+}
+
+static uint64_t extents_room(const struct wire_request *r)
+{
+	uint64_t most = r->count / 512 + 1;
+
+	return (most < EXTENTS_MAX ? most : EXTENTS_MAX) * WIRE_EXTENT_SIZE;
+}
+
+static enum wire_status handle_volume(struct conn *c, struct handle *h, const uint8_t *payload)
+{
+	switch (c->request.type) {
+	case WIRE_READ:
+		return handle_read(c, h);
+	case WIRE_WRITE:
+		return handle_write(c, h, payload);
+	case WIRE_FLUSH:
+		return handle_flush(c, h);
+	case WIRE_DISCARD:
+	case WIRE_WRITE_ZEROES:
+		COUNT(c->traffic.others, 1);
+		return start_job(c, h, JOB_SLOW, run_zero, 0);
+	case WIRE_STATUS:
+		COUNT(c->traffic.others, 1);
+		return start_job(c, h, JOB_SLOW, run_status, (uint32_t)extents_room(&c->request));
+	default:
+		return WIRE_E_INVALID;
+	}
+}
+
+static enum wire_status validate_volume(struct conn *c, struct handle **handle)
+{
+	const struct wire_request *r = &c->request;
+	struct handle *h = handle_find(&c->client->handles, r->handle);
+	enum wire_status gone;
+	struct volume *v;
+
+	if (!h)
+		return WIRE_E_HANDLE;
+	v = h->volume;
+	gone = atomic_load_explicit(&v->gone, memory_order_relaxed);
+	if (gone)
+		return gone;
+	if (atomic_load_explicit(&h->revoked, memory_order_relaxed))
+		return WIRE_E_NO_VOLUME;
+	if (r->type != WIRE_FLUSH) {
+		uint64_t size = atomic_load_explicit(&v->size, memory_order_relaxed);
+
+		if (r->offset > size || r->count > size - r->offset)
+			return WIRE_E_RANGE;
+	}
+	if (changes(r->type)) {
+		if (h->read_only || atomic_load_explicit(&v->read_only, memory_order_relaxed))
+			return WIRE_E_READ_ONLY;
+		/* What was done must be known later: no room, no command. */
+		if (done_reserve(&c->done, r->cookie))
+			return WIRE_E_NO_MEMORY;
+	}
+	*handle = h;
+	return WIRE_OK;
+}
+
+/*
+ * Everything else.
+ */
+static int serve_list(struct conn *c)
+{
+	const struct wire_request *r = &c->request;
+	struct registry *g = c->client->server->registry;
+	struct out *o = out_new(&c->loop->arena, LIST_BYTES);
+	struct wire_reply reply = { .type = r->type, .cookie = r->cookie };
+	struct wire_volume d;
+	struct wire_writer w;
+	struct volume *v;
+	uint32_t seen = 0, put = 0;
+
+	if (!o)
+		return conn_fail(c, "no memory for a reply");
+	wire_writer_init(&w, o->payload, LIST_BYTES);
+	registry_lock(g);
+	for (size_t i = 0; (v = registry_at(g, i)); i++) {
+		if (!registry_visible(v, c->client->node))
+			continue;
+		if (seen++ < r->offset || (r->count && put >= r->count) ||
+		    wire_writer_used(&w, o->payload) > LIST_BYTES - 2 * WIRE_VOLUME_MAX)
+			continue;
+		volume_describe(v, &d);
+		wire_put_volume(&w, &d);
+		put++;
+	}
+	registry_unlock(g);
+	wire_put_u32(&w, WIRE_TAG_TOTAL, seen);
+	conn_reply_out(c, o, &reply, (uint32_t)wire_writer_used(&w, o->payload), 0);
+	return 0;
+}
+
+static int serve_open(struct conn *c, const uint8_t *payload, uint32_t length)
+{
+	const struct wire_request *r = &c->request;
+	struct wire_reply reply = { .type = r->type, .cookie = r->cookie };
+	bool read_only = r->flags & WIRE_FLAG_READ_ONLY;
+	uint8_t body[WIRE_VOLUME_MAX + 16];
+	struct wire_volume v;
+	struct wire_writer w;
+	struct wire_open o;
+	const char *why;
+
+	if (wire_get_open(payload, length, &o, &why))
+		return conn_fail(c, "%s", why);
+	reply.status = (uint16_t)client_open(c->client, r->handle, &o, read_only, &v);
+	wire_writer_init(&w, body, sizeof(body));
+	if (!reply.status) {
+		if (read_only || (v.flags & WIRE_FLAG_READ_ONLY))
+			reply.flags |= WIRE_FLAG_READ_ONLY;
+		wire_put_volume(&w, &v);
+	}
+	conn_reply(c, &reply, body, (uint32_t)wire_writer_used(&w, body));
+	return 0;
+}
+
+static int serve_fence(struct conn *c, const uint8_t *payload, uint32_t length)
+{
+	const struct wire_request *r = &c->request;
+	struct wire_fence f;
+	enum wire_status status;
+	const char *why;
+
+	if (wire_get_fence(payload, length, &f, false, &why))
+		return conn_fail(c, "%s", why);
+	status = fence_start(c, r->cookie, &f);
+	if (status)
+		conn_refuse(c, r->type, r->cookie, status,
+			    status == WIRE_E_INVALID ? "no such connection in this session" : "too many fences at once");
+	return 0;
+}
+
+static int serve_ping(struct conn *c)
+{
+	struct wire_reply reply = { .type = WIRE_PING, .cookie = c->request.cookie };
+	uint64_t clock = htole64(c->request.offset);
+
+	conn_reply(c, &reply, &clock, sizeof(clock));
+	return 0;
+}
+
+static int serve_bye(struct conn *c)
+{
+	c->bye = true;
+	c->bye_cookie = c->request.cookie;
+	conn_leave(c);
+	return FRAME_STOP;
+}
+
+static int serve_volume(struct conn *c, const uint8_t *payload)
+{
+	const struct wire_request *r = &c->request;
+	enum wire_status status;
+	struct handle *h;
+
+	c->bytes += weight(r->type, r->count);
+	status = validate_volume(c, &h);
+	if (!status)
+		status = handle_volume(c, h, payload);
+	if (status)
+		reply_status(c, r->type, r->cookie, r->count, status);
+	return 0;
+}
+
+int serve_frame(struct conn *c, const uint8_t *payload, uint32_t length)
+{
+	const struct wire_request *r = &c->request;
+
+	switch (r->type) {
+	case WIRE_READ:
+	case WIRE_WRITE:
+	case WIRE_FLUSH:
+	case WIRE_DISCARD:
+	case WIRE_WRITE_ZEROES:
+	case WIRE_STATUS:
+		return serve_volume(c, payload);
+	case WIRE_LIST:
+		return serve_list(c);
+	case WIRE_OPEN:
+		return serve_open(c, payload, length);
+	case WIRE_CLOSE:
+		reply_status(c, r->type, r->cookie, 0, client_close(c->client, r->handle));
+		return 0;
+	case WIRE_FENCE:
+		return serve_fence(c, payload, length);
+	case WIRE_PING:
+		return serve_ping(c);
+	case WIRE_BYE:
+		return serve_bye(c);
+	default:
+		conn_refuse(c, r->type, r->cookie, WIRE_E_UNSUPPORTED, "this version has no such command");
+		return 0;
+	}
+}

@@ -1,0 +1,20 @@
+/*
+ * serve.h - a request's way: validate, handle, reply.
+ */
+#ifndef RSSRV_SERVE_H
+#define RSSRV_SERVE_H
+
+#include <stdint.h>
+#include "engine.h"
+
+struct conn;
+
+/* The frame c->request with its payload, on a connection that is logged in.
+ * As frame_ops.payload.  May take c->placed over (and sets it to NULL). */
+int serve_frame(struct conn *c, const uint8_t *payload, uint32_t length);
+/* Hands what the round gathered to the workers. */
+void serve_submit(struct engine *l);
+/* Frees the loop's spare jobs. */
+void serve_fini(struct engine *l);
+
+#endif

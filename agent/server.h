@@ -1,0 +1,59 @@
+/*
+ * server.h - what one rssrv process is made of.
+ *
+ * Threads: the control loop (main thread: signals, portals, timers), one loop
+ * per core (each owns the connections that it was given, and nothing of them is
+ * touched by another thread unless the field says so), a bounded pool of workers
+ * for whatever may block, one watcher per pool and one for the [volume]
+ * sections, and the control socket's threads.
+ *
+ * Locks, in the order in which they may be taken:
+ *   server.conf_lock > clients.lock > registry.lock > workers.lock > the rest
+ * None of them is held during a system call on a volume or a pool, and none is
+ * taken on the data path but workers.lock, once for a batch.
+ */
+#ifndef RSSRV_SERVER_H
+#define RSSRV_SERVER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "arena.h"
+#include "conf.h"
+
+struct engine;
+struct workers;
+struct registry;
+struct clients;
+struct listeners;
+struct watch;
+
+#define LOOPS_MAX 64
+
+struct server {
+	char *run_dir, *state_dir;
+	const char *conf_path;
+
+	pthread_rwlock_t conf_lock;
+	struct conf_server *conf;	/* replaced on SIGHUP; under conf_lock */
+
+	uint8_t machine[16], boot[16];	/* of this host, hashed */
+	uint8_t life[16];		/* of this process, random */
+	uint64_t started;		/* CLOCK_BOOTTIME, ns */
+
+	struct engine *control;
+	struct engine *loops[LOOPS_MAX];
+	unsigned loop_count;
+	struct workers *workers;
+	struct registry *registry;
+	struct clients *clients;
+	struct listeners *listeners;
+	struct watch *watch;
+	struct memory memory;
+
+	atomic_bool leaving;		/* SIGTERM came: no new login, no new command */
+};
+
+#endif

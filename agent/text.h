@@ -1,0 +1,22 @@
+/*
+ * text.h - UUIDs as text, and lists of strings.
+ */
+#ifndef RSSRV_TEXT_H
+#define RSSRV_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UUID_TEXT 37
+void uuid_format(const uint8_t uuid[16], char out[UUID_TEXT]);
+int uuid_parse(const char *text, uint8_t uuid[16]);	/* 0 or -EINVAL */
+int uuid_make(uint8_t uuid[16]);			/* random, version 4; 0 or -EIO */
+
+/* NULL-terminated lists; NULL is a list too. */
+char **strings_copy(char *const *list);		/* NULL: no memory, or list was NULL */
+void strings_free(char **list);
+bool strings_have(char *const *list, const char *text);
+bool strings_equal(char *const *a, char *const *b);
+
+#endif

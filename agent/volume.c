@@ -1,0 +1,332 @@
+/* volume.c - see volume.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+#include <linux/fs.h>
+#include <unistd.h>
+#include "log.h"
+#include "server.h"
+#include "text.h"
+#include "volume_impl.h"
+
+#define DIRECT_ALIGN 4096u
+
+static void mark_path(const struct volume *v, char *out, size_t size)
+{
+	char uuid[UUID_TEXT];
+
+	uuid_format(v->uuid, uuid);
+	snprintf(out, size, "%s/flush-failed.%s", v->server->run_dir, uuid);
+}
+
+static void flush_has_failed(struct volume *v, int error)
+{
+	char path[512];
+	int fd;
+
+	if (atomic_exchange(&v->flush_failed, true))
+		return;
+	mark_path(v, path, sizeof(path));
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	log_error("volume", "%s: writing %s to its disk failed: %s; every flush is refused until "
+		  "'clear-flush-error' says that this was dealt with", v->name, v->path, strerror(-error));
+	if (fd < 0)
+		log_error("volume", "%s: cannot note that in %s: %s; a restart would forget it",
+			  v->name, path, strerror(errno));
+	else
+		close(fd);
+}
+
+static bool marked_failed(const struct volume *v)
+{
+	char path[512];
+
+	mark_path(v, path, sizeof(path));
+	return access(path, F_OK) == 0;
+}
+
+void volume_load_flush_error(struct volume *v)
+{
+	if (!marked_failed(v))
+		return;
+	atomic_store(&v->flush_failed, true);
+	log_warning("volume", "%s: a flush failed before this start; flushes are refused until "
+		    "'clear-flush-error'", v->name);
+}
+
+void volume_clear_flush_error(struct volume *v)
+{
+	char path[512];
+
+	mark_path(v, path, sizeof(path));
+	if (unlink(path) < 0 && errno != ENOENT)
+		log_error("volume", "%s: cannot remove %s: %s", v->name, path, strerror(errno));
+	if (atomic_exchange(&v->flush_failed, false))
+		log_warning("volume", "%s: the flush error was cleared by the administrator", v->name);
+}
+
+int volume_origin_at(int dirfd, const char *path, int flags, struct volume_origin *out)
+{
+	struct statx sx;
+
+	if (statx(dirfd, path, flags, STATX_BASIC_STATS | STATX_BTIME, &sx) < 0)
+		return -errno;
+	out->device = makedev(sx.stx_dev_major, sx.stx_dev_minor);
+	out->inode = sx.stx_ino;
+	out->birth = 0;
+	if (sx.stx_mask & STATX_BTIME)
+		out->birth = (uint64_t)sx.stx_btime.tv_sec * SECOND + sx.stx_btime.tv_nsec;
+	return 0;
+}
+
+static int open_both(struct volume *v, const struct volume_setup *setup)
+{
+	int flags = O_CLOEXEC | O_NONBLOCK | O_LARGEFILE | (setup->shared ? O_DIRECT : 0);
+	int nofollow = setup->pool ? O_NOFOLLOW : 0;
+	char self[64];
+
+	v->fd = -1;
+	if (!setup->read_only)
+		v->fd = openat(setup->dirfd, setup->path, O_RDWR | flags | nofollow);
+	if (v->fd < 0 && (setup->read_only || errno == EROFS)) {
+		v->fd = openat(setup->dirfd, setup->path, O_RDONLY | flags | nofollow);
+		v->cannot_write = true;
+	}
+	if (v->fd < 0)
+		return -errno;
+	if (v->cannot_write)
+		return 0;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", v->fd);
+	v->fd_sync = open(self, O_RDWR | flags);
+	return v->fd_sync < 0 ? -errno : 0;
+}
+
+static bool is_align(uint64_t n)
+{
+	return n >= 512 && n <= 65536 && !(n & (n - 1));
+}
+
+/* Of what direct I/O takes. */
+static uint32_t direct_align(const struct volume *v)
+{
+	struct statx sx;
+	int block;
+
+	if (v->device && ioctl(v->fd, BLKSSZGET, &block) == 0 && is_align((uint64_t)block))
+		return (uint32_t)block;
+#ifdef STATX_DIOALIGN
+	if (!v->device && statx(v->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 &&
+	    (sx.stx_mask & STATX_DIOALIGN) && is_align(sx.stx_dio_offset_align))
+		return sx.stx_dio_offset_align;
+#else
+	(void)sx;
+#endif
+	return DIRECT_ALIGN;
+}
+
+static int find_out(struct volume *v, const struct volume_setup *setup, struct err *e)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstat(v->fd, &st) < 0)
+		return err_sys(e, errno, "cannot look at %s", v->path);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return err_set(e, EINVAL, "%s is neither a file nor a block device", v->path);
+	if (setup->pool && !S_ISREG(st.st_mode))
+		return err_set(e, EINVAL, "%s is not a regular file", v->path);
+	v->device = S_ISBLK(st.st_mode);
+	v->memory = !v->device && !setup->shared && fstatfs(v->fd, &fs) == 0 &&
+		    (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+	v->align = direct_align(v);
+	v->ops = setup->shared ? &volume_direct_ops : &volume_file_ops;
+	if (volume_origin_at(v->fd, "", AT_EMPTY_PATH, &v->origin) < 0)
+		return err_sys(e, errno, "cannot look at %s", v->path);
+	/* Volumes of one disk share its bound on workers. */
+	work_init(v->server->workers, &v->work, v->device ? st.st_rdev : st.st_dev,
+		  setup->shared ? 1 : WORKERS_BATCH);
+	if (!setup->shared)
+		v->work.prepare = volume_file_prepare;
+	return 0;
+}
+
+struct volume *volume_open(struct server *s, const struct volume_setup *setup, struct err *e)
+{
+	struct volume *v = calloc(1, sizeof(*v));
+	uint64_t size;
+	int r;
+
+	if (!v)
+		goto no_memory;
+	v->server = s;
+	atomic_init(&v->refs, 1);
+	v->fd = v->fd_sync = -1;
+	pthread_mutex_init(&v->range_lock, NULL);
+	pthread_cond_init(&v->range_free, NULL);
+	v->path = strdup(setup->path);
+	v->pool = setup->pool ? strdup(setup->pool) : NULL;
+	if (!v->path || (setup->pool && !v->pool))
+		goto no_memory;
+	snprintf(v->name, sizeof(v->name), "%s", setup->name);
+	v->shared = setup->shared;
+	r = open_both(v, setup);
+	if (r < 0) {
+		err_sys(e, -r, "cannot open %s for volume %s", setup->path, setup->name);
+		goto fail;
+	}
+	if (find_out(v, setup, e) < 0)
+		goto fail;
+	r = volume_size_now(v, &size);
+	if (r < 0) {
+		err_sys(e, -r, "cannot learn the size of %s", setup->path);
+		goto fail;
+	}
+	atomic_store(&v->size, size);
+	atomic_store(&v->read_only, setup->read_only || v->cannot_write);
+	return v;
+no_memory:
+	err_set(e, ENOMEM, "cannot open volume %s: no memory", setup->name);
+fail:
+	if (v)
+		volume_put(v);
+	return NULL;
+}
+
+struct volume *volume_get(struct volume *v)
+{
+	atomic_fetch_add_explicit(&v->refs, 1, memory_order_relaxed);
+	return v;
+}
+
+void volume_put(struct volume *v)
+{
+	if (atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	if (v->fd >= 0)
+		close(v->fd);
+	if (v->fd_sync >= 0)
+		close(v->fd_sync);
+	pthread_mutex_destroy(&v->range_lock);
+	pthread_cond_destroy(&v->range_free);
+	strings_free(v->clients);
+	free(v->path);
+	free(v->pool);
+	free(v);
+}
+
+static int counted(struct volume *v, int r)
+{
+	if (r < 0 && r != -EUCLEAN)
+		atomic_fetch_add_explicit(&v->errors, 1, memory_order_relaxed);
+	return r;
+}
+
+static int after_flush(struct volume *v, int r)
+{
+	if (r < 0)
+		flush_has_failed(v, r);
+	return counted(v, r);
+}
+
+int volume_flush_now(struct volume *v)
+{
+	int r;
+
+	if (atomic_load(&v->flush_failed))
+		return -EUCLEAN;
+	r = v->ops->flush_now(v);
+	return r == -EAGAIN ? r : after_flush(v, r);
+}
+
+int volume_flush(struct volume *v)
+{
+	if (atomic_load(&v->flush_failed))
+		return -EUCLEAN;
+	return after_flush(v, v->ops->flush(v));
+}
+
+int volume_read(struct volume *v, void *buf, uint32_t count, uint64_t offset)
+{
+	return counted(v, v->ops->read(v, buf, count, offset));
+}
+
+/* A failed FUA write may have failed in writing (nothing is lost: an ordinary
+ * error) or in syncing (final).  A flush knows: it asks the other description. */
+int volume_write(struct volume *v, const void *buf, uint32_t count, uint64_t offset, bool fua)
+{
+	int r;
+
+	if (fua && atomic_load(&v->flush_failed))
+		return -EUCLEAN;
+	r = counted(v, v->ops->write(v, buf, count, offset, fua));
+	if (r < 0 && fua)
+		volume_flush(v);
+	return r;
+}
+
+int volume_zero(struct volume *v, uint32_t count, uint64_t offset, bool discard, bool fua)
+{
+	int r;
+
+	if (fua && atomic_load(&v->flush_failed))
+		return -EUCLEAN;
+	r = counted(v, v->ops->zero(v, count, offset, discard));
+	return r || !fua ? r : volume_flush(v);
+}
+
+int volume_extents(struct volume *v, uint32_t count, uint64_t offset, uint8_t *out, unsigned max)
+{
+	uint64_t end = offset + count, length, last = 0;
+	uint32_t kind, last_kind = 0;
+	unsigned n = 0;
+	int r;
+
+	while (offset < end) {
+		r = v->ops->extent(v, offset, end, &length, &kind);
+		if (r < 0)
+			return counted(v, r);
+		offset += length;
+		if (n && kind == last_kind) {
+			last += length;		/* only the first of a pair may be cut by the store */
+		} else if (n == max) {
+			break;
+		} else {
+			n++;
+			last = length;
+			last_kind = kind;
+		}
+		wire_put_extent(out + (size_t)(n - 1) * WIRE_EXTENT_SIZE, last, kind);
+	}
+	return (int)n;
+}
+
+int volume_size_now(struct volume *v, uint64_t *size)
+{
+	return v->ops->size(v, size);
+}
+
+void volume_describe(const struct volume *v, struct wire_volume *out)
+{
+	memset(out, 0, sizeof(*out));
+	memcpy(out->name, v->name, sizeof(out->name));
+	memcpy(out->uuid, v->uuid, sizeof(out->uuid));
+	out->generation = v->generation;
+	out->size = atomic_load(&v->size);
+	out->block_size = 512;
+	out->id = v->id;
+	out->flags = atomic_load(&v->read_only) ? WIRE_FLAG_READ_ONLY : 0;
+	out->av = (uint8_t)v->av;
+	out->shared = v->shared;
+}
+
+enum wire_status volume_status(int error)
+{
+	return error == -EUCLEAN ? WIRE_E_FLUSH_FAILED : wire_status_from_errno(-error);
+}

@@ -1,0 +1,149 @@
+/*
+ * volume.h - a volume that this server offers: what its backing store can do,
+ * and the one place that wraps each of those calls.
+ *
+ * A volume's identity (name, UUID, generation) never changes while the struct
+ * lives.  When the file behind it goes or is replaced the volume is marked gone
+ * with the status that every further command gets, and another struct takes its
+ * name in the registry.  Whoever uses one holds a reference; the descriptors are
+ * closed with the last.
+ *
+ * FAILED FLUSHES.  The kernel tells of a failed write-back once for each open
+ * file description and then forgets it, with the pages marked clean.  So a
+ * failed fdatasync is final: every later flush of this volume, by whomever, is
+ * refused until an administrator clears it.  A mark in the run directory keeps
+ * that true when rssrv itself is restarted.  FUA writes go over a second open
+ * file description (fd_sync): what they learn of failed write-back, the flushes
+ * will learn too.
+ */
+#ifndef RSSRV_VOLUME_H
+#define RSSRV_VOLUME_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "err.h"
+#include "wire.h"
+#include "workers.h"
+
+struct server;
+struct volume;
+
+/* A backing store.  All return 0 or -errno; offsets and counts are within the
+ * volume's size.  The _now calls run on a loop: they do not block, and answer -EAGAIN
+ * when a worker has to be asked.  The others run on a worker. */
+struct volume_ops {
+	const char *name;	/* "file", "device", "direct" */
+	int (*read_now)(struct volume *v, void *buf, uint32_t count, uint64_t offset);
+	int (*write_now)(struct volume *v, const void *buf, uint32_t count, uint64_t offset, bool fua);
+	int (*flush_now)(struct volume *v);
+	int (*read)(struct volume *v, void *buf, uint32_t count, uint64_t offset);
+	int (*write)(struct volume *v, const void *buf, uint32_t count, uint64_t offset, bool fua);
+	int (*flush)(struct volume *v);
+	/* Reads as zeroes afterwards; with discard the space is given back where that is possible. */
+	int (*zero)(struct volume *v, uint32_t count, uint64_t offset, bool discard);
+	/* The extent that begins at offset, cut at end. */
+	int (*extent)(struct volume *v, uint64_t offset, uint64_t end, uint64_t *length, uint32_t *kind);
+	int (*size)(struct volume *v, uint64_t *size);	/* whole blocks */
+};
+
+extern const struct volume_ops volume_file_ops, volume_direct_ops;
+
+/* Ranges under which unaligned requests of a direct volume are made whole. */
+struct range_lock {
+	struct range_lock *next;
+	uint64_t from, to;
+};
+
+/* What tells one file from another that took its name. */
+struct volume_origin {
+	dev_t device;
+	ino_t inode;
+	uint64_t birth;		/* ns; 0 where the file system has none */
+};
+
+/* 0 or -errno; flags as statx. */
+int volume_origin_at(int dirfd, const char *path, int flags, struct volume_origin *out);
+
+struct volume {
+	struct work work;
+	struct server *server;
+	atomic_uint refs;
+
+	/* Fixed. */
+	const struct volume_ops *ops;
+	char name[WIRE_NAME_MAX + 1];
+	uint8_t uuid[WIRE_UUID_SIZE];
+	uint64_t generation;
+	bool shared;
+	char *path;			/* of the file or device */
+	char *pool;			/* its pool's name; NULL for a [volume] */
+	int fd, fd_sync;		/* fd_sync is -1 when it cannot be written */
+	bool device;
+	bool memory;			/* tmpfs: never waits for a disk */
+	bool cannot_write;		/* opened for reading only */
+	uint32_t align;			/* direct: of offsets and counts */
+	struct volume_origin origin;
+
+	/* May change, each by one writer; read by anyone. */
+	_Atomic uint64_t size;
+	_Atomic uint16_t gone;		/* a wire status, or WIRE_OK */
+	atomic_bool read_only;
+	atomic_bool flush_failed;
+	atomic_bool no_nowait_read, no_punch, no_zero;	/* found out in use */
+	atomic_uint opens;
+	_Atomic uint64_t errors;
+
+	/* Under registry.lock. */
+	char **clients;			/* NULL-terminated; NULL: every client may see it */
+	int av;
+	uint32_t id;			/* its number in lists */
+	int order;			/* [volume] sections in file order; pools behind them */
+
+	pthread_mutex_t range_lock;	/* for direct volumes */
+	pthread_cond_t range_free;
+	struct range_lock *ranges;
+};
+
+/* Opens the backing store and finds out what it is.  Reads the size; identity
+ * and registration are the caller's.  NULL with e filled. */
+struct volume_setup {
+	const char *name, *path;
+	int dirfd;			/* path is relative to it; AT_FDCWD */
+	const char *pool;
+	bool read_only, shared;
+};
+struct volume *volume_open(struct server *s, const struct volume_setup *setup, struct err *e);
+struct volume *volume_get(struct volume *v);
+void volume_put(struct volume *v);
+
+/* The calls to the backing store, wrapped: sticky flush errors, counters. */
+static inline int volume_read_now(struct volume *v, void *buf, uint32_t count, uint64_t offset)
+{
+	return v->ops->read_now(v, buf, count, offset);
+}
+static inline int volume_write_now(struct volume *v, const void *buf, uint32_t count,
+				   uint64_t offset, bool fua)
+{
+	return v->ops->write_now(v, buf, count, offset, fua);
+}
+int volume_flush_now(struct volume *v);
+int volume_read(struct volume *v, void *buf, uint32_t count, uint64_t offset);
+int volume_write(struct volume *v, const void *buf, uint32_t count, uint64_t offset, bool fua);
+int volume_flush(struct volume *v);		/* -EUCLEAN: an earlier one failed */
+int volume_zero(struct volume *v, uint32_t count, uint64_t offset, bool discard, bool fua);
+/* Extents from offset on, at most max of them; returns how many, at least 1, or -errno. */
+int volume_extents(struct volume *v, uint32_t count, uint64_t offset, uint8_t *out, unsigned max);
+int volume_size_now(struct volume *v, uint64_t *size);	/* asks the kernel */
+
+/* Once the UUID is known: has a flush failed in an earlier life? */
+void volume_load_flush_error(struct volume *v);
+/* The flush error is forgotten: the administrator's decision. */
+void volume_clear_flush_error(struct volume *v);
+void volume_describe(const struct volume *v, struct wire_volume *out);	/* registry.lock is held */
+
+/* EUCLEAN stands for "an earlier flush failed" between here and serve.c. */
+enum wire_status volume_status(int error);	/* of -errno or 0 */
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * volume_impl.h - what the backing stores share; for volume_*.c only.
+ */
+#ifndef RSSRV_VOLUME_IMPL_H
+#define RSSRV_VOLUME_IMPL_H
+
+#include "volume.h"
+
+/* The whole of a request, whatever pieces the kernel makes of it.  What lies
+ * beyond the end of a file that is shorter than its volume reads as zeroes. */
+int store_read(int fd, void *buf, uint32_t count, uint64_t offset, int flags);
+int store_write(int fd, const void *buf, uint32_t count, uint64_t offset, int flags);
+
+int store_size(struct volume *v, uint64_t *size);
+int store_extent(struct volume *v, uint64_t offset, uint64_t end, uint64_t *length, uint32_t *kind);
+
+void volume_file_prepare(struct work *w, struct job *jobs);
+
+/* Zeroes by what the kernel offers, else by writing them through ops->write.
+ * granule: of what fallocate takes; the edges are written. */
+int store_zero(struct volume *v, uint32_t count, uint64_t offset, bool discard, uint32_t granule);
+
+/* Excludes all others from whole blocks around a range, for direct volumes. */
+void range_acquire(struct volume *v, struct range_lock *r, uint64_t from, uint64_t to);
+void range_release(struct volume *v, struct range_lock *r);
+
+#endif

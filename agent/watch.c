@@ -1,0 +1,356 @@
+/* watch.c - see watch.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include "log.h"
+#include "offer.h"
+#include "lock.h"
+#include "pool.h"
+#include "registry.h"
+#include "text.h"
+#include "watch.h"
+
+#define LOOK_EVERY_MS 250
+#define WATCH_STACK (256u << 10)
+
+/* What one thread looks after: a pool, or the [volume] sections. */
+struct watcher {
+	struct watcher *next;
+	struct watch *watch;
+	struct pool *pool;		/* NULL: the sections */
+	struct offer *offers;		/* sections: the thread's own */
+	struct offer *pending;		/* sections: what they are to become; under watch->lock */
+	bool has_pending;
+	bool stop;			/* under watch->lock */
+};
+
+struct watch {
+	struct server *server;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct watcher *watchers;	/* the sections first */
+};
+
+static bool same_section(const struct offer *a, const struct offer *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->file, b->file) == 0 &&
+	       a->conf.shared == b->conf.shared && a->conf.has_uuid == b->conf.has_uuid &&
+	       memcmp(a->conf.uuid, b->conf.uuid, sizeof(a->conf.uuid)) == 0;
+}
+
+/* Keeps what is offered already; only its attributes change. */
+static void adopt(struct offer *now, struct offer **old)
+{
+	struct volume_attributes a;
+
+	for (; *old; old = &(*old)->next) {
+		struct offer *o = *old;
+
+		if (!same_section(now, o))
+			continue;
+		*old = o->next;
+		now->volume = o->volume;
+		o->volume = NULL;
+		offer_free(o);
+		if (!now->volume)
+			return;
+		a = (struct volume_attributes){ strings_copy(now->conf.clients), now->conf.read_only,
+						now->conf.av, now->order };
+		if (now->conf.clients && !a.clients)
+			log_error("volume", "%s: no memory for its new attributes", now->name);
+		else
+			registry_update(now->server->registry, now->volume, &a);
+		return;
+	}
+}
+
+static void take_pending(struct watcher *k)
+{
+	struct offer *now = NULL, *old = k->offers, *next;
+	bool any;
+
+	pthread_mutex_lock(&k->watch->lock);
+	any = k->has_pending;
+	if (any)
+		now = k->pending;
+	k->has_pending = false;
+	k->pending = NULL;
+	pthread_mutex_unlock(&k->watch->lock);
+	if (!any)
+		return;
+	for (struct offer *o = now; o; o = o->next)
+		adopt(o, &old);
+	for (; old; old = next) {
+		next = old->next;
+		offer_free(old);
+	}
+	k->offers = now;
+}
+
+static void look(struct watcher *k)
+{
+	if (k->pool) {
+		pool_look(k->pool);
+		return;
+	}
+	take_pending(k);
+	for (struct offer *o = k->offers; o; o = o->next)
+		offer_check(o);
+}
+
+/* Where a volume's identity is kept: beside a file; a device has no place beside
+ * it that lasts. */
+static char *meta_path(struct server *s, const struct conf_volume *v)
+{
+	struct stat st;
+	char *path;
+	int n;
+
+	if (stat(v->path, &st) == 0 && S_ISBLK(st.st_mode))
+		n = asprintf(&path, "%s/%s.rsio", s->state_dir, v->name);
+	else
+		n = asprintf(&path, "%s.rsio", v->path);
+	return n < 0 ? NULL : path;
+}
+
+static struct offer *section_offer(struct server *s, const struct conf_volume *v, int order)
+{
+	char *meta = meta_path(s, v);
+	struct offer *o = meta ? offer_new(s, v->name, AT_FDCWD, v->path, meta) : NULL;
+
+	free(meta);
+	if (!o)
+		return NULL;
+	o->conf = *v;
+	o->conf.path = NULL;		/* o->file is the offer's own */
+	o->conf.clients = strings_copy(v->clients);
+	o->order = order;
+	if (v->clients && !o->conf.clients) {
+		offer_free(o);
+		return NULL;
+	}
+	return o;
+}
+
+static struct offer *section_offers(struct server *s, const struct conf_server *conf)
+{
+	struct offer *first = NULL, **end = &first;
+
+	for (size_t i = 0; i < conf->volume_count; i++) {
+		*end = section_offer(s, &conf->volumes[i], (int)i);
+		if (*end)
+			end = &(*end)->next;
+		else
+			log_error("volume", "%s: no memory to offer it", conf->volumes[i].name);
+	}
+	return first;
+}
+
+static struct watcher *add_watcher(struct watch *w, struct pool *p)
+{
+	struct watcher *k = calloc(1, sizeof(*k)), **end = &w->watchers;
+
+	if (!k)
+		return NULL;
+	k->watch = w;
+	k->pool = p;
+	pthread_mutex_lock(&w->lock);
+	while (*end)
+		end = &(*end)->next;
+	*end = k;
+	pthread_mutex_unlock(&w->lock);
+	return k;
+}
+
+static int open_pools(struct watch *w, const struct conf_server *conf, struct err *e)
+{
+	for (size_t i = 0; i < conf->pool_count; i++) {
+		struct pool *p = pool_open(w->server, &conf->pools[i], LOCK_WAIT, e);
+
+		if (!p)
+			return -e->code;
+		if (!add_watcher(w, p))
+			return err_set(e, ENOMEM, "no memory for pool %s", p->name);
+	}
+	return 0;
+}
+
+struct watch *watch_new(struct server *s, const struct conf_server *conf, struct err *e)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+	struct watcher *k;
+
+	if (!w) {
+		err_set(e, ENOMEM, "cannot start: no memory");
+		return NULL;
+	}
+	w->server = s;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->wake, NULL);
+	k = add_watcher(w, NULL);
+	if (!k) {
+		err_set(e, ENOMEM, "cannot start: no memory");
+		return NULL;
+	}
+	k->offers = section_offers(s, conf);
+	if (open_pools(w, conf, e) < 0)
+		return NULL;
+	offer_starting(true);
+	for (k = w->watchers; k; k = k->next)
+		look(k);
+	offer_starting(false);
+	return w;
+}
+
+/* True: time to stop. */
+static bool wait_for_next(struct watcher *k)
+{
+	struct timespec until;
+	bool stop;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += LOOK_EVERY_MS * 1000000L;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
+	}
+	pthread_mutex_lock(&k->watch->lock);
+	if (!k->stop && !k->has_pending)
+		pthread_cond_timedwait(&k->watch->wake, &k->watch->lock, &until);
+	stop = k->stop;
+	pthread_mutex_unlock(&k->watch->lock);
+	return stop;
+}
+
+static void unlink_watcher(struct watcher *k)
+{
+	struct watcher **at;
+
+	pthread_mutex_lock(&k->watch->lock);
+	for (at = &k->watch->watchers; *at != k; at = &(*at)->next)
+		;
+	*at = k->next;
+	pthread_mutex_unlock(&k->watch->lock);
+}
+
+static void *watch_thread(void *arg)
+{
+	struct watcher *k = arg;
+
+	pthread_setname_np(pthread_self(), "rssrv-watch");
+	while (!wait_for_next(k))
+		look(k);
+	if (!k->pool || atomic_load(&k->watch->server->leaving))
+		return NULL;		/* the process ends: what is offered stays so */
+	log_info("pool", "%s: no longer in the configuration", k->pool->name);
+	unlink_watcher(k);
+	pool_close(k->pool);
+	free(k);
+	return NULL;
+}
+
+static int start(struct watcher *k, struct err *e)
+{
+	pthread_attr_t attr;
+	pthread_t t;
+	int r;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, WATCH_STACK);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	r = pthread_create(&t, &attr, watch_thread, k);
+	pthread_attr_destroy(&attr);
+	return r ? err_sys(e, r, "cannot start a thread to watch %s", k->pool ? k->pool->name : "volumes") : 0;
+}
+
+int watch_start(struct watch *w, struct err *e)
+{
+	int r = 0;
+
+	for (struct watcher *k = w->watchers; k && !r; k = k->next)
+		r = start(k, e);
+	return r;
+}
+
+static bool wanted(const struct pool *p, const struct conf_server *conf)
+{
+	for (size_t i = 0; i < conf->pool_count; i++)
+		if (strcmp(p->name, conf->pools[i].name) == 0 && strcmp(p->path, conf->pools[i].path) == 0)
+			return true;
+	return false;
+}
+
+static void add_new_pools(struct watch *w, const struct conf_server *conf)
+{
+	for (size_t i = 0; i < conf->pool_count; i++) {
+		struct err e = { 0 };
+		struct watcher *k;
+		struct pool *p;
+		bool have = false;
+
+		pthread_mutex_lock(&w->lock);
+		for (k = w->watchers; k; k = k->next)
+			have |= k->pool && !k->stop && strcmp(k->pool->name, conf->pools[i].name) == 0;
+		pthread_mutex_unlock(&w->lock);
+		if (have)
+			continue;
+		p = pool_open(w->server, &conf->pools[i], 0, &e);
+		k = p ? add_watcher(w, p) : NULL;
+		if (!k || start(k, &e) < 0)
+			log_error("pool", "%s: not opened: %s", conf->pools[i].name, e.text);
+	}
+}
+
+void watch_apply(struct watch *w, const struct conf_server *conf)
+{
+	struct offer *now = section_offers(w->server, conf), *unused = NULL, *next;
+
+	pthread_mutex_lock(&w->lock);
+	for (struct watcher *k = w->watchers; k; k = k->next) {
+		if (k->pool) {
+			k->stop |= !wanted(k->pool, conf);
+			continue;
+		}
+		unused = k->pending;
+		k->pending = now;
+		k->has_pending = true;
+	}
+	pthread_cond_broadcast(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+	for (; unused; unused = next) {
+		next = unused->next;
+		offer_free(unused);
+	}
+	add_new_pools(w, conf);
+}
+
+void watch_stop(struct watch *w)
+{
+	pthread_mutex_lock(&w->lock);
+	for (struct watcher *k = w->watchers; k; k = k->next)
+		k->stop = true;
+	pthread_cond_broadcast(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+}
+
+json_t *watch_pools_json(struct watch *w)
+{
+	json_t *list = json_array();
+
+	pthread_mutex_lock(&w->lock);
+	for (struct watcher *k = w->watchers; k; k = k->next) {
+		if (!k->pool)
+			continue;
+		json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:I, s:I}",
+			"name", k->pool->name, "path", k->pool->path,
+			"volumes", (int)atomic_load(&k->pool->volumes),
+			"bytes", (json_int_t)atomic_load(&k->pool->bytes),
+			"free", (json_int_t)atomic_load(&k->pool->bytes_free)));
+	}
+	pthread_mutex_unlock(&w->lock);
+	return list;
+}

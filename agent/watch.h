@@ -1,0 +1,23 @@
+/*
+ * watch.h - notices what happens to pools and volume files: a thread for each
+ * pool and one for the [volume] sections looks four times a second.  A pool
+ * whose file system hangs holds up its own thread and nothing else.
+ */
+#ifndef RSSRV_WATCH_H
+#define RSSRV_WATCH_H
+
+#include <jansson.h>
+#include "conf.h"
+#include "server.h"
+
+/* Opens and locks all pools and takes the first look at everything; the threads
+ * start with watch_start.  NULL with e filled. */
+struct watch *watch_new(struct server *s, const struct conf_server *conf, struct err *e);
+int watch_start(struct watch *w, struct err *e);
+/* SIGHUP: pools and [volume]s as they are now.  What cannot be done is logged. */
+void watch_apply(struct watch *w, const struct conf_server *conf);
+/* The threads look no more; one that hangs in its file system is left behind. */
+void watch_stop(struct watch *w);
+json_t *watch_pools_json(struct watch *w);
+
+#endif

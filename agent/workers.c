@@ -1,0 +1,401 @@
+/* workers.c - see workers.h. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "log.h"
+#include "workers.h"
+
+#define WORKER_STACK (256u << 10)
+#define IDLE_SECONDS 10
+#define HOLD_NS 300000		/* finished jobs wait for the rest of their batch so long */
+
+struct work_device {
+	struct work_device *next;
+	dev_t device;
+	unsigned active;
+};
+
+struct workers {
+	pthread_mutex_t lock;
+	pthread_cond_t wake;		/* there is something to do, or stop */
+	pthread_cond_t ended;		/* a thread went */
+	struct work *head, *tail;	/* volumes with something queued, the longest waiting first */
+	struct work_device *devices;
+	unsigned threads, idle, signals;	/* signals: wake-ups that no idle thread took yet */
+	bool stop;
+};
+
+struct workers *workers_new(struct err *e)
+{
+	struct workers *w = calloc(1, sizeof(*w));
+	pthread_condattr_t attr;
+
+	if (!w) {
+		err_set(e, ENOMEM, "cannot start workers: no memory");
+		return NULL;
+	}
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->wake, &attr);
+	pthread_cond_init(&w->ended, &attr);
+	pthread_condattr_destroy(&attr);
+	return w;
+}
+
+/* Devices are few and come back, so an entry is kept. */
+static struct work_device *device_get(struct workers *w, dev_t device)
+{
+	struct work_device *d;
+
+	for (d = w->devices; d; d = d->next)
+		if (d->device == device)
+			return d;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return w->devices;	/* a limit that is shared with another one */
+	d->device = device;
+	d->next = w->devices;
+	w->devices = d;
+	return d;
+}
+
+void work_init(struct workers *w, struct work *k, dev_t device, unsigned batch)
+{
+	k->jobs = k->flushes = NULL;
+	k->jobs_end = &k->jobs;
+	k->flushes_end = &k->flushes;
+	k->batch = batch;
+	pthread_mutex_lock(&w->lock);
+	k->device = device_get(w, device);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void list_add(struct workers *w, struct work *k)
+{
+	if (k->listed)
+		return;
+	k->listed = true;
+	k->next = NULL;
+	k->prev = w->tail;
+	*(w->tail ? &w->tail->next : &w->head) = k;
+	w->tail = k;
+}
+
+static void list_remove(struct workers *w, struct work *k)
+{
+	if (!k->listed)
+		return;
+	k->listed = false;
+	*(k->prev ? &k->prev->next : &w->head) = k->next;
+	*(k->next ? &k->next->prev : &w->tail) = k->prev;
+}
+
+static bool runnable(const struct work *k)
+{
+	if (k->active >= WORKERS_PER_VOLUME)
+		return false;
+	if (k->device && k->device->active >= WORKERS_PER_DEVICE)
+		return false;
+	return k->jobs || (k->flushes && !k->flushing);
+}
+
+static struct work *next_runnable(struct workers *w)
+{
+	struct work *k;
+
+	for (k = w->head; k; k = k->next)
+		if (runnable(k))
+			return k;
+	return NULL;
+}
+
+/* Takes what one worker does in one go: all flushes, or one slow job, or a
+ * row of quick ones. */
+static struct job *take(struct work *k)
+{
+	struct job *first, *j;
+	unsigned n = 1;
+
+	if (k->flushes && !k->flushing) {
+		first = k->flushes;
+		k->flushes = NULL;
+		k->flushes_end = &k->flushes;
+		k->flushing = true;
+		return first;
+	}
+	first = j = k->jobs;
+	while (j->kind == JOB_QUICK && j->next && j->next->kind == JOB_QUICK && n < k->batch) {
+		j = j->next;
+		n++;
+	}
+	k->jobs = j->next;
+	if (!k->jobs)
+		k->jobs_end = &k->jobs;
+	j->next = NULL;
+	return first;
+}
+
+static void post_all(struct job **held)
+{
+	struct job *j, *next;
+
+	for (j = *held; j; j = next) {
+		next = j->next;
+		engine_post(j->loop, &j->message);
+	}
+	*held = NULL;
+}
+
+static uint64_t mono_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+}
+
+static void run_one(struct job *j)
+{
+	if (atomic_load_explicit(j->dropped, memory_order_acquire))
+		j->result = -ECANCELED;
+	else
+		j->run(j);
+}
+
+/* One fdatasync answers them all: each was queued before it began.  They come
+ * back at once, so that the loop answers them at once. */
+static struct job *run_flushes(struct job *jobs)
+{
+	struct job *j;
+
+	jobs->run(jobs);
+	for (j = jobs->next; j; j = j->next)
+		j->result = jobs->result;
+	return jobs;
+}
+
+/* Returns the finished jobs that are not posted yet, at least one: they keep
+ * their volume, and so *k, alive until the caller is done with it. */
+static struct job *run_jobs(struct work *k, struct job *jobs)
+{
+	struct job *held = NULL, **end = &held, *next;
+	uint64_t since = 0, now;
+
+	if (k->prepare && jobs->kind == JOB_QUICK && jobs->next)
+		k->prepare(k, jobs);
+	for (struct job *j = jobs; j; j = next) {
+		next = j->next;
+		run_one(j);
+		j->next = NULL;
+		*end = j;
+		end = &j->next;
+		if (!next)
+			break;
+		now = mono_now();
+		if (!since)
+			since = now;
+		if (now - since > HOLD_NS) {
+			post_all(&held);
+			end = &held;
+			since = 0;
+		}
+	}
+	return held;
+}
+
+static int start_thread(struct workers *w);
+
+/* Whoever takes work wakes the next one if there is more: lock is held. */
+static void wake_one(struct workers *w)
+{
+	if (w->idle > w->signals) {
+		w->signals++;
+		pthread_cond_signal(&w->wake);
+	} else if (w->threads < WORKERS_MAX) {
+		if (start_thread(w) < 0 && !w->threads)
+			log_error("workers", "cannot start a thread; disk requests wait");
+	}
+}
+
+static bool sleep_idle(struct workers *w)
+{
+	struct timespec until;
+	int r = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += IDLE_SECONDS;
+	w->idle++;
+	while (!w->signals && !w->stop && r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&w->wake, &w->lock, &until);
+	w->idle--;
+	if (w->signals)
+		w->signals--;
+	else if (r == ETIMEDOUT)
+		return false;
+	return true;
+}
+
+static struct job *begin(struct workers *w, struct work *k)
+{
+	struct job *jobs = take(k);
+
+	k->active++;
+	if (k->device)
+		k->device->active++;
+	/* Others first, next time. */
+	list_remove(w, k);
+	if (k->jobs || k->flushes)
+		list_add(w, k);
+	if (next_runnable(w))
+		wake_one(w);
+	return jobs;
+}
+
+static void end(struct work *k, bool flush)
+{
+	k->active--;
+	if (k->device)
+		k->device->active--;
+	if (flush)
+		k->flushing = false;
+}
+
+static void *worker(void *arg)
+{
+	struct workers *w = arg;
+	struct job *jobs, *done = NULL;
+	struct work *k;
+	bool flush;
+
+	pthread_setname_np(pthread_self(), "rssrv-worker");
+	pthread_mutex_lock(&w->lock);
+	for (;;) {
+		k = next_runnable(w);
+		if (!k && !done) {
+			if (w->stop || !sleep_idle(w))
+				break;
+			continue;
+		}
+		jobs = k ? begin(w, k) : NULL;
+		pthread_mutex_unlock(&w->lock);
+		post_all(&done);
+		if (jobs) {
+			flush = jobs->kind == JOB_FLUSH;
+			done = flush ? run_flushes(jobs) : run_jobs(k, jobs);
+		}
+		pthread_mutex_lock(&w->lock);
+		if (jobs)
+			end(k, flush);
+	}
+	w->threads--;
+	pthread_cond_broadcast(&w->ended);
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+static int start_thread(struct workers *w)
+{
+	pthread_attr_t attr;
+	pthread_t t;
+	int r;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, WORKER_STACK);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	r = pthread_create(&t, &attr, worker, w);
+	pthread_attr_destroy(&attr);
+	if (!r)
+		w->threads++;
+	return -r;
+}
+
+void workers_submit(struct workers *w, struct job *jobs)
+{
+	struct job *j, *next;
+
+	pthread_mutex_lock(&w->lock);
+	for (j = jobs; j; j = next) {
+		struct work *k = j->work;
+
+		next = j->next;
+		j->next = NULL;
+		if (j->kind == JOB_FLUSH) {
+			*k->flushes_end = j;
+			k->flushes_end = &j->next;
+		} else {
+			*k->jobs_end = j;
+			k->jobs_end = &j->next;
+		}
+		list_add(w, k);
+	}
+	if (next_runnable(w))
+		wake_one(w);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void cancel_in(struct job **from, struct job ***from_end, struct conn *c, struct job **taken)
+{
+	struct job **at = from;
+
+	while (*at) {
+		struct job *j = *at;
+
+		if (j->conn != c) {
+			at = &j->next;
+			continue;
+		}
+		*at = j->next;
+		j->result = -ECANCELED;
+		j->next = *taken;
+		*taken = j;
+	}
+	*from_end = at;
+}
+
+void workers_cancel(struct workers *w, struct conn *c)
+{
+	struct job *taken = NULL;
+	struct work *k, *next;
+
+	pthread_mutex_lock(&w->lock);
+	for (k = w->head; k; k = next) {
+		next = k->next;
+		cancel_in(&k->jobs, &k->jobs_end, c, &taken);
+		cancel_in(&k->flushes, &k->flushes_end, c, &taken);
+		if (!k->jobs && !k->flushes)
+			list_remove(w, k);
+	}
+	pthread_mutex_unlock(&w->lock);
+	post_all(&taken);
+}
+
+unsigned workers_count(struct workers *w)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&w->lock);
+	n = w->threads;
+	pthread_mutex_unlock(&w->lock);
+	return n;
+}
+
+bool workers_stop(struct workers *w, double seconds)
+{
+	struct timespec until;
+	bool done;
+	int r = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)seconds;
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_broadcast(&w->wake);
+	while (w->threads && r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&w->ended, &w->lock, &until);
+	done = !w->threads;
+	pthread_mutex_unlock(&w->lock);
+	return done;
+}

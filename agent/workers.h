@@ -1,0 +1,84 @@
+/*
+ * workers.h - a bounded number of threads for whatever may block.
+ *
+ * A loop hands over what a round gathered in one go.  The jobs queue at their
+ * volume (struct work), a worker takes many at once, and the finished ones go
+ * back to their loops together: one wake-up in each direction for a batch.
+ *
+ * A disk that hangs must not take every worker with it: at most
+ * WORKERS_PER_VOLUME are busy for one volume and WORKERS_PER_DEVICE for all
+ * volumes of one file system or device.  Flushes of one volume are merged: all
+ * that wait when a worker gets to them are answered by one fdatasync.
+ */
+#ifndef RSSRV_WORKERS_H
+#define RSSRV_WORKERS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "engine.h"
+
+#define WORKERS_MAX 32
+#define WORKERS_PER_VOLUME 4
+#define WORKERS_PER_DEVICE 12
+#define WORKERS_BATCH 32	/* quick jobs that a worker takes at once */
+
+struct workers;
+struct work_device;
+
+enum job_kind {
+	JOB_QUICK,		/* reads and writes through the page cache: taken in batches */
+	JOB_SLOW,		/* taken one at a time */
+	JOB_FLUSH,		/* merged */
+};
+
+struct job {
+	struct message message;		/* how it comes back: message.run on its loop */
+	struct job *next;
+	struct engine *loop;
+	struct conn *conn;		/* lives until the job is back */
+	const atomic_bool *dropped;	/* true: not to be started any more */
+	struct work *work;
+	enum job_kind kind;
+	void (*run)(struct job *j);	/* on the worker; sets result */
+	int result;			/* 0 or -errno; -ECANCELED: was not started */
+
+	/* What serve.c wants to be done. */
+	struct handle *handle;		/* a reference */
+	uint64_t cookie, offset;
+	uint32_t count;
+	uint8_t type, flags;
+	uint8_t *payload;		/* a buffer of the job's own, or NULL */
+	struct out *reply;		/* read and status: room for the answer */
+	uint32_t reply_length, reply_crc;
+};
+
+/* The jobs of one volume; embedded in it.  All fields under workers.lock. */
+struct work {
+	struct job *jobs, **jobs_end;
+	struct job *flushes, **flushes_end;
+	unsigned active;		/* workers busy here */
+	bool flushing;
+	bool listed;
+	struct work *next, *prev;	/* all that have something queued */
+	struct work_device *device;
+	unsigned batch;			/* quick jobs a worker may take at once */
+	/* Sees a batch before it runs: the place to start reading ahead.  May be NULL. */
+	void (*prepare)(struct work *w, struct job *jobs);
+};
+
+struct workers *workers_new(struct err *e);
+/* Waits until nothing runs any more, at most so long; threads that still hang
+ * in the kernel then end with the process.  True: all are done. */
+bool workers_stop(struct workers *w, double seconds);
+
+void work_init(struct workers *w, struct work *k, dev_t device, unsigned batch);
+/* A list linked by next; takes it over. */
+void workers_submit(struct workers *w, struct job *jobs);
+/* Takes back what is queued for this connection and not started: each comes back to its
+ * loop with -ECANCELED. */
+void workers_cancel(struct workers *w, struct conn *c);
+unsigned workers_count(struct workers *w);	/* threads now */
+
+#endif
