@@ -25,7 +25,7 @@ char *view_json(const json_t *any)
 	return view_finish(&o);
 }
 
-/* "IP(TCP) 192.168.10.1/5000" */
+/* "IP(TCP) 192.168.10.1/5000"; without an address where the kernel chooses it. */
 static void put_address(FILE *f, const json_t *path, const char *key)
 {
 	const char *protocol = view_str(path, "protocol");
@@ -34,7 +34,9 @@ static void put_address(FILE *f, const json_t *path, const char *key)
 	fprintf(f, "%s(", view_str(path, "family"));
 	for (; *protocol; protocol++)
 		fputc(toupper((unsigned char)*protocol), f);
-	fprintf(f, ") %s/%s", view_str(path, key), view_count(number, path, "port"));
+	fputc(')', f);
+	if (!view_is(path, key, "-"))
+		fprintf(f, " %s/%s", view_str(path, key), view_count(number, path, "port"));
 }
 
 static void put_id(FILE *f, const json_t *object)
@@ -118,11 +120,15 @@ static void query_server(FILE *f, const json_t *ns, const json_t *server, int ve
 	fprintf(f, " %s%s%s\n", view_str(server, "name"), up ? "" : "  ",
 		up ? "" : view_str(server, "state"));
 	if (verbosity >= 1)
-		fprintf(f, "      %s, version %s, policy %s\n", view_str(server, "state"),
+		fprintf(f, "      %s, %s, policy %s\n", view_str(server, "state"),
 			view_str(server, "version"), view_str(server, "policy"));
-	if (verbosity >= 2)
-		json_array_foreach(view_list(server, "paths"), i, item)
+	if (verbosity >= 2) {
+		json_t *paths = view_sorted(server, "paths", NULL, "name");
+
+		json_array_foreach(paths, i, item)
 			query_path(f, item, verbosity);
+		json_decref(paths);
+	}
 	json_array_foreach(view_list(ns, "volumes"), i, item)
 		if (view_is(item, "server", view_str(server, "name")))
 			query_volume(f, item, verbosity);
@@ -166,6 +172,7 @@ static void query_unassigned(void *arg, const struct view_path *p)
 
 static void query_namespace(FILE *f, const json_t *ns, int verbosity)
 {
+	json_t *servers = view_sorted(ns, "servers", "id", "name");
 	struct unassigned u = { f, verbosity, json_object() };
 	bool heading = false;
 	size_t i;
@@ -173,8 +180,9 @@ static void query_namespace(FILE *f, const json_t *ns, int verbosity)
 
 	put_id(f, ns);
 	fprintf(f, " %s\n  clt: %s\n", view_str(ns, "name"), view_str(ns, "node"));
-	json_array_foreach(view_list(ns, "servers"), i, item)
+	json_array_foreach(servers, i, item)
 		query_server(f, ns, item, verbosity);
+	json_decref(servers);
 	view_each_path(ns, 0, query_unassigned, &u);
 	json_decref(u.seen);
 	json_array_foreach(view_list(ns, "volumes"), i, item) {

@@ -58,6 +58,40 @@ bool view_is(const json_t *object, const char *key, const char *value)
 	return strcmp(view_str(object, key), value) == 0;
 }
 
+struct sort_key {
+	json_t *item;
+	double number;
+	const char *name;
+};
+
+static int compare_keys(const void *one, const void *other)
+{
+	const struct sort_key *a = one, *b = other;
+
+	return a->number != b->number ? (a->number > b->number) - (a->number < b->number) :
+					strverscmp(a->name, b->name);
+}
+
+json_t *view_sorted(const json_t *object, const char *key, const char *number, const char *name)
+{
+	const json_t *list = view_list(object, key);
+	size_t count = json_array_size(list);
+	struct sort_key *keys = calloc(count + 1, sizeof(*keys));
+	json_t *sorted = json_array();
+
+	for (size_t i = 0; keys && i < count; i++) {
+		keys[i].item = json_array_get(list, i);
+		keys[i].number = number ? view_num(keys[i].item, number, -1) : 0;
+		keys[i].name = view_str(keys[i].item, name);
+	}
+	if (keys)
+		qsort(keys, count, sizeof(*keys), compare_keys);
+	for (size_t i = 0; keys && i < count; i++)
+		json_array_append(sorted, keys[i].item);
+	free(keys);
+	return sorted;
+}
+
 const char *view_count(char *buf, const json_t *object, const char *key)
 {
 	const json_t *v = json_object_get(object, key);
@@ -126,28 +160,30 @@ struct each {
 	void *arg;
 };
 
-static void each_list(struct each *e, const json_t *paths)
+static void each_list(struct each *e, const json_t *of, const char *key)
 {
+	json_t *paths = view_sorted(of, key, NULL, "name"), *path;
 	size_t i;
-	json_t *path;
 
 	json_array_foreach(paths, i, path) {
 		e->p.path = path;
 		e->fn(e->arg, &e->p);
 	}
+	json_decref(paths);
 }
 
 static void each_server(struct each *e)
 {
+	json_t *servers = view_sorted(e->p.ns, "servers", "id", "name"), *server;
 	size_t i;
-	json_t *server;
 
-	json_array_foreach(view_list(e->p.ns, "servers"), i, server) {
+	json_array_foreach(servers, i, server) {
 		e->p.server = server;
-		each_list(e, view_list(server, "paths"));
+		each_list(e, server, "paths");
 	}
+	json_decref(servers);
 	e->p.server = NULL;
-	each_list(e, view_list(e->p.ns, "unassigned"));
+	each_list(e, e->p.ns, "unassigned");
 }
 
 /* Keys of one object for both: no name has a slash. */

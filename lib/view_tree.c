@@ -10,9 +10,7 @@
 
 json_t *view_json_servers(const json_t *ns)
 {
-	json_t *servers = json_object_get(ns, "servers");
-
-	return json_is_array(servers) ? json_incref(servers) : json_array();
+	return view_sorted(ns, "servers", "id", "name");
 }
 
 json_t *view_json_volumes(const json_t *ns)
@@ -186,22 +184,24 @@ char *view_tree_client(const json_t *status)
 char *view_tree_servers(const json_t *ns)
 {
 	char id[VIEW_SHORT];
+	json_t *servers, *s;
 	struct view_out o;
 	size_t i;
-	json_t *s;
 
 	view_start(&o);
 	if (!o.f)
 		return NULL;
-	fputs(" id server           state      version  policy             paths up\n", o.f);
-	json_array_foreach(view_list(ns, "servers"), i, s) {
+	fputs(" id server           state      version      policy         paths up\n", o.f);
+	servers = view_sorted(ns, "servers", "id", "name");
+	json_array_foreach(servers, i, s) {
 		struct tally t = { 0, 0, s };
 
 		view_each_path(ns, 0, tally_path, &t);
-		fprintf(o.f, "%3s %-16s %-10s %-8s %-18s %zu of %zu\n", view_count(id, s, "id"),
+		fprintf(o.f, "%3s %-16s %-10s %-12s %-14s %zu of %zu\n", view_count(id, s, "id"),
 			view_str(s, "name"), view_str(s, "state"), view_str(s, "version"),
 			view_str(s, "policy"), t.up, t.all);
 	}
+	json_decref(servers);
 	return view_finish(&o);
 }
 

@@ -29,7 +29,7 @@ static const struct opt options[] = {
 	{ 'v', "verbose", OPT_COUNT, NULL, offsetof(struct rsconfig, verbose),
 	  "more about each; up to -vvv", 0, 0 },
 	{ 'f', "force", OPT_FLAG, NULL, offsetof(struct rsconfig, force),
-	  "with -d: end waiting I/O with an error and detach in any case", 0, 0 },
+	  "with -d and -m stop: in any case, what waits ends with an error", 0, 0 },
 	{ 'j', "json", OPT_FLAG, NULL, offsetof(struct rsconfig, json), "print JSON", 0, 0 },
 	{ 0, "run-dir", OPT_STRING, "DIR", offsetof(struct rsconfig, run_dir_option),
 	  "where rsiod keeps its control socket", 0, 0 },
@@ -46,7 +46,7 @@ static const struct opt_program program = {
 		    "-m fail NS:VOLUME…\n"
 		    "-m policy NS[:SERVER] adaptive|round-robin|fail-over\n"
 		    "-m reload\n"
-		    "-m stop",
+		    "-m stop [--force]",
 	.about = "Shows and changes what the client daemon rsiod does.",
 	.table = options,
 	.operands = "[NS:VOLUME…]",
@@ -223,8 +223,8 @@ static void check_options(const struct rsconfig *rc, char **operands)
 		rsconfig_usage("say what to do: -q, -l, -a, -d or -m ACTION");
 	if (asked > 1)
 		rsconfig_usage("-q, -l, -a, -d and -m are for one at a time");
-	if (rc->force && !rc->detach)
-		rsconfig_usage("--force is for -d only");
+	if (rc->force && !rc->detach && !(rc->manage && strcmp(rc->manage, "stop") == 0))
+		rsconfig_usage("--force is for -d and -m stop only");
 	if ((rc->query || rc->local) && operands[0])
 		rsconfig_usage("%s shows all and takes no '%s'", rc->query ? "-q" : "-l", operands[0]);
 }

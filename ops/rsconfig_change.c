@@ -69,7 +69,9 @@ static int print_results(const struct rsconfig *rc, json_t *reply, const char *v
 		} else if (json_is_string(json_object_get(r, "block"))) {
 			printf("%s: %s %s\n", text_of(r, "volume", "-"), verb, text_of(r, "block", ""));
 		} else {
-			printf("%s: %s\n", text_of(r, "volume", "-"), verb);
+			const char *more = text_of(r, "note", "");
+
+			printf("%s: %s%s%s\n", text_of(r, "volume", "-"), verb, *more ? "; " : "", more);
 		}
 	}
 	if (rc->json && rsconfig_print_json(json_pack("{s:O?}", "results", results)))
@@ -193,7 +195,7 @@ int rsconfig_stop(const struct rsconfig *rc, char **operands)
 	/* Held before it is asked to stop: the number cannot become another's. */
 	if (pid > 0)
 		fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	reply = rsconfig_call(rc, json_pack("{s:s}", "do", "stop"));
+	reply = rsconfig_call(rc, json_pack("{s:s, s:b}", "do", "stop", "force", rc->force));
 	if (!reply) {
 		status = 1;
 	} else if (fd >= 0 && !wait_gone(fd)) {

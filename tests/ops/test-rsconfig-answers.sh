@@ -66,7 +66,7 @@ start_daemon <<TXT
  "attach":{"results":[{"volume":"osl:oracle","ok":true,"block":"/dev/av0/oracle"},
    {"volume":"osl:redo","ok":false,"error":{"code":"ENOENT","text":"no volume of that name"}},
    {"volume":"osl:redo2","ok":false,"error":{"code":"EBUSY","text":"the name is taken","next":"choose another"}}]},
- "detach":{"results":[{"volume":"osl:oracle","ok":true}]},
+ "detach":{"results":[{"volume":"osl:oracle","ok":true},{"volume":"osl:redo1","ok":true,"note":"later"}]},
  "fail":{"error":{"code":"ENOENT","text":"namespace osl has no volume orcale"}},
  "policy":{},"reload":{"error":{"code":"EINVAL","text":"line 3: x","next":"mend it"}},"stop":{}}
 TXT
@@ -98,7 +98,8 @@ rsconfig: osl:redo2: the name is taken
 rsconfig: choose another$nl" -a osl:oracle osl/redo osl:redo2
 grep -qx '{"do":"attach","force":false,"volumes":\["osl:oracle","osl:redo","osl:redo2"\]}' "$work/log" ||
   complain "attach was not asked for: $(cat "$work/log")"
-expect 0 "osl:oracle: detached$nl" "" -d --force
+expect 0 "osl:oracle: detached
+osl:redo1: detached; later$nl" "" -d --force
 asked '{"do":"detach","force":true,"volumes":[]}'
 RSIO_RUN_DIR=$work "$build/rsconfig" -a --json >"$work/out" 2>"$work/err"
 [ $? = 1 ] || complain "-a --json: status is not 1"
@@ -119,14 +120,16 @@ asked '{"do":"policy","namespace":"osl","policy":"fail-over","server":"big-9"}'
 expect 1 "" "rsconfig: line 3: x
 rsconfig: mend it$nl" -m reload
 expect 0 "" "" -m stop
-asked '{"do":"stop"}'
+asked '{"do":"stop","force":false}'
+expect 0 "" "" -m stop --force
+asked '{"do":"stop","force":true}'
 
 # Wrong usage asks nobody.
 : >"$work/log"
 try="Try 'rsconfig --help'.$nl"
 expect 2 "" "rsconfig: say what to do: -q, -l, -a, -d or -m ACTION$nl$try"
 expect 2 "" "rsconfig: -q, -l, -a, -d and -m are for one at a time$nl$try" -ql
-expect 2 "" "rsconfig: --force is for -d only$nl$try" -a --force
+expect 2 "" "rsconfig: --force is for -d and -m stop only$nl$try" -a --force
 expect 2 "" "rsconfig: unknown action 'statsu' (did you mean status?)$nl$try" -m statsu
 expect 2 "" "rsconfig: unknown policy 'roundrobin' (did you mean round-robin?)$nl$try" -m policy osl roundrobin
 expect 2 "" "rsconfig: -m policy takes NS[:SERVER] POLICY$nl$try" -m policy osl

@@ -26,7 +26,7 @@
 	"'writes':3,'write_bytes':1536,'flushes':1,'errors':0,'resent':4," more "}"
 #define READY "'read_only':false,'state':'ready','give_up_in':null"
 #define NAMESPACE(paths, unassigned, volumes) \
-	"{'name':'osl','id':0,'node':'sles1','servers':[{'id':0,'name':'big-9','version':'0.1'," \
+	"{'name':'osl','id':0,'node':'sles1','servers':[{'id':0,'name':'big-9','version':'rssrv 0.1'," \
 	"'state':'up','policy':'adaptive','paths':[" paths "]}],'unassigned':[" unassigned "]," \
 	"'volumes':[" volumes "]}"
 #define STATUS(ns) \
@@ -85,7 +85,7 @@ static void test_query(void **state)
 	      "000 osl\n"
 	      "  clt: sles1\n"
 	      "  srv: 000 big-9\n"
-	      "      up, version 0.1, policy adaptive\n"
+	      "      up, rssrv 0.1, policy adaptive\n"
 	      "    0 oracle       disk  31457280 blocks of  512 bytes\n"
 	      "      uuid " UUID " generation 17\n"
 	      "      ready, read-write, av0, 1 server(s), on loss fail\n");
@@ -93,7 +93,7 @@ static void test_query(void **state)
 	      "000 osl\n"
 	      "  clt: sles1\n"
 	      "  srv: 000 big-9\n"
-	      "      up, version 0.1, policy adaptive\n"
+	      "      up, rssrv 0.1, policy adaptive\n"
 	      "      path if0/big-9-1  192.168.10.1 -> 192.168.10.9/5000\n"
 	      "        up, 80.5 us, 3 in flight\n"
 	      "      path if1/big-9-2  192.168.20.1 -> 192.168.20.9/5000\n"
@@ -105,7 +105,7 @@ static void test_query(void **state)
 	      "000 osl\n"
 	      "  clt: sles1\n"
 	      "  srv: 000 big-9\n"
-	      "      up, version 0.1, policy adaptive\n"
+	      "      up, rssrv 0.1, policy adaptive\n"
 	      "      path if0/big-9-1  192.168.10.1 -> 192.168.10.9/5000\n"
 	      "        up, 80.5 us, 3 in flight\n"
 	      "        131 commands (50 %), 1 MiB read, 1.5 KiB written, 0 errors\n"
@@ -209,8 +209,8 @@ static void test_unused(void **state)
 	      "1 if1 IP(TCP) 192.168.20.1/5000\n"
 	      "    rep: 001 IP(TCP) 192.168.20.9/5000 connected tx: ok rx: ok\n");
 	check(view_tree_servers(first(status)),
-	      " id server           state      version  policy             paths up\n"
-	      "  0 big-9            up         0.1      adaptive           2 of 2\n");
+	      " id server           state      version      policy         paths up\n"
+	      "  0 big-9            up         rssrv 0.1    adaptive       2 of 2\n");
 	json_object_set_new(path, "state", json_string("unused"));
 	json_object_set_new(path, "reason", json_string("device eth1 has no link"));
 	check(view_paths(status, 0),
@@ -224,8 +224,29 @@ static void test_unused(void **state)
 	      "    rep: 001 IP(TCP) 192.168.20.9/5000 unused tx: - rx: -\n"
 	      "      why: device eth1 has no link\n");
 	check(view_tree_servers(first(status)),
-	      " id server           state      version  policy             paths up\n"
-	      "  0 big-9            up         0.1      adaptive           1 of 4\n");
+	      " id server           state      version      policy         paths up\n"
+	      "  0 big-9            up         rssrv 0.1    adaptive       1 of 4\n");
+	json_decref(status);
+}
+
+/* In whatever order things came up, they are shown in the same. */
+static void test_order(void **state)
+{
+	json_t *status = parse(STATUS("{'name':'osl','servers':["
+		"{'id':2,'name':'a','state':'up','paths':["
+		PATH("0", "2", "20", "'state':'up'") "," PATH("0", "1", "10", "'state':'up'") "]},"
+		"{'id':1,'name':'b','state':'up'}]}"));
+	char *text = view_query(status, 2);
+
+	(void)state;
+	assert_non_null(text);
+	assert_true(strstr(text, "srv: 001 b") < strstr(text, "srv: 002 a"));
+	assert_true(strstr(text, "path if0/big-9-1") < strstr(text, "path if0/big-9-2"));
+	free(text);
+	check(view_tree_paths(first(status)),
+	      "path                     state      round trip in flight    share  for\n"
+	      "if0/big-9-1              up                  -         -      0 %  -\n"
+	      "if0/big-9-2              up                  -         -      0 %  -\n");
 	json_decref(status);
 }
 
@@ -278,8 +299,8 @@ static void test_tree(void **state)
 	      "devices     1\n"
 	      "\n" TREE_STATUS);
 	check(view_tree_servers(first(status)),
-	      " id server           state      version  policy             paths up\n"
-	      "  0 big-9            up         0.1      adaptive           2 of 2\n");
+	      " id server           state      version      policy         paths up\n"
+	      "  0 big-9            up         rssrv 0.1    adaptive       2 of 2\n");
 	check(view_tree_paths(first(status)),
 	      "path                     state      round trip in flight    share  for\n"
 	      "if0/big-9-1              up            80.5 us         3     50 %  1 h 02 min\n"
@@ -482,7 +503,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_query), cmocka_unit_test(test_query_trouble),
 		cmocka_unit_test(test_paths), cmocka_unit_test(test_paths_matrix),
-		cmocka_unit_test(test_unused),
+		cmocka_unit_test(test_unused), cmocka_unit_test(test_order),
 		cmocka_unit_test(test_devices), cmocka_unit_test(test_tree),
 		cmocka_unit_test(test_tree_trouble), cmocka_unit_test(test_metrics),
 		cmocka_unit_test(test_metrics_escape), cmocka_unit_test(test_damaged),
