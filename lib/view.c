@@ -376,14 +376,16 @@ static void put_device(FILE *f, const json_t *d, int verbosity)
 
 char *view_devices(const json_t *status, int verbosity)
 {
+	json_t *devices, *d;
 	struct view_out o;
 	size_t i;
-	json_t *d;
 
 	view_start(&o);
 	if (!o.f)
 		return NULL;
-	json_array_foreach(view_list(status, "devices"), i, d)
+	devices = view_sorted(status, "devices", "id", "volume");
+	json_array_foreach(devices, i, d)
 		put_device(o.f, d, verbosity);
+	json_decref(devices);
 	return view_finish(&o);
 }

@@ -60,6 +60,7 @@ bool view_is(const json_t *object, const char *key, const char *value)
 
 struct sort_key {
 	json_t *item;
+	const char *namespace;
 	double number;
 	const char *name;
 };
@@ -67,7 +68,10 @@ struct sort_key {
 static int compare_keys(const void *one, const void *other)
 {
 	const struct sort_key *a = one, *b = other;
+	int d = strverscmp(a->namespace, b->namespace);
 
+	if (d)
+		return d;
 	return a->number != b->number ? (a->number > b->number) - (a->number < b->number) :
 					strverscmp(a->name, b->name);
 }
@@ -81,6 +85,7 @@ json_t *view_sorted(const json_t *object, const char *key, const char *number, c
 
 	for (size_t i = 0; keys && i < count; i++) {
 		keys[i].item = json_array_get(list, i);
+		keys[i].namespace = view_str(keys[i].item, "namespace");
 		keys[i].number = number ? view_num(keys[i].item, number, -1) : 0;
 		keys[i].name = view_str(keys[i].item, name);
 	}

@@ -27,9 +27,9 @@ const json_t *view_list(const json_t *object, const char *key);
 bool view_true(const json_t *object, const char *key);
 bool view_is(const json_t *object, const char *key, const char *value);
 
-/* The array as view_list gives it, in the order of a number (NULL: none) and then of a
- * name ("if9" before "if10"): the daemon's own order is that in which things came up.  A
- * new reference, or NULL. */
+/* The array as view_list gives it, in the order of the items' namespaces where they have
+ * one, of a number (NULL: none) and of a name ("if9" before "if10"): the daemon's own order
+ * is that in which things came up.  A new reference, or NULL. */
 json_t *view_sorted(const json_t *object, const char *key, const char *number, const char *name);
 
 #define VIEW_SHORT 32

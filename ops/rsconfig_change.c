@@ -41,9 +41,11 @@ static void print_failure(const struct rsconfig *rc, const json_t *result)
 {
 	const json_t *error = json_object_get(result, "error");
 	const char *volume = text_of(result, "volume", "-");
+	const char *text = text_of(error, "text", "failed without a reason");
+	bool named = strncmp(text, volume, strlen(volume)) == 0;
 	struct err e;
 
-	err_set(&e, EREMOTEIO, "%s: %s", volume, text_of(error, "text", "failed without a reason"));
+	err_set(&e, EREMOTEIO, "%s%s%s", named ? "" : volume, named ? "" : ": ", text);
 	err_next(&e, "%s", text_of(error, "next", ""));
 	if (strcmp(text_of(error, "code", ""), "ENOENT") == 0)
 		rsconfig_suggest(rc, volume, &e);

@@ -86,6 +86,13 @@ void rsconfig_suggest(const struct rsconfig *rc, const char *volume, struct err 
 
 	if (!names)
 		return;
+	/* It is there: the name was not what was wrong. */
+	for (char **n = names; *n; n++) {
+		if (strcmp(*n, volume) == 0) {
+			free_names(names);
+			return;
+		}
+	}
 	while (found < NEAR_MAX && names[found] &&
 	       ((bare && same_volume_first(names + found, volume)) ||
 		nearest_first(names + found, volume))) {

@@ -65,7 +65,8 @@ start_daemon <<TXT
 {"status":$status,
  "attach":{"results":[{"volume":"osl:oracle","ok":true,"block":"/dev/av0/oracle"},
    {"volume":"osl:redo","ok":false,"error":{"code":"ENOENT","text":"no volume of that name"}},
-   {"volume":"osl:redo2","ok":false,"error":{"code":"EBUSY","text":"the name is taken","next":"choose another"}}]},
+   {"volume":"osl:redo2","ok":false,"error":{"code":"EBUSY","text":"the name is taken","next":"choose another"}},
+   {"volume":"osl:redo1","ok":false,"error":{"code":"ENOENT","text":"osl:redo1 is not attached"}}]},
  "detach":{"results":[{"volume":"osl:oracle","ok":true},{"volume":"osl:redo1","ok":true,"note":"later"}]},
  "fail":{"error":{"code":"ENOENT","text":"namespace osl has no volume orcale"}},
  "policy":{},"reload":{"error":{"code":"EINVAL","text":"line 3: x","next":"mend it"}},"stop":{}}
@@ -95,7 +96,8 @@ done
 expect 1 "osl:oracle: attached as /dev/av0/oracle$nl" "rsconfig: osl:redo: no volume of that name
 rsconfig: did you mean osl:redo1, osl:redo2?
 rsconfig: osl:redo2: the name is taken
-rsconfig: choose another$nl" -a osl:oracle osl/redo osl:redo2
+rsconfig: choose another
+rsconfig: osl:redo1 is not attached$nl" -a osl:oracle osl/redo osl:redo2
 grep -qx '{"do":"attach","force":false,"volumes":\["osl:oracle","osl:redo","osl:redo2"\]}' "$work/log" ||
   complain "attach was not asked for: $(cat "$work/log")"
 expect 0 "osl:oracle: detached

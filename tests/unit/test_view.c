@@ -267,6 +267,12 @@ static void test_devices(void **state)
 	      "    c: /dev/av0/roracle          31457280 blocks,  1 server(s)\n"
 	      "    b: /dev/av0/oracle\n"
 	      "    loop: /dev/loop3, blocks of 512 bytes, ready\n");
+	json_array_insert_new(json_object_get(status, "devices"), 0,
+			      json_pack("{s:s, s:s, s:i, s:s, s:s}", "namespace", "osl", "volume", "redo",
+					"id", 1, "block", "/dev/av0/redo", "state", "ready"));
+	check(view_devices(status, 0), "osl:oracle@0                 /dev/av0/oracle\n"
+				       "osl:redo@1                   /dev/av0/redo\n");
+	json_array_remove(json_object_get(status, "devices"), 0);
 	json_object_set_new(device, "state", json_string("lost"));
 	check(view_devices(status, 0), "osl:oracle@0                 /dev/av0/oracle  lost\n");
 	check(view_devices(status, 1), "osl:oracle@0  lost\n    b: /dev/av0/oracle\n");
