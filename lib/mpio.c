@@ -14,6 +14,14 @@
  * whose waiter has gone though they may still be executed.  A write that
  * overlaps one of them is held until the other is complete: whatever the user
  * was told of the older one, the newer one's data stays.
+ *
+ * A SERVER'S HOST THAT WAS RESTARTED has lost what was acknowledged and not
+ * flushed, as a disk does whose cache lost power.  Nobody may read the old block
+ * as if it were the newest, and no later flush may say that all is well.  So a
+ * volume counts its acknowledged changes, and how many of them a flush covers: a
+ * flush covers those acknowledged before it was submitted.  If some were not
+ * covered when the session learns of another boot id, every command of the volume
+ * fails with EIO until nobody has it open any more.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -65,7 +73,7 @@ static int refusal(const struct mpio *v, const struct command *c)
 		return -ENXIO;
 	if (change && (v->no_writes || (v->info.flags & WIRE_FLAG_READ_ONLY)))
 		return -EROFS;
-	if (v->lost)
+	if (v->lost || v->cache_lost)
 		return -EIO;
 	if (c->type != WIRE_FLUSH && (c->offset > v->info.size || c->count > v->info.size - c->offset))
 		return change ? -ENOSPC : -EINVAL;
@@ -113,6 +121,7 @@ void mpio_submit(struct mpio *v, struct command *c)
 	list_init(&c->link);
 	list_init(&c->order);
 	list_append(&v->all, &c->all);
+	c->covers = v->written;
 	v->counts.in_flight++;
 	v->counts.bytes_in_flight += c->count;
 	error = refusal(v, c);
@@ -194,8 +203,18 @@ static void count(struct mpio *v, const struct command *c, int error)
 	}
 }
 
+/* Even a change whose waiter was told otherwise may have been made. */
+static void note_durability(struct mpio *v, const struct command *c, int error)
+{
+	if (c->type == WIRE_FLUSH && !error && c->covers > v->flushed)
+		v->flushed = c->covers;
+	if (changes_data(c) && !(c->flags & WIRE_FLAG_FUA) && (!error || c->abandoned))
+		v->written++;
+}
+
 void mpio_completed(struct mpio *v, struct command *c, int error, const uint8_t *payload, uint32_t length)
 {
+	note_durability(v, c, error);
 	if (!c->abandoned)
 		count(v, c, error);
 	forget(v, c);
@@ -307,6 +326,17 @@ void mpio_withdrawn(struct mpio *v, bool stale)
 	end_all(v, stale ? -ESTALE : -ENXIO, stale ? -ESTALE : -ENXIO);
 }
 
+void mpio_cache_lost(struct mpio *v)
+{
+	if (v->written == v->flushed || v->cache_lost)
+		return;
+	v->flushed = v->written;
+	v->cache_lost = v->users > 0;
+	log_error(v->info.name, "the host of server %s was restarted and lost writes of %s:%s that were not flushed: "
+		  "all its I/O fails until nobody has it open", v->session->name, v->namespace, v->info.name);
+	end_all(v, -EIO, -EIO);
+}
+
 void mpio_fenced(struct mpio *v, struct command *c)
 {
 	if (list_empty(&c->order))
@@ -368,6 +398,7 @@ void mpio_put(struct mpio *v)
 	if (--v->users)
 		return;
 	v->no_writes = false;
+	v->cache_lost = false;
 	close_unused(v);
 }
 
@@ -423,6 +454,8 @@ enum mpio_state mpio_state(const struct mpio *v)
 		return MPIO_STALE;
 	if (!v->offered)
 		return MPIO_GONE;
+	if (v->cache_lost)
+		return MPIO_CACHE_LOST;
 	if (v->session->up)
 		return MPIO_READY;
 	return v->lost ? MPIO_LOST : MPIO_WAITING;
@@ -430,7 +463,7 @@ enum mpio_state mpio_state(const struct mpio *v)
 
 const char *mpio_state_name(enum mpio_state s)
 {
-	static const char *const names[] = { "ready", "waiting", "lost", "stale", "gone" };
+	static const char *const names[] = { "ready", "waiting", "lost", "stale", "gone", "cache-lost" };
 
 	return names[s];
 }

@@ -45,6 +45,7 @@ struct command {
 	uint32_t handle;		/* of the volume on its session */
 	uint32_t length;		/* of data, where it is not a WRITE: the session's own commands */
 	uint32_t queue_ahead;		/* bytes in flight on the path when it was sent, for the policy */
+	uint64_t covers;		/* FLUSH: the volume's changes that were acknowledged before it */
 	uint64_t sent;			/* loop_now() */
 	uint64_t cookie;		/* while in flight */
 	struct path *path;		/* while in flight */
@@ -76,6 +77,7 @@ enum mpio_state {
 	MPIO_LOST,		/* give-up has passed (or an administrator said so) */
 	MPIO_STALE,		/* the server offers another content under this name: EIO for ever */
 	MPIO_GONE,		/* the server no longer offers it */
+	MPIO_CACHE_LOST,	/* its host was restarted and lost writes: EIO until nobody has it open */
 };
 enum mpio_state mpio_state(const struct mpio *v);
 const char *mpio_state_name(enum mpio_state s);

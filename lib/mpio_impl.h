@@ -25,6 +25,8 @@ struct mpio {
 	bool stale;			/* other content under this name */
 	bool lost;			/* give-up has passed, or an administrator said so */
 	bool no_writes;			/* on-loss = read-only took effect; until nobody has it open */
+	bool cache_lost;		/* the server lost what was written and not flushed */
+	uint64_t written, flushed;	/* changes acknowledged; how many of them a flush covers */
 	enum mpio_open open;
 	uint32_t handle;		/* while OPENING or OPEN */
 	unsigned users;
@@ -46,6 +48,7 @@ void mpio_free(struct mpio *v);		/* idle */
 /* From the session, through the namespace. */
 void mpio_opened(struct mpio *v, int error);
 void mpio_forgotten(struct mpio *v);
+void mpio_cache_lost(struct mpio *v);	/* before mpio_forgotten */
 void mpio_fenced(struct mpio *v, struct command *c);
 void mpio_completed(struct mpio *v, struct command *c, int error, const uint8_t *payload, uint32_t length);
 /* give-up has passed. */

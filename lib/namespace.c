@@ -227,8 +227,10 @@ static void reachable(void *owner, struct session *s, bool yes)
 	}
 }
 
-static void forgotten(void *owner, struct session *s)
+static void forgotten(void *owner, struct session *s, bool host_restarted)
 {
+	if (host_restarted)
+		each_of_session(owner, s, mpio_cache_lost);
 	each_of_session(owner, s, mpio_forgotten);
 }
 

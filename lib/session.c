@@ -259,6 +259,7 @@ static void start_anew(struct session *s, struct path *p, const struct wire_gran
 {
 	const struct wire_welcome *w = &p->welcome;
 	bool restarted = s->established && memcmp(w->life, s->life, sizeof s->life);
+	bool host_restarted = s->established && memcmp(w->boot, s->boot, sizeof s->boot);
 
 	for (size_t i = 0; i < s->path_count; i++)
 		if (s->paths[i] != p && s->paths[i]->counted)
@@ -275,7 +276,7 @@ static void start_anew(struct session *s, struct path *p, const struct wire_gran
 		log_warning(s->name, "the server %s; volumes are opened anew",
 			    restarted ? "was restarted" : "does not know the session any more");
 	s->established = true;
-	s->ops->forgotten(s->owner, s);
+	s->ops->forgotten(s->owner, s, host_restarted);
 }
 
 void session_path_up(struct session *s, struct path *p, const struct wire_granted *g)

@@ -28,8 +28,9 @@ struct session_ops {
 	/* From none to some usable path, or the other way. */
 	void (*reachable)(void *owner, struct session *s, bool yes);
 	/* The server knows none of the handles any more: volumes have to be opened anew
-	 * before commands of theirs may be submitted again. */
-	void (*forgotten)(void *owner, struct session *s);
+	 * before commands of theirs may be submitted again.  With host_restarted its host
+	 * was booted anew: what was written and not flushed is gone. */
+	void (*forgotten)(void *owner, struct session *s, bool host_restarted);
 	/* A write was out on a connection that ended: later ones that overlap it must wait. */
 	void (*fenced)(void *owner, struct session *s, struct command *c);
 	/* A command ends; of the session's own ones nobody is told. */
