@@ -189,6 +189,7 @@ int rsconfig_stop(const struct rsconfig *rc, char **operands)
 {
 	json_t *reply = rsconfig_call(rc, json_pack("{s:s}", "do", "status"));
 	int pid = (int)json_integer_value(json_object_get(reply, "pid")), fd = -1, status = 0;
+	struct err e;
 
 	(void)operands;
 	json_decref(reply);
@@ -197,8 +198,14 @@ int rsconfig_stop(const struct rsconfig *rc, char **operands)
 	/* Held before it is asked to stop: the number cannot become another's. */
 	if (pid > 0)
 		fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	reply = rsconfig_call(rc, json_pack("{s:s, s:b}", "do", "stop", "force", rc->force));
+	/* Whoever calls this from within the tree does not mean to hold it. */
+	if (chdir("/"))
+		status = 1;
+	reply = rsconfig_ask(rc, json_pack("{s:s, s:b}", "do", "stop", "force", rc->force), &e);
 	if (!reply) {
+		if (e.code == EBUSY && !e.next[0])
+			err_next(&e, "end that first, or stop all the same with --force");
+		err_print("rsconfig", &e);
 		status = 1;
 	} else if (fd >= 0 && !wait_gone(fd)) {
 		fprintf(stderr, "rsconfig: rsiod (pid %d) said that it stops and has not within %g s\n"

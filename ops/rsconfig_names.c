@@ -46,42 +46,38 @@ static void free_names(char **names)
 	free(names);
 }
 
-/* Moves the name nearest to word to the list's front; false: none is near. */
+/* Moves the name nearest to word to the list's front; false: none is near.  Whoever left
+ * the namespace out is compared without it. */
 static bool nearest_first(char **names, const char *word)
 {
-	const char *near = opt_nearest(word, (const char *const *)names);
+	bool bare = !strpbrk(word, ":/");
+	const char **words, *near;
+	size_t count = 0;
 
-	for (char **n = names; near && *n; n++) {
-		if (*n == near) {
-			char *swap = names[0];
-
-			names[0] = *n;
-			*n = swap;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Whoever left the namespace out meant the volume of that name. */
-static bool same_volume_first(char **names, const char *word)
-{
-	for (char **n = names; *n; n++) {
+	while (names[count])
+		count++;
+	words = calloc(count + 1, sizeof(*words));
+	if (!words)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		words[i] = bare ? strchr(names[i], ':') + 1 : names[i];
+	near = opt_nearest(word, words);
+	for (size_t i = 0; near && i < count; i++) {
 		char *swap = names[0];
 
-		if (strcmp(strchr(*n, ':') + 1, word) != 0)
+		if (words[i] != near)
 			continue;
-		names[0] = *n;
-		*n = swap;
-		return true;
+		names[0] = names[i];
+		names[i] = swap;
+		break;
 	}
-	return false;
+	free(words);
+	return near != NULL;
 }
 
 void rsconfig_suggest(const struct rsconfig *rc, const char *volume, struct err *e)
 {
 	char **names = all_volumes(rc), text[ERR_NEXT_MAX] = "";
-	bool bare = !strpbrk(volume, ":/");
 	size_t found = 0;
 
 	if (!names)
@@ -93,9 +89,7 @@ void rsconfig_suggest(const struct rsconfig *rc, const char *volume, struct err 
 			return;
 		}
 	}
-	while (found < NEAR_MAX && names[found] &&
-	       ((bare && same_volume_first(names + found, volume)) ||
-		nearest_first(names + found, volume))) {
+	while (found < NEAR_MAX && names[found] && nearest_first(names + found, volume)) {
 		size_t used = strlen(text);
 
 		snprintf(text + used, sizeof(text) - used, "%s%s", found ? ", " : "", names[found]);

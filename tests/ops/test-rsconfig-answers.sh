@@ -110,7 +110,9 @@ grep -q '"code": "EBUSY"' "$work/out" || complain "-a --json has no error: $(cat
 
 # Names that cannot be, and that are not there.
 expect 2 "" "rsconfig: 'redo1' is not a volume: NAMESPACE:VOLUME
-rsconfig: did you mean osl:redo1?$nl" -a redo1
+rsconfig: did you mean osl:redo1, osl:redo2?$nl" -a redo1
+expect 2 "" "rsconfig: 'orcale' is not a volume: NAMESPACE:VOLUME
+rsconfig: did you mean osl:oracle?$nl" -d orcale
 expect 1 "" "rsconfig: namespace osl has no volume orcale
 rsconfig: did you mean osl:oracle?$nl" -m fail osl:orcale
 
