@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "ctl_impl.h"
 #include "log.h"
@@ -43,6 +44,7 @@ struct ctl_server {
 	void *arg;
 	pthread_t thread;
 	pthread_mutex_t lock;
+	pthread_cond_t freed;		/* a place has ended */
 	struct place places[CTL_CONNECTIONS];
 };
 
@@ -126,6 +128,7 @@ static void *serve(void *arg)
 	shutdown(c->fd, SHUT_RDWR);
 	pthread_mutex_lock(&c->server->lock);
 	c->state = PLACE_ENDED;
+	pthread_cond_signal(&c->server->freed);
 	pthread_mutex_unlock(&c->server->lock);
 	return NULL;
 }
@@ -170,25 +173,62 @@ static void collect(struct place *c)
 	c->state = PLACE_FREE;
 }
 
-/* Joins what has ended; a free place for that peer, or NULL. */
-static struct place *find_place(struct ctl_server *s, const struct ctl_peer *peer)
+static bool hung_up(int fd)
+{
+	struct pollfd p = { fd, POLLRDHUP, 0 };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLRDHUP | POLLERR));
+}
+
+/* Joins what has ended.  A place for that peer; NULL when there is none, *soon
+ * when one is about to be free.  lock: s->lock. */
+static struct place *look_for_place(struct ctl_server *s, const struct ctl_peer *peer, bool *soon)
 {
 	struct place *found = NULL;
-	int same_user = 0;
+	int same_user = 0, leaving = 0;
 
-	pthread_mutex_lock(&s->lock);
+	*soon = false;
 	for (int i = 0; i < CTL_CONNECTIONS; i++) {
 		struct place *c = &s->places[i];
 
 		if (c->state == PLACE_ENDED)
 			collect(c);	/* it has let go of the lock for good */
-		if (c->state == PLACE_FREE)
+		if (c->state == PLACE_FREE) {
 			found = found ? found : c;
-		else if (c->peer.uid == peer->uid)
+			continue;
+		}
+		if (hung_up(c->fd))
+			*soon = true;
+		if (c->peer.uid == peer->uid) {
 			same_user++;
+			leaving += hung_up(c->fd);
+		}
 	}
+	/* Whose peer has left does not count, so that a quick succession of
+	 * calls is no crowd; but it may be at work, so there is an end to that. */
+	if (!peer->may_change &&
+	    (same_user - leaving >= CTL_PER_USER || same_user >= 2 * CTL_PER_USER)) {
+		*soon = false;
+		return NULL;
+	}
+	return found;
+}
+
+static struct place *find_place(struct ctl_server *s, const struct ctl_peer *peer)
+{
+	struct timespec until;
+	struct place *found;
+	bool soon;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += 1;
+	pthread_mutex_lock(&s->lock);
+	do {
+		found = look_for_place(s, peer, &soon);
+	} while (!found && soon &&
+		 !pthread_cond_clockwait(&s->freed, &s->lock, CLOCK_MONOTONIC, &until));
 	pthread_mutex_unlock(&s->lock);
-	return !peer->may_change && same_user >= CTL_PER_USER ? NULL : found;
+	return found;
 }
 
 static int start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
@@ -328,6 +368,7 @@ struct ctl_server *ctl_server_start(const char *path, gid_t admin_gid,
 	s->handler = handler;
 	s->arg = arg;
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->freed, NULL);
 	for (int i = 0; i < CTL_CONNECTIONS; i++)
 		s->places[i] = (struct place){ .server = s, .fd = -1 };
 	s->wake = eventfd(0, EFD_CLOEXEC);
@@ -350,6 +391,7 @@ fail:
 			close(s->fd);
 		if (s->wake >= 0)
 			close(s->wake);
+		pthread_cond_destroy(&s->freed);
 		pthread_mutex_destroy(&s->lock);
 		free(s->path);
 	}
@@ -381,6 +423,7 @@ void ctl_server_stop(struct ctl_server *s)
 		if (taken[i])
 			collect(&s->places[i]);
 	close(s->wake);
+	pthread_cond_destroy(&s->freed);
 	pthread_mutex_destroy(&s->lock);
 	free(s->path);
 	free(s);

@@ -50,7 +50,9 @@ static int read_all(int fd, void *to, size_t size, uint64_t offset)
 
 /* A copy by the kernel may tear a number that changes.  Both only grow, so two
  * copies that are in order are good: written from the earlier one and claimed
- * from the later one err, if at all, to the safe side.  -EUCLEAN: no ring. */
+ * from the later one err, if at all, to the safe side.  Nor may a whole ring be
+ * written between the two, as when this process was kept from running.
+ * -EUCLEAN: no ring. */
 static int read_marks(int fd, struct marks *m)
 {
 	struct log_ring_header a, b;
@@ -66,7 +68,8 @@ static int read_marks(int fd, struct marks *m)
 		m->written = atomic_load(&a.written);
 		m->claimed = atomic_load(&b.claimed);
 		m->data_size = a.data_size;
-		if (m->written <= atomic_load(&b.written) && atomic_load(&a.claimed) <= m->claimed)
+		if (m->written <= atomic_load(&b.written) && atomic_load(&a.claimed) <= m->claimed &&
+		    m->claimed - m->written <= m->data_size)
 			break;
 	}
 	if (fstat(fd, &st))

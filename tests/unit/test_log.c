@@ -36,9 +36,12 @@ static int make_dir(void **state)
 	return 0;
 }
 
+static void end_writers(void);
+
 static int remove_dir(void **state)
 {
 	(void)state;
+	end_writers();
 	log_close();
 	log_set_level(LOG_LEVEL_INFO);
 	unlink(path);
@@ -336,48 +339,45 @@ static void says_what_it_cannot_open(void **state)
 #define WRITERS 3
 #define LINES 40000L
 
-struct writers {
+static struct {
 	pthread_t threads[WRITERS];
+	int started;
 	atomic_int done;
 	atomic_bool stop;	/* for those that write until they are told */
 	long lines;
-};
+} writers;
 
-struct writer {
-	struct writers *all;
-	long number;
-};
+/* How many of something there are to be; fewer where all is slow, as under valgrind. */
+static long many(long n)
+{
+	return getenv("RSIO_SLOW") ? n / 20 : n;
+}
 
 static void *write_lines(void *arg)
 {
-	struct writer *w = arg;
-
-	for (long i = 0; i < w->all->lines && !atomic_load(&w->all->stop); i++)
-		log_info("w", "%ld %ld %.*s.", w->number, i, (int)(i % 60),
+	for (long i = 0; i < writers.lines && !atomic_load(&writers.stop); i++)
+		log_info("w", "%ld %ld %.*s.", (long)(intptr_t)arg, i, (int)(i % 60),
 			 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
-	atomic_fetch_add(&w->all->done, 1);
-	free(w);
+	atomic_fetch_add(&writers.done, 1);
 	return NULL;
 }
 
-static void start_writers(struct writers *all, long lines)
+static void start_writers(long lines)
 {
-	memset(all, 0, sizeof(*all));
-	all->lines = lines;
-	for (long i = 0; i < WRITERS; i++) {
-		struct writer *w = malloc(sizeof(*w));
-
-		assert_non_null(w);
-		*w = (struct writer){ all, i };
-		assert_int_equal(pthread_create(&all->threads[i], NULL, write_lines, w), 0);
-	}
+	writers.lines = lines;
+	atomic_store(&writers.done, 0);
+	atomic_store(&writers.stop, false);
+	for (; writers.started < WRITERS; writers.started++)
+		assert_int_equal(pthread_create(&writers.threads[writers.started], NULL, write_lines,
+						(void *)(intptr_t)writers.started), 0);
 }
 
-static void end_writers(struct writers *all)
+/* Also when a test failed beside them. */
+static void end_writers(void)
 {
-	atomic_store(&all->stop, true);
-	for (int i = 0; i < WRITERS; i++)
-		pthread_join(all->threads[i], NULL);
+	atomic_store(&writers.stop, true);
+	while (writers.started)
+		pthread_join(writers.threads[--writers.started], NULL);
 }
 
 /* Checks one line; next: the index that each writer's next line must have, -1
@@ -418,7 +418,6 @@ static void follower_beside_writers(void **state)
 {
 	long next[WRITERS] = { 0 };
 	uint64_t lost, start, bytes = 0;
-	struct writers writers;
 	struct log_reader *r;
 	bool ended = false;
 	ptrdiff_t n = 1;
@@ -429,7 +428,7 @@ static void follower_beside_writers(void **state)
 	r = open_reader();
 	assert_true(log_reader_next(r, buf, sizeof(buf), &lost) > 0);
 	start = bytes_written();
-	start_writers(&writers, LINES);
+	start_writers(many(LINES));
 	while (!ended || n) {
 		ended = atomic_load(&writers.done) == WRITERS;
 		n = log_reader_next(r, buf, 32 << 10, &lost);
@@ -440,7 +439,7 @@ static void follower_beside_writers(void **state)
 		buf[n] = 0;
 		check_lines(buf, next);
 	}
-	end_writers(&writers);
+	end_writers();
 	log_reader_close(r);
 	assert_int_equal(bytes, bytes_written() - start);
 }
@@ -449,17 +448,16 @@ static void follower_beside_writers(void **state)
  * the copy when the writers run at full speed. */
 static void newcomers_beside_writers(void **state)
 {
-	struct writers writers;
 	struct log_reader *r;
 	uint64_t lost;
 	ptrdiff_t n;
 
 	(void)state;
 	open_log();
-	start_writers(&writers, 100 * LINES);
-	while (bytes_written() < 2 * LOG_RING_BYTES)
+	start_writers(100 * LINES);
+	for (int i = 0; i < 60000 && bytes_written() < 2 * LOG_RING_BYTES; i++)
 		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
-	for (int i = 0; i < 500; i++) {
+	for (int i = 0; i < many(500); i++) {
 		long next[WRITERS] = { -1, -1, -1 };
 
 		r = open_reader();
@@ -470,7 +468,7 @@ static void newcomers_beside_writers(void **state)
 		check_lines(buf, next);
 		log_reader_close(r);
 	}
-	end_writers(&writers);
+	end_writers();
 }
 
 /* The same across processes, the writer killed at any moment: each restart
