@@ -52,6 +52,7 @@ UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 TOOLS     := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c))
 VERIFY    := $(patsubst tests/verify/%.c,$(BUILD)/tests/%,$(wildcard tests/verify/*.c))
 TEST_OBJ  := $(call objects,tests/*.c)
+LIBTEST   := $(if $(TEST_OBJ),$(BUILD)/tests/libtest.a)
 first_line = $(if $(UNIT_SRC),$(shell awk 'FNR == 1 && /links:.*$(1)/ { print FILENAME }' $(UNIT_SRC)))
 UNIT_AGENT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,agent))
 UNIT_FUSEFS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,fusefs))
@@ -86,7 +87,8 @@ $(BUILD)/%.o: %.c $(BUILD)/.flags
 
 $(LIBRSIO): $(LIB_OBJ)
 $(BUILD)/libops.a: $(OPS_OBJ)
-$(LIBRSIO) $(BUILD)/libops.a:
+$(BUILD)/tests/libtest.a: $(TEST_OBJ)
+$(LIBRSIO) $(BUILD)/libops.a $(BUILD)/tests/libtest.a:
 	$(call say,AR)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
@@ -105,7 +107,7 @@ $(OPS_PROGS): $(BUILD)/%: $(BUILD)/ops/%.o $(LIBOPS) $(LIBRSIO)
 $(UNIT_AGENT): $(filter-out %/main.o,$(AGENT_OBJ))
 $(UNIT_FUSEFS): $(filter-out %/main.o,$(FUSEFS_OBJ))
 $(UNIT_OPS): $(LIBOPS)
-$(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TEST_OBJ) $(LIBRSIO)
+$(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(LIBTEST) $(LIBRSIO)
 	$(call say,LINK)
 	$(call link,-lcmocka)
 $(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(LIBRSIO)

@@ -1,0 +1,198 @@
+#!/bin/bash
+# run.sh [--long] [--valgrind] [PATTERN...]: runs the tests that are built and
+# the scenario scripts, two at a time, and ends with one line:
+#   N passed, N failed, N skipped
+# A PATTERN is a part of a test's name, or a glob: log, agent/*, unit/test_ctl.
+# $BUILD says which build (default build); JOBS=1 runs one after another;
+# KEEP=1 keeps the tests' directories.  tests/README.md has the rest.
+set -uo pipefail
+
+cd "$(dirname "$0")/.." || exit 1
+TOP=$PWD
+BUILD=${BUILD:-build}
+case $BUILD in /*) ;; *) BUILD=$TOP/$BUILD ;; esac
+export BUILD
+JOBS=${JOBS:-2}
+long='' valgrind='' patterns=()
+for arg; do
+	case $arg in
+	--long) long=yes ;;
+	--valgrind) valgrind=yes ;;
+	-*)
+		echo "usage: tests/run.sh [--long] [--valgrind] [PATTERN...]" >&2
+		exit 2
+		;;
+	*) patterns+=("$arg") ;;
+	esac
+done
+
+out=$BUILD/test-output
+rm -rf "$out"
+mkdir -p "$out"
+
+# The place in a test's file where it says things about itself.
+says()		# FILE KEY: the value, or nothing
+{
+	sed -n "1,25s/^[ #/*]*$2: *\([a-z0-9]*\).*/\1/p" "$1" | head -n 1
+}
+
+# "NAME FILE COMMAND" a line.
+all_tests()
+{
+	local f name
+
+	for f in tests/unit/test_*.c; do
+		name=$(basename "$f" .c)
+		[ -e "$f" ] && echo "unit/$name $f $BUILD/tests/$name"
+	done
+	[ -z "$valgrind" ] || return
+	for f in tests/{docs,ops,agent,fusefs,multipath}/test-*.sh; do
+		[ -e "$f" ] && echo "${f#tests/} $f $TOP/$f"
+	done
+}
+
+selected()	# NAME
+{
+	local p
+
+	[ ${#patterns[@]} -gt 0 ] || return 0
+	for p in "${patterns[@]}"; do
+		# shellcheck disable=SC2053  # a glob is what is meant
+		[[ $1 == *"$p"* || $1 == $p ]] && return 0
+	done
+	return 1
+}
+
+# Counts from the output of a cmocka program or a TAP script: three numbers.
+count()		# LOG STATUS
+{
+	awk -v status="$2" '
+	/^\[  PASSED  \] [0-9]+ test/ { passed += $4; said = 1 }
+	/^\[  FAILED  \] [0-9]+ test/ { failed += $4; said = 1 }
+	/^\[  SKIPPED \] [0-9]+ test/ { skipped += $4; said = 1 }
+	/^ok [0-9]+ .*# SKIP/ { skipped++; said = 1; next }
+	/^ok [0-9]+( |$)/ { passed++; said = 1 }
+	/^not ok [0-9]+( |$)/ { failed++; said = 1 }
+	END {
+		if (status == 77) { passed = failed = 0; skipped = 1 }
+		else if (status == 0 && !said) passed = 1
+		else if (status != 0 && !failed) failed = 1
+		printf "%d %d %d\n", passed, failed, skipped
+	}' "$1"
+}
+
+reason()	# LOG: why it was skipped
+{
+	local r
+
+	r=$(sed -n 's/^1\.\.0 # SKIP *//p; s/^skip: *//p' "$1" | head -n 1)
+	echo "${r:-it does not say why}"
+}
+
+# Runs one test with its limit, in its directory.  The limit here is the last
+# resort: a script that uses functions.sh ends itself before.
+run_one()	# NAME FILE COMMAND SLOT
+{
+	local name=$1 file=$2 log=$out/${1//\//-}.log dir status=0 limit start=$SECONDS
+	local command=("$3")
+
+	dir=$(mktemp -d /tmp/rsio-test-XXXXXX)
+	chmod 755 "$dir"
+	limit=$(says "$file" time-limit)
+	limit=${limit:-120}
+	if [ -n "$valgrind" ]; then
+		limit=$((limit * 10))
+		export RSIO_SLOW=1
+		command=(valgrind -q --leak-check=full --error-exitcode=99 --child-silent-after-fork=yes "$3")
+		[ ! -e tests/valgrind.supp ] || command=("${command[0]}" --suppressions=tests/valgrind.supp "${command[@]:1}")
+	fi
+	(
+		cd "$dir" || exit 1
+		export RSIO_TEST_DIR=$dir TIME_LIMIT=$limit PORT_BASE=$((16000 + 4000 * $4))
+		export TMPDIR=$dir MALLOC_PERTURB_=$((RANDOM % 255 + 1))
+		exec timeout -k 15 $((limit + 30)) "${command[@]}"
+	) >"$log" 2>&1 </dev/null || status=$?
+	left=$(tests/sweep.sh "$dir")
+	if [ -n "$left" ]; then
+		printf 'not ok 9999 - nothing is left behind\n%s\n' "$left" >>"$log"
+		[ $status != 0 ] || status=1
+	fi
+	case $status in
+	124 | 137) echo "run.sh: ended after $((limit + 30)) s" >>"$log" ;;
+	esac
+	[ -n "${KEEP:-}" ] || rm -rf --one-file-system "$dir"
+	echo "$status $((SECONDS - start)) $(count "$log" "$status")" >"$log.result"
+}
+
+report()	# NAME
+{
+	local name=$1 log=$out/${1//\//-}.log status seconds p f s
+
+	read -r status seconds p f s <"$log.result" || status=1 seconds=0 p=0 f=1 s=0
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	if [ "$f" != 0 ] || { [ "$status" != 0 ] && [ "$status" != 77 ]; }; then
+		echo "FAILED   $name: $f of $((p + f)), status $status, $seconds s"
+		tail -n "${TAIL:-40}" "$log" | sed 's/^/         | /'
+		echo "         all of it: $log"
+		echo "         alone: tests/run.sh ${long:+--long }${valgrind:+--valgrind }$name${BUILD_SAID:+ (with BUILD=$BUILD_SAID)}"
+	elif [ "$status" = 77 ]; then
+		echo "SKIPPED  $name: $(reason "$log")"
+	else
+		echo "passed   $name: $p, $seconds s"
+		[ "$s" = 0 ] || grep -E '^ok .*# SKIP|^\[  SKIPPED \] [a-z_]+$' "$log" | sort -u |
+			sed 's/^/SKIPPED  in it: /'
+	fi
+}
+
+passed=0 failed=0 skipped=0
+BUILD_SAID=$([ "$BUILD" = "$TOP/build" ] || echo "$BUILD")
+declare -A running=() slot_of=()
+slots=()
+for ((i = 0; i < JOBS; i++)); do slots+=("$i"); done
+
+collect()	# waits for one that ends
+{
+	local pid=
+
+	wait -n -p pid "${!running[@]}"
+	[ -n "$pid" ] || return
+	report "${running[$pid]}"
+	slots+=("${slot_of[$pid]}")
+	unset "running[$pid]" "slot_of[$pid]"
+}
+
+# Whoever interrupts this means the tests too.
+stop_all()
+{
+	local pid
+
+	trap - INT TERM
+	for pid in "${!running[@]}"; do
+		pkill -TERM -P "$pid"
+	done
+	wait
+	echo "interrupted"
+	exit 130
+}
+trap stop_all INT TERM
+
+started=0
+while read -r name file command; do
+	selected "$name" || continue
+	if [ -z "$long" ] && [ "$(says "$file" long)" = yes ]; then
+		continue
+	fi
+	[ ${#slots[@]} -gt 0 ] || collect
+	slot=${slots[0]}
+	slots=("${slots[@]:1}")
+	run_one "$name" "$file" "$command" "$slot" &
+	running[$!]=$name
+	slot_of[$!]=$slot
+	started=$((started + 1))
+done < <(all_tests)
+while [ ${#running[@]} -gt 0 ]; do
+	collect
+done
+[ $started -gt 0 ] || echo "no test is called that: ${patterns[*]}" >&2
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ] && [ $started -gt 0 ]
