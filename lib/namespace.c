@@ -355,7 +355,7 @@ static void path_changed(void *owner, struct path *p)
 
 	(void)p;
 	ns->ops->changed(ns->arg, ns);
-	if (!ns->stopped)
+	if (!ns->stopped || ns->freed)
 		return;
 	for (size_t i = 0; i < ns->path_count; i++)
 		if (ns->paths[i].state != PATH_STOPPED)
@@ -542,6 +542,7 @@ void namespace_free(struct namespace *ns)
 
 	if (!ns->stopped)
 		ns->stopped = nothing;
+	ns->freed = true;	/* nothing is posted that would come when it is gone */
 	for (size_t i = 0; i < ns->path_count; i++)
 		path_fini(&ns->paths[i]);
 	list_each_safe(l, keep, &ns->volumes)

@@ -32,6 +32,7 @@ struct namespace {
 
 	void (*stopped)(void *arg);
 	void *stopped_arg;
+	bool freed;			/* namespace_free has begun */
 };
 
 #endif

@@ -1,0 +1,755 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "conf.h"
+#include "crc.h"
+#include "log.h"
+#include "loop.h"
+#include "namespace.h"
+#include "scripted.h"
+#include "secure.h"
+
+#define KEY_TEXT "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+
+/* The server. */
+
+void script_start(struct script *s)
+{
+	*s = (struct script){
+		.limits = { WIRE_DATA_MAX, WIRE_IN_FLIGHT_MAX, WIRE_SESSION_BYTES_MAX },
+		.volume = { .name = "vol", .generation = 7, .size = 64 << 20, .block_size = 512 },
+	};
+	memset(s->volume.uuid, 0xab, sizeof s->volume.uuid);
+	memset(s->machine, 'm', sizeof s->machine);
+	memset(s->boot, 'b', sizeof s->boot);
+	memset(s->life, 1, sizeof s->life);
+	assert_int_equal(secure_key_from_text(KEY_TEXT, s->key), 0);
+	for (int i = 0; i < PORTALS; i++) {
+		struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		socklen_t length = sizeof a;
+
+		s->listen[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(bind(s->listen[i], (struct sockaddr *)&a, sizeof a), 0);
+		assert_int_equal(listen(s->listen[i], 64), 0);
+		getsockname(s->listen[i], (struct sockaddr *)&a, &length);
+		s->port[i] = ntohs(a.sin_port);
+	}
+}
+
+static void forget_requests(struct conn *c)
+{
+	struct request *r;
+
+	while ((r = c->requests)) {
+		c->requests = r->next;
+		free(r->payload);
+		free(r);
+	}
+}
+
+void script_stop(struct script *s)
+{
+	struct conn *c;
+
+	while ((c = s->conns)) {
+		s->conns = c->next;
+		script_close(c);
+		forget_requests(c);
+		secure_transcript_free(c->transcript);
+		free(c);
+	}
+	for (int i = 0; i < PORTALS; i++)
+		close(s->listen[i]);
+}
+
+void script_restarted(struct script *s)
+{
+	s->life[0]++;
+}
+
+static void wait_readable(int fd, const char *what)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (poll(&p, 1, WAIT_S * 1000) != 1)
+		fail_msg("waited %d s for %s", WAIT_S, what);
+}
+
+int script_poll(struct conn *c, int ms)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+
+	return poll(&p, 1, ms);
+}
+
+/* false: end of stream. */
+static bool read_all(struct conn *c, void *out, size_t size)
+{
+	uint8_t *at = out;
+
+	while (size) {
+		ssize_t n;
+
+		wait_readable(c->fd, "the client to say something");
+		n = read(c->fd, at, size);
+		if (n <= 0)
+			return false;
+		at += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+void script_send(struct conn *c, const void *data, size_t size)
+{
+	const uint8_t *at = data;
+
+	while (size) {
+		ssize_t n = send(c->fd, at, size, MSG_NOSIGNAL);
+
+		if (n < 0)
+			return;		/* the client has closed it: the test looks for that */
+		at += n;
+		size -= (size_t)n;
+	}
+}
+
+static struct request *read_request(struct conn *c, uint8_t raw[WIRE_REQUEST_SIZE])
+{
+	struct request *r = calloc(1, sizeof *r);
+	const char *why = "";
+
+	r->next = c->requests;
+	c->requests = r;
+	if (!read_all(c, raw, WIRE_REQUEST_SIZE))
+		return NULL;
+	if (wire_get_request(raw, &r->h, &why) || wire_check_request(&r->h, &why))
+		fail_msg("the client sends nonsense: %s", why);
+	r->payload = malloc(r->h.length + 1);
+	if (!read_all(c, r->payload, r->h.length))
+		return NULL;
+	if (r->h.flags & WIRE_FLAG_CRC)
+		assert_int_equal(r->h.payload_crc, crc32c(0, r->payload, r->h.length));
+	return r;
+}
+
+void script_reply(struct conn *c, const struct request *r, enum wire_status status,
+		  const void *payload, uint32_t length)
+{
+	struct wire_reply h = { .type = r->h.type, .cookie = r->h.cookie, .status = status, .length = length };
+	uint8_t *frame = malloc(WIRE_REPLY_SIZE + length);
+
+	if (length && !c->server->no_crc) {
+		h.flags = WIRE_FLAG_CRC;
+		h.payload_crc = crc32c(0, payload, length);
+	}
+	wire_put_reply(frame, &h);
+	if (length)
+		memcpy(frame + WIRE_REPLY_SIZE, payload, length);
+	script_send(c, frame, WIRE_REPLY_SIZE + length);
+	free(frame);
+}
+
+struct conn *script_accept(struct script *s, int portal)
+{
+	uint8_t raw[WIRE_REQUEST_SIZE];
+
+	for (;;) {
+		struct conn *c = calloc(1, sizeof *c);
+		struct request *r;
+		int one = 1;
+
+		c->server = s;
+		c->portal = portal;
+		c->next = s->conns;
+		s->conns = c;
+		wait_readable(s->listen[portal], "a connection");
+		c->fd = accept(s->listen[portal], NULL, NULL);
+		assert_true(c->fd >= 0);
+		setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+		r = read_request(c, raw);
+		if (!r) {	/* given up meanwhile: the next one */
+			script_close(c);
+			continue;
+		}
+		assert_int_equal(r->h.type, WIRE_HELLO);
+		c->transcript = secure_transcript_new();
+		secure_transcript_add(c->transcript, raw, sizeof raw);
+		secure_transcript_add(c->transcript, r->payload, r->h.length);
+		return c;
+	}
+}
+
+void script_welcome(struct conn *c)
+{
+	const struct script *s = c->server;
+	struct wire_welcome w = { .features.payload_crc = !s->no_crc, .limits = s->limits, .server = "srv",
+				  .server_id = 1 };
+	uint8_t frame[WIRE_REPLY_SIZE + WIRE_LOGIN_MAX], raw[WIRE_REQUEST_SIZE], expected[32];
+	struct wire_reply h = { .type = WIRE_HELLO };
+	struct wire_auth a;
+	const char *why = "";
+	struct request *r;
+
+	memcpy(w.machine, s->machine, sizeof w.machine);
+	memcpy(w.boot, s->boot, sizeof w.boot);
+	memcpy(w.life, s->life, sizeof w.life);
+	memset(w.nonce, 'n', sizeof w.nonce);
+	h.length = (uint32_t)wire_put_welcome(frame + WIRE_REPLY_SIZE, &w);
+	wire_put_reply(frame, &h);
+	secure_transcript_add(c->transcript, frame, WIRE_REPLY_SIZE + h.length);
+	script_send(c, frame, WIRE_REPLY_SIZE + h.length);
+	r = read_request(c, raw);
+	assert_non_null(r);
+	assert_int_equal(r->h.type, WIRE_AUTH);
+	assert_int_equal(wire_get_auth(r->payload, r->h.length, &a, &why), 0);
+	secure_client_proof(c->transcript, s->key, a.session, expected);
+	assert_memory_equal(a.proof, expected, sizeof expected);
+	memcpy(c->wanted, a.session, sizeof c->wanted);
+	memcpy(c->proof, a.proof, sizeof c->proof);
+}
+
+void script_grant(struct conn *c, uint8_t session, uint32_t number)
+{
+	struct wire_granted g = { .connection = number };
+	struct wire_reply h = { .type = WIRE_AUTH };
+	uint8_t frame[WIRE_REPLY_SIZE + WIRE_LOGIN_MAX];
+
+	memset(g.session, session, sizeof g.session);
+	memcpy(c->session, g.session, sizeof g.session);
+	c->number = number;
+	secure_server_proof(c->transcript, c->server->key, g.session, number, c->proof, g.proof);
+	h.length = (uint32_t)wire_put_granted(frame + WIRE_REPLY_SIZE, &g);
+	wire_put_reply(frame, &h);
+	script_send(c, frame, WIRE_REPLY_SIZE + h.length);
+}
+
+struct conn *script_login(struct script *s, int portal, uint8_t session, uint32_t number)
+{
+	struct conn *c = script_accept(s, portal);
+
+	script_welcome(c);
+	script_grant(c, session, number);
+	return c;
+}
+
+void script_close(struct conn *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
+void script_closed(struct conn *c)
+{
+	char junk[4096];
+
+	do
+		wait_readable(c->fd, "the client to close the connection");
+	while (read(c->fd, junk, sizeof junk) > 0);
+	script_close(c);
+}
+
+bool script_ended(struct conn *c)
+{
+	char b;
+
+	return recv(c->fd, &b, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static void answer_list(struct conn *c, const struct request *r)
+{
+	uint8_t body[WIRE_VOLUME_MAX + 16];
+	struct wire_writer w;
+
+	wire_writer_init(&w, body, sizeof body);
+	wire_put_volume(&w, &c->server->volume);
+	wire_put_u32(&w, WIRE_TAG_TOTAL, 1);
+	script_reply(c, r, WIRE_OK, body, (uint32_t)wire_writer_used(&w, body));
+}
+
+void script_list(struct conn *c)
+{
+	uint8_t raw[WIRE_REQUEST_SIZE];
+	struct request *r = read_request(c, raw);
+
+	assert_non_null(r);
+	assert_int_equal(r->h.type, WIRE_LIST);
+	answer_list(c, r);
+}
+
+struct request *script_next(struct conn *c)
+{
+	uint8_t raw[WIRE_REQUEST_SIZE];
+	struct request *r;
+	uint64_t clock;
+
+	for (;;) {
+		r = read_request(c, raw);
+		if (!r)
+			return NULL;
+		if (r->h.type == WIRE_PING) {
+			clock = r->h.offset;
+			script_reply(c, r, WIRE_OK, &clock, 8);
+		} else if (r->h.type == WIRE_LIST) {
+			answer_list(c, r);
+		} else {
+			return r;
+		}
+	}
+}
+
+struct request *script_expect(struct conn *c, enum wire_type type)
+{
+	struct request *r = script_next(c);
+
+	if (!r)
+		fail_msg("end of stream instead of %s", wire_type_name(type));
+	if (r->h.type != type)
+		fail_msg("%s at %llu instead of %s", wire_type_name(r->h.type),
+			 (unsigned long long)r->h.offset, wire_type_name(type));
+	return r;
+}
+
+void script_event(struct conn *c, enum wire_event kind)
+{
+	struct wire_event_body e = { .kind = kind, .has_volume = kind <= WIRE_EVENT_VOLUME_REPLACED };
+	struct request r = { .h.type = WIRE_EVENT };
+	uint8_t body[512];
+
+	e.volume = c->server->volume;
+	script_reply(c, &r, WIRE_OK, body, (uint32_t)wire_put_event(body, sizeof body, &e));
+}
+
+void script_open(struct conn *c)
+{
+	struct request *r = script_expect(c, WIRE_OPEN);
+	uint8_t body[WIRE_VOLUME_MAX];
+	struct wire_writer w;
+	struct wire_open o;
+	const char *why = "";
+
+	assert_int_equal(wire_get_open(r->payload, r->h.length, &o, &why), 0);
+	assert_string_equal(o.name, c->server->volume.name);
+	assert_true(o.has_identity);
+	assert_memory_equal(o.uuid, c->server->volume.uuid, sizeof o.uuid);
+	assert_int_equal(o.generation, c->server->volume.generation);
+	wire_writer_init(&w, body, sizeof body);
+	wire_put_volume(&w, &c->server->volume);
+	script_reply(c, r, WIRE_OK, body, (uint32_t)wire_writer_used(&w, body));
+}
+
+struct request *script_fence(struct conn *c, uint32_t number, size_t count, struct request *const *commands)
+{
+	struct request *r = script_expect(c, WIRE_FENCE);
+	struct wire_fence f;
+	const char *why = "";
+
+	assert_int_equal(wire_get_fence(r->payload, r->h.length, &f, false, &why), 0);
+	assert_int_equal(f.connection, number);
+	assert_int_equal(f.count, count);
+	for (size_t i = 0; i < count; i++) {
+		size_t k = 0;
+
+		while (k < count && f.cookies[k] != commands[i]->h.cookie)
+			k++;
+		if (k == count)
+			fail_msg("FENCE does not name command %zu", i);
+	}
+	return r;
+}
+
+void script_fenced(struct conn *c, const struct request *fence, uint32_t number, size_t count,
+		   struct request *const *commands, const enum wire_status *statuses)
+{
+	struct wire_fence f = { .connection = number, .count = count };
+	static uint8_t body[WIRE_FENCE_MAX];
+
+	for (size_t i = 0; i < count; i++) {
+		f.cookies[i] = commands[i]->h.cookie;
+		f.statuses[i] = (uint16_t)statuses[i];
+	}
+	script_reply(c, fence, WIRE_OK, body, (uint32_t)wire_put_fence(body, &f, true));
+}
+
+/* The client. */
+
+static struct {
+	struct loop *loop;
+	pthread_t thread;
+	struct conf_client *conf;
+	struct namespace *ns;
+	char dir[32];
+	pthread_mutex_t lock;		/* guards what the loop tells */
+	pthread_cond_t cond;
+	struct mpio *volume;		/* offered now */
+	struct mpio *held;		/* the one with our mpio_get */
+	struct io *ios;
+	bool stopped;
+} client = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
+
+/* Waits until *flag under the lock. */
+static void wait_until(bool (*is)(void *arg), void *arg, const char *what)
+{
+	struct timespec end;
+	bool late = false;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += WAIT_S;
+	pthread_mutex_lock(&client.lock);
+	while (!is(arg) && !late)
+		late = pthread_cond_timedwait(&client.cond, &client.lock, &end) == ETIMEDOUT;
+	late = !is(arg);
+	pthread_mutex_unlock(&client.lock);
+	if (late)
+		fail_msg("waited %d s for %s", WAIT_S, what);
+}
+
+static void told(void)
+{
+	pthread_cond_broadcast(&client.cond);
+	pthread_mutex_unlock(&client.lock);
+}
+
+static void added(void *arg, struct namespace *ns, struct mpio *v)
+{
+	(void)arg;
+	(void)ns;
+	pthread_mutex_lock(&client.lock);
+	client.volume = v;
+	told();
+}
+
+static void removed(void *arg, struct namespace *ns, struct mpio *v)
+{
+	(void)arg;
+	(void)ns;
+	(void)v;
+	pthread_mutex_lock(&client.lock);
+	client.volume = NULL;
+	told();
+}
+
+static void resized(void *arg, struct namespace *ns, struct mpio *v)
+{
+	(void)arg;
+	(void)ns;
+	(void)v;
+}
+
+static void changed(void *arg, struct namespace *ns)
+{
+	(void)arg;
+	(void)ns;
+	pthread_mutex_lock(&client.lock);
+	told();
+}
+
+static const struct namespace_ops ns_ops = { added, removed, resized, changed };
+
+static void after_round(void *arg)
+{
+	(void)arg;
+	namespace_flush(client.ns);
+}
+
+static void *run_loop(void *arg)
+{
+	(void)arg;
+	loop_run(client.loop, after_round, NULL);
+	return NULL;
+}
+
+static void write_conf(const struct script *s, const struct client_setup *setup, const char *path)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fprintf(f, "[namespace ns]\nnamespaceid = 3\nnodename = node\nnodekey = %s\n", KEY_TEXT);
+	fprintf(f, "retry = 0.05\non-loss = %s\npolicy = %s\npayload-crc = %s\n",
+		setup->on_loss ? setup->on_loss : "fail", setup->policy ? setup->policy : "fail-over",
+		setup->no_crc ? "no" : "yes");
+	for (int i = 0; i < PORTALS; i++)
+		fprintf(f, "[server portal%d]\naddress = 127.0.0.1\nport = %d\n", i, s->port[i]);
+	fchmod(fileno(f), 0600);
+	fclose(f);
+}
+
+static const char *log_path(void)
+{
+	static char path[64];
+
+	snprintf(path, sizeof path, "%s/log", client.dir);
+	return path;
+}
+
+void client_start(struct script *s, const struct client_setup *setup)
+{
+	static struct namespace_identity id;
+	struct conf_report report;
+	struct err e = { 0 };
+	char path[64];
+
+	strcpy(client.dir, "/tmp/scripted-XXXXXX");
+	assert_non_null(mkdtemp(client.dir));
+	snprintf(path, sizeof path, "%s/conf", client.dir);
+	write_conf(s, setup, path);
+	log_open(log_path(), "node", getenv("SCRIPT_LOG") != NULL, &e);
+	client.conf = conf_client_read(path, (gid_t)-1, &report);
+	conf_report_print("conf", &report);
+	conf_report_free(&report);
+	assert_non_null(client.conf);
+	/* Silence is no failure here, and give-up may be shorter than what is allowed. */
+	client.conf->namespaces[0].behaviour.detect = 60;
+	client.conf->namespaces[0].behaviour.give_up = setup->give_up > 0 ? setup->give_up : 60;
+	assert_int_equal(namespace_identity_init(&id, client.dir, &e), 0);
+	client.volume = client.held = NULL;
+	client.ios = NULL;
+	client.stopped = false;
+	client.loop = loop_new();
+	client.ns = namespace_new(client.loop, client.conf, 0, &id, &ns_ops, NULL, &e);
+	assert_non_null(client.ns);
+	assert_int_equal(pthread_create(&client.thread, NULL, run_loop, NULL), 0);
+}
+
+void client_stop(void)
+{
+	char path[64];
+	struct io *io;
+
+	/* From here on this thread owns everything. */
+	loop_stop(client.loop);
+	pthread_join(client.thread, NULL);
+	if (client.held)
+		mpio_put(client.held);
+	namespace_free(client.ns);
+	loop_free(client.loop);
+	while ((io = client.ios)) {
+		client.ios = io->next;
+		if (!io->done)
+			fail_msg("a command at %llu was never given back",
+				 (unsigned long long)io->command.offset);
+		free(io->data);
+		free(io);
+	}
+	conf_client_free(client.conf);
+	log_close();
+	unlink(log_path());
+	snprintf(path, sizeof path, "%s/conf", client.dir);
+	unlink(path);
+	snprintf(path, sizeof path, "%s/rsiod.id", client.dir);
+	unlink(path);
+	rmdir(client.dir);
+}
+
+void client_call(void (*fn)(void *arg), void *arg)
+{
+	assert_int_equal(loop_call(client.loop, fn, arg), 0);
+}
+
+static bool is_offered(void *arg)
+{
+	return client.volume && client.volume != arg;
+}
+
+static void hold(void *arg)
+{
+	struct mpio *old = client.held;
+
+	(void)arg;
+	client.held = mpio_get(client.volume);
+	if (old)
+		mpio_put(old);
+}
+
+struct mpio *client_new_volume(const struct mpio *old)
+{
+	wait_until(is_offered, (void *)(uintptr_t)old, "a volume");
+	client_call(hold, NULL);
+	return client.held;
+}
+
+struct mpio *client_volume(void)
+{
+	return client_new_volume(NULL);
+}
+
+static void get_state(void *arg)
+{
+	*(enum mpio_state *)arg = mpio_state(client.held);
+}
+
+enum mpio_state client_state(void)
+{
+	enum mpio_state s = MPIO_READY;
+
+	client_call(get_state, &s);
+	return s;
+}
+
+static void get_status(void *arg)
+{
+	*(json_t **)arg = namespace_status(client.ns);
+}
+
+void client_reason(int portal, char *out, size_t size)
+{
+	json_t *status = NULL, *paths, *p;
+	char name[32];
+	size_t i;
+
+	out[0] = 0;
+	snprintf(name, sizeof name, "any/portal%d", portal);
+	client_call(get_status, &status);
+	paths = json_object_get(json_array_get(json_object_get(status, "servers"), 0), "paths");
+	json_array_extend(paths ? paths : status, json_object_get(status, "unassigned"));
+	if (!paths)
+		paths = json_object_get(status, "unassigned");
+	json_array_foreach(paths, i, p)
+		if (!strcmp(json_string_value(json_object_get(p, "name")), name) &&
+		    json_is_string(json_object_get(p, "reason")))
+			snprintf(out, size, "%s", json_string_value(json_object_get(p, "reason")));
+	json_decref(status);
+}
+
+/* I/O. */
+
+static void io_finished(struct command *c, int error, const uint8_t *payload, uint32_t length)
+{
+	struct io *io = container_of(c, struct io, command);
+
+	pthread_mutex_lock(&client.lock);
+	if (io->done)
+		abort();
+	if (c->type == WIRE_READ && !error) {
+		free(io->data);
+		io->data = malloc(length);
+		memcpy(io->data, payload, length);
+	}
+	io->done = true;
+	io->error = error;
+	told();
+}
+
+static void io_told(struct command *c, int error)
+{
+	struct io *io = container_of(c, struct io, command);
+
+	pthread_mutex_lock(&client.lock);
+	if (io->gave_up || io->done)
+		abort();
+	io->gave_up = true;
+	io->gave_up_error = error;
+	told();
+}
+
+static void submit(void *arg)
+{
+	struct io *io = arg;
+
+	mpio_submit(client.held, &io->command);
+}
+
+struct io *io_start(enum wire_type type, uint64_t offset, uint32_t count, uint8_t fill)
+{
+	struct io *io = calloc(1, sizeof *io);
+
+	io->next = client.ios;
+	client.ios = io;
+	io->command = (struct command){ .type = (uint8_t)type, .offset = offset, .count = count,
+					.done = io_finished, .give_up = io_told };
+	if (type == WIRE_WRITE) {
+		io->data = malloc(count);
+		memset(io->data, fill, count);
+		io->command.data = io->data;
+	}
+	client_call(submit, io);
+	return io;
+}
+
+static bool is_done(void *arg)
+{
+	return ((struct io *)arg)->done;
+}
+
+int io_wait(struct io *io)
+{
+	wait_until(is_done, io, "a command to end");
+	return io->error;
+}
+
+static bool is_told(void *arg)
+{
+	return ((struct io *)arg)->gave_up;
+}
+
+int io_given_up(struct io *io)
+{
+	wait_until(is_told, io, "a waiter to be told");
+	return io->gave_up_error;
+}
+
+bool io_done(struct io *io)
+{
+	bool done;
+
+	pthread_mutex_lock(&client.lock);
+	done = io->done;
+	pthread_mutex_unlock(&client.lock);
+	return done;
+}
+
+static void interrupt(void *arg)
+{
+	struct io **io = arg;
+
+	if (!mpio_interrupt(&(*io)->command))
+		return;
+	pthread_mutex_lock(&client.lock);
+	(*io)->done = true;	/* taken back */
+	told();
+	*io = NULL;
+}
+
+bool io_interrupt(struct io *io)
+{
+	client_call(interrupt, &io);
+	return !io;
+}
+
+void io_barrier(struct conn *c)
+{
+	struct io *io = io_start(WIRE_READ, c->server->volume.size - BLOCK, BLOCK, 0);
+	struct request *r = script_expect(c, WIRE_READ);
+	uint8_t zero[BLOCK] = { 0 };
+
+	assert_int_equal(r->h.offset, io->command.offset);
+	script_reply(c, r, WIRE_OK, zero, BLOCK);
+	assert_int_equal(io_wait(io), 0);
+}
+
+struct request *io_expect(struct conn *c, const struct io *io)
+{
+	struct request *r = script_expect(c, io->command.type);
+
+	assert_int_equal(r->h.offset, io->command.offset);
+	assert_int_equal(r->h.count, io->command.count);
+	if (io->command.type == WIRE_WRITE)
+		assert_memory_equal(r->payload, io->data, io->command.count);
+	return r;
+}

@@ -1,0 +1,109 @@
+/*
+ * scripted.h - a server that says exactly what a test wants, and a client built
+ * from lib/ that talks to it.
+ *
+ * The client's loop runs in a thread of its own; everything here is called from
+ * the test's thread, and every wait fails the test after WAIT_S seconds.  LIST
+ * and PING are answered behind the scenes, whatever else comes is the test's.
+ */
+#ifndef RSIO_TEST_SCRIPTED_H
+#define RSIO_TEST_SCRIPTED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "mpio.h"
+#include "wire.h"
+
+#define WAIT_S 10
+#define PORTALS 2
+#define BLOCK 4096u
+
+/* The server: PORTALS listening sockets on loopback. */
+struct script {
+	int listen[PORTALS], port[PORTALS];
+	uint8_t life[16], boot[16], machine[16], key[32];
+	struct wire_limits limits;
+	struct wire_volume volume;	/* the one that it offers */
+	bool no_crc;
+	struct conn *conns;		/* all that were accepted, to be freed */
+};
+
+struct conn {
+	struct script *server;
+	struct conn *next;
+	int fd, portal;
+	struct secure_transcript *transcript;
+	uint8_t wanted[16];		/* session that the client wants to join */
+	uint8_t proof[32];		/* the client's */
+	uint8_t session[16];
+	uint32_t number;
+	struct request *requests;	/* that were read, to be freed */
+};
+
+struct request {
+	struct request *next;
+	struct wire_request h;
+	uint8_t *payload;
+};
+
+void script_start(struct script *s);
+void script_stop(struct script *s);
+void script_restarted(struct script *s);	/* another life */
+
+/* Accepts the next connection that is still there, and reads its HELLO. */
+struct conn *script_accept(struct script *s, int portal);
+void script_welcome(struct conn *c);		/* answers it and reads AUTH */
+void script_grant(struct conn *c, uint8_t session, uint32_t number);	/* session: 16 times this byte */
+struct conn *script_login(struct script *s, int portal, uint8_t session, uint32_t number);	/* all of it */
+void script_close(struct conn *c);
+void script_closed(struct conn *c);		/* waits for the client's end of stream */
+bool script_ended(struct conn *c);		/* has it come? */
+/* The connection has something to read: 1; not within ms: 0. */
+int script_poll(struct conn *c, int ms);
+
+void script_list(struct conn *c);		/* expects LIST next and answers it */
+struct request *script_next(struct conn *c);	/* NULL: end of stream */
+struct request *script_expect(struct conn *c, enum wire_type type);
+void script_send(struct conn *c, const void *data, size_t size);
+void script_reply(struct conn *c, const struct request *r, enum wire_status status,
+		  const void *payload, uint32_t length);
+void script_event(struct conn *c, enum wire_event kind);
+void script_open(struct conn *c);		/* expects OPEN and answers it with the volume */
+/* Expects FENCE of that connection with these cookies, in any order. */
+struct request *script_fence(struct conn *c, uint32_t number, size_t count, struct request *const *commands);
+/* Says which were done. */
+void script_fenced(struct conn *c, const struct request *fence, uint32_t number, size_t count,
+		   struct request *const *commands, const enum wire_status *statuses);
+
+/* The client. */
+struct client_setup {
+	double give_up;			/* 0: 60 s */
+	const char *on_loss, *policy;	/* NULL: fail, fail-over */
+	bool no_crc;
+};
+void client_start(struct script *s, const struct client_setup *setup);
+void client_stop(void);
+struct mpio *client_volume(void);	/* waits until one is offered; it is held */
+struct mpio *client_new_volume(const struct mpio *old);	/* waits until another one is */
+enum mpio_state client_state(void);
+void client_reason(int portal, char *out, size_t size);	/* why that path is not up */
+void client_call(void (*fn)(void *arg), void *arg);	/* on the loop */
+
+struct io {
+	struct command command;		/* first */
+	struct io *next;
+	uint8_t *data;			/* of a WRITE; of a READ what came */
+	bool done, gave_up;
+	int error, gave_up_error;
+};
+struct io *io_start(enum wire_type type, uint64_t offset, uint32_t count, uint8_t fill);
+int io_wait(struct io *io);		/* the error with which it ended */
+int io_given_up(struct io *io);		/* the error that its waiter was told */
+bool io_done(struct io *io);
+bool io_interrupt(struct io *io);	/* mpio_interrupt */
+/* Nothing else was sent to c: a READ of the last block comes next there. */
+void io_barrier(struct conn *c);
+/* WRITE arrived at c with its data. */
+struct request *io_expect(struct conn *c, const struct io *io);
+
+#endif

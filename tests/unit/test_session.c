@@ -1,0 +1,670 @@
+/*
+ * What is out on a connection that ends: fenced, then done or sent again, and
+ * never overtaken.  The scripted server holds answers back, closes connections
+ * and comes back in all the ways that the essay on top of session.c argues about.
+ *
+ * "Nothing else was sent" is shown by a read that is let in behind it: what waits
+ * for a path is sent in order.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include "../scripted.h"
+
+#define S1 0x11			/* session ids: this byte 16 times */
+#define S2 0x22
+
+static struct script server;
+static struct conn *a, *b;	/* portal 0, connection 1; portal 1, connection 2 */
+static const uint8_t none[16];
+
+/* Both paths up in one session, the volume open; commands go over a (fail-over). */
+static void begin_with(const struct client_setup *setup)
+{
+	script_start(&server);
+	client_start(&server, setup);
+	a = script_login(&server, 0, S1, 1);
+	assert_memory_equal(a->wanted, none, 16);
+	script_list(a);
+	client_volume();
+	script_open(a);
+	b = script_login(&server, 1, S1, 2);
+	assert_memory_equal(b->wanted, a->session, 16);
+	io_barrier(a);
+}
+
+static int begin(void **state)
+{
+	const struct client_setup plain = { 0 };
+
+	(void)state;
+	begin_with(&plain);
+	return 0;
+}
+
+static int begin_impatient(void **state)
+{
+	const struct client_setup impatient = { .give_up = 0.3 };
+
+	(void)state;
+	begin_with(&impatient);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	client_stop();
+	script_stop(&server);
+	return 0;
+}
+
+static struct io *write_block(unsigned block, uint8_t fill)
+{
+	return io_start(WIRE_WRITE, (uint64_t)block * BLOCK, BLOCK, fill);
+}
+
+static void answer(struct conn *c, const struct request *r)
+{
+	script_reply(c, r, WIRE_OK, NULL, 0);
+}
+
+/* The write arrives at c, is answered, and done. */
+static void carry_out(struct conn *c, struct io *io)
+{
+	answer(c, io_expect(c, io));
+	assert_int_equal(io_wait(io), 0);
+}
+
+static void nothing_done(struct conn *c, const struct request *fence, uint32_t number)
+{
+	script_fenced(c, fence, number, 0, NULL, NULL);
+}
+
+/* The other path, to the same server. */
+
+static void fence_comes_first(void **state)
+{
+	struct io *w = write_block(0, 'W'), *n, *m;
+	struct request *r = io_expect(a, w), *fence;
+
+	(void)state;
+	script_close(a);
+	fence = script_fence(b, 1, 1, &r);
+	n = write_block(0, 'N');		/* overlaps: held */
+	m = write_block(1, 'M');		/* does not: sent */
+	carry_out(b, m);
+	io_barrier(b);				/* neither w nor n */
+	nothing_done(b, fence, 1);
+	r = io_expect(b, w);
+	io_barrier(b);				/* n waits until w is complete */
+	assert_false(io_done(n));
+	answer(b, r);
+	assert_int_equal(io_wait(w), 0);
+	carry_out(b, n);
+}
+
+static void done_is_not_sent_again(void **state)
+{
+	struct io *w[3] = { write_block(0, '0'), write_block(1, '1'), write_block(2, '2') }, *n;
+	struct request *r[3], *fence;
+	static const enum wire_status statuses[] = { WIRE_OK, WIRE_E_NO_SPACE };
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		r[i] = io_expect(a, w[i]);
+	script_close(a);
+	fence = script_fence(b, 1, 3, r);
+	n = write_block(0, 'N');
+	io_barrier(b);
+	/* 0 and 1 were done, one of them in vain. */
+	script_fenced(b, fence, 1, 2, r, statuses);
+	assert_int_equal(io_wait(w[0]), 0);
+	assert_int_equal(io_wait(w[1]), -ENOSPC);
+	/* 2 again; n goes on, as 0 is complete; nothing else. */
+	r[2] = io_expect(b, w[2]);
+	r[0] = io_expect(b, n);
+	io_barrier(b);
+	answer(b, r[2]);
+	answer(b, r[0]);
+	assert_int_equal(io_wait(w[2]), 0);
+	assert_int_equal(io_wait(n), 0);
+}
+
+static void all_kinds_of_changes(void **state)
+{
+	struct io *w[3] = { write_block(0, '0'), io_start(WIRE_DISCARD, BLOCK, 8 * BLOCK, 0),
+			    io_start(WIRE_WRITE_ZEROES, 20 * BLOCK, 4 * BLOCK, 0) };
+	struct io *n[5];
+	struct request *r[3], *fence;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		r[i] = io_expect(a, w[i]);
+	script_close(a);
+	fence = script_fence(b, 1, 3, r);
+	n[0] = io_start(WIRE_DISCARD, 0, 64 * BLOCK, 0);	/* overlaps all */
+	n[1] = io_start(WIRE_WRITE_ZEROES, 8 * BLOCK, 2 * BLOCK, 0);	/* the discard's end */
+	n[2] = io_start(WIRE_WRITE, 23 * BLOCK + 512, 512, 'n');	/* within the zeroes */
+	n[3] = io_start(WIRE_WRITE, 9 * BLOCK, 11 * BLOCK, 'g');	/* between the two: free */
+	n[4] = io_start(WIRE_WRITE, 24 * BLOCK, BLOCK, 'b');		/* right behind: free */
+	carry_out(b, n[3]);
+	carry_out(b, n[4]);
+	io_barrier(b);
+	nothing_done(b, fence, 1);
+	for (int i = 0; i < 3; i++)
+		r[i] = io_expect(b, w[i]);
+	answer(b, r[1]);
+	assert_int_equal(io_wait(w[1]), 0);
+	carry_out(b, n[1]);		/* released by w[1] alone */
+	answer(b, r[2]);
+	carry_out(b, n[2]);
+	answer(b, r[0]);
+	carry_out(b, n[0]);
+}
+
+static void reads_go_on_at_once(void **state)
+{
+	struct io *read = io_start(WIRE_READ, 0, BLOCK, 0), *w, *flush, *status;
+	uint8_t data[BLOCK] = { 'r' }, extent[WIRE_EXTENT_SIZE];
+	struct request *r, *fence, *again;
+
+	(void)state;
+	io_expect(a, read);
+	w = write_block(0, 'W');
+	r = io_expect(a, w);
+	flush = io_start(WIRE_FLUSH, 0, 0, 0);
+	io_expect(a, flush);
+	status = io_start(WIRE_STATUS, 0, 1 << 20, 0);
+	io_expect(a, status);
+	script_close(a);
+	/* The fence in front; it is not waited for. */
+	fence = script_fence(b, 1, 1, &r);
+	again = io_expect(b, read);
+	script_reply(b, again, WIRE_OK, data, BLOCK);
+	assert_int_equal(io_wait(read), 0);
+	assert_int_equal(read->data[0], 'r');
+	answer(b, io_expect(b, flush));
+	assert_int_equal(io_wait(flush), 0);
+	again = io_expect(b, status);
+	wire_put_extent(extent, 1 << 20, WIRE_EXTENT_HOLE);
+	script_reply(b, again, WIRE_OK, extent, sizeof extent);
+	assert_int_equal(io_wait(status), 0);
+	assert_false(io_done(w));
+	nothing_done(b, fence, 1);
+	carry_out(b, w);
+}
+
+static void nothing_out_needs_no_fence(void **state)
+{
+	(void)state;
+	script_close(a);
+	io_barrier(b);
+	carry_out(b, write_block(0, 'x'));
+}
+
+/* The path that carries the fence fails too; each connection has a fence of its own. */
+static void fence_is_asked_again(void **state)
+{
+	struct io *w = write_block(0, 'W'), *x, *n;
+	struct request *r = io_expect(a, w), *rx, *f1, *f2;
+	static const enum wire_status ok[] = { WIRE_OK };
+
+	(void)state;
+	script_close(a);
+	script_fence(b, 1, 1, &r);		/* never answered */
+	x = write_block(5, 'X');
+	rx = io_expect(b, x);
+	a = script_login(&server, 0, S1, 3);
+	assert_memory_equal(a->wanted, b->session, 16);
+	script_close(b);
+	/* Both fences over a: 2 and 1, in whatever order they come. */
+	f1 = script_expect(a, WIRE_FENCE);
+	f2 = script_expect(a, WIRE_FENCE);
+	assert_int_not_equal(f1->payload[4], f2->payload[4]);	/* the connection's low byte */
+	if (f1->payload[4] == 2) {
+		struct request *t = f1;
+
+		f1 = f2;
+		f2 = t;
+	}
+	n = write_block(5, 'N');
+	io_barrier(a);
+	script_fenced(a, f2, 2, 1, &rx, ok);
+	assert_int_equal(io_wait(x), 0);
+	carry_out(a, n);
+	assert_false(io_done(w));
+	nothing_done(a, f1, 1);
+	carry_out(a, w);
+}
+
+/* Sent again, and its new connection ends as well: another fence, with its new cookie. */
+static void sent_again_and_again(void **state)
+{
+	struct io *w = write_block(0, 'W'), *n = NULL;
+	struct request *r = io_expect(a, w), *fence;
+	struct conn *from = a, *over = b;
+	uint32_t number = 2;
+	static const enum wire_status ok[] = { WIRE_OK };
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		struct conn *back;
+
+		script_close(from);
+		fence = script_fence(over, from->number, 1, &r);
+		back = script_login(&server, from->portal, S1, ++number);
+		assert_memory_equal(back->wanted, over->session, 16);
+		if (!n)
+			n = write_block(0, 'N');
+		nothing_done(over, fence, from->number);
+		/* With both up, portal 0 is preferred. */
+		if (back->portal == 0) {
+			struct conn *t = over;
+
+			over = back;
+			back = t;
+		}
+		r = io_expect(over, w);
+		from = over;
+		over = back;
+	}
+	io_barrier(from);
+	script_close(from);
+	fence = script_fence(over, from->number, 1, &r);
+	script_fenced(over, fence, from->number, 1, &r, ok);
+	assert_int_equal(io_wait(w), 0);
+	carry_out(over, n);
+}
+
+/* The server no longer knows what the connection had done: it is over, so w goes again. */
+static void forgotten_fence(void **state)
+{
+	struct io *w = write_block(0, 'W'), *n;
+	struct request *r = io_expect(a, w), *fence;
+
+	(void)state;
+	script_close(a);
+	fence = script_fence(b, 1, 1, &r);
+	n = write_block(0, 'N');
+	script_reply(b, fence, WIRE_E_INVALID, NULL, 0);
+	r = io_expect(b, w);
+	io_barrier(b);
+	answer(b, r);
+	carry_out(b, n);
+	assert_true(io_done(w));
+}
+
+/* Refused for another reason, or answered with nonsense: not fenced.  That path is
+ * given up, and the question asked again. */
+static void refused_fence(void **state)
+{
+	struct io *w = write_block(0, 'W');
+	struct request *r = io_expect(a, w), *fence;
+
+	(void)state;
+	script_close(a);
+	fence = script_fence(b, 1, 1, &r);
+	script_reply(b, fence, WIRE_E_NO_MEMORY, NULL, 0);
+	script_closed(b);
+	a = script_login(&server, 0, S1, 3);
+	fence = script_fence(a, 1, 1, &r);
+	nothing_done(a, fence, 2);		/* of another connection */
+	script_closed(a);
+	b = script_login(&server, 1, S1, 4);
+	fence = script_fence(b, 1, 1, &r);
+	script_reply(b, fence, WIRE_OK, "\016\000\004\000", 4);		/* torn */
+	script_closed(b);
+	a = script_login(&server, 0, S1, 5);
+	fence = script_fence(a, 1, 1, &r);
+	assert_false(io_done(w));
+	nothing_done(a, fence, 1);
+	carry_out(a, w);
+}
+
+/* No path left. */
+
+static void both_down_and_back(void **state)
+{
+	struct io *w = write_block(0, 'W'), *x, *n;
+	struct request *r = io_expect(a, w), *fence;
+
+	(void)state;
+	script_close(b);
+	script_close(a);
+	x = write_block(9, 'X');	/* meanwhile */
+	n = write_block(0, 'N');
+	b = script_login(&server, 1, S1, 3);
+	assert_memory_equal(b->wanted, a->session, 16);
+	fence = script_fence(b, 1, 1, &r);
+	carry_out(b, x);
+	a = script_login(&server, 0, S1, 4);
+	assert_memory_equal(a->wanted, b->session, 16);
+	io_barrier(a);
+	nothing_done(b, fence, 1);
+	carry_out(a, w);
+	carry_out(a, n);
+}
+
+/* The process is another one: nothing to fence, but everything is opened anew first. */
+static void server_restarted(void **state)
+{
+	struct io *w = write_block(0, 'W'), *n;
+	struct request *r = io_expect(a, w);
+
+	(void)state;
+	script_close(b);
+	script_close(a);
+	script_restarted(&server);
+	n = write_block(0, 'N');
+	a = script_login(&server, 0, S2, 1);
+	assert_memory_equal(a->wanted, none, 16);
+	script_open(a);				/* checks UUID and generation */
+	r = io_expect(a, w);
+	io_barrier(a);
+	b = script_login(&server, 1, S2, 2);
+	assert_memory_equal(b->wanted, a->session, 16);
+	answer(a, r);
+	assert_int_equal(io_wait(w), 0);
+	carry_out(a, n);
+}
+
+/* The same process has forgotten the session: it says so by naming another one. */
+static void session_ended(void **state)
+{
+	struct io *w = write_block(0, 'W');
+
+	(void)state;
+	io_expect(a, w);
+	script_close(b);
+	script_close(a);
+	b = script_accept(&server, 1);
+	script_welcome(b);
+	assert_memory_equal(b->wanted, a->session, 16);
+	script_grant(b, S2, 1);
+	script_open(b);
+	carry_out(b, w);
+}
+
+/* One path learns of the restart while the other still believes in the old process. */
+static void restart_seen_by_one_path(void **state)
+{
+	struct io *w = write_block(0, 'W');
+
+	(void)state;
+	io_expect(a, w);
+	script_close(b);
+	script_restarted(&server);
+	b = script_login(&server, 1, S2, 1);
+	assert_memory_equal(b->wanted, none, 16);
+	script_closed(a);
+	script_open(b);
+	carry_out(b, w);
+}
+
+/* Two paths that come at once make one session: the second waits for the first. */
+static void one_makes_the_session(void **state)
+{
+	struct io *w;
+
+	(void)state;
+	script_close(a);
+	script_close(b);
+	script_restarted(&server);
+	a = script_accept(&server, 0);
+	script_welcome(a);
+	assert_memory_equal(a->wanted, none, 16);
+	/* b is told who it is, and says nothing until a is in. */
+	b = script_accept(&server, 1);
+	script_close(a);		/* which fails: b's turn, with a new session */
+	script_welcome(b);
+	assert_memory_equal(b->wanted, none, 16);
+	script_grant(b, S2, 1);
+	script_open(b);
+	w = write_block(0, 'W');
+	carry_out(b, w);
+}
+
+static void content_replaced(void **state)
+{
+	struct mpio *old = client_volume();
+	struct io *w = write_block(0, 'W'), *read = io_start(WIRE_READ, 0, BLOCK, 0);
+
+	(void)state;
+	io_expect(a, w);
+	io_expect(a, read);
+	script_close(b);
+	script_close(a);
+	script_restarted(&server);
+	server.volume.generation++;
+	a = script_accept(&server, 0);
+	script_welcome(a);
+	script_grant(a, S2, 1);
+	script_reply(a, script_expect(a, WIRE_OPEN), WIRE_E_GENERATION, NULL, 0);
+	assert_int_equal(io_wait(w), -ESTALE);
+	assert_int_equal(io_wait(read), -ESTALE);
+	assert_int_equal(client_state(), MPIO_STALE);
+	assert_int_equal(io_wait(write_block(1, 'x')), -ESTALE);
+	/* The new content is another volume; nothing of the old one's comes to it. */
+	script_list(a);
+	client_new_volume(old);
+	script_open(a);
+	io_barrier(a);
+}
+
+static void volume_gone(void **state)
+{
+	struct io *w = write_block(0, 'W');
+
+	(void)state;
+	io_expect(a, w);
+	script_close(b);
+	script_close(a);
+	script_restarted(&server);
+	strcpy(server.volume.name, "other");
+	a = script_accept(&server, 0);
+	script_welcome(a);
+	script_grant(a, S2, 1);
+	script_reply(a, script_expect(a, WIRE_OPEN), WIRE_E_NO_VOLUME, NULL, 0);
+	assert_true(io_wait(w) < 0);
+}
+
+/* Whose waiter has gone. */
+
+static void interrupted_write_is_waited_for(void **state)
+{
+	struct io *w = write_block(0, 'W'), *n, *m;
+	struct request *r = io_expect(a, w);
+
+	(void)state;
+	assert_false(io_interrupt(w));		/* on its way: cannot be called back */
+	n = write_block(0, 'N');
+	m = write_block(1, 'M');
+	carry_out(a, m);
+	io_barrier(a);
+	assert_false(io_done(w));		/* its data is still ours */
+	answer(a, r);
+	io_wait(w);
+	carry_out(a, n);
+}
+
+static void interrupted_before_it_was_sent(void **state)
+{
+	struct io *w = write_block(0, 'W'), *n, *m;
+	struct request *r = io_expect(a, w);
+
+	(void)state;
+	script_close(b);
+	assert_false(io_interrupt(w));
+	n = write_block(0, 'N');		/* held */
+	assert_true(io_interrupt(n));
+	script_close(a);
+	m = write_block(3, 'M');		/* waits for a path */
+	assert_true(io_interrupt(m));
+	a = script_login(&server, 0, S1, 3);
+	r = script_fence(a, 1, 1, &r);
+	nothing_done(a, r, 1);
+	io_wait(w);
+	io_barrier(a);				/* none of the three */
+}
+
+/* Fenced: never sent again once nobody waits for it, done or not. */
+static void interrupted_and_fenced(void **state)
+{
+	struct io *w = write_block(0, 'W'), *n;
+	struct request *r = io_expect(a, w), *fence;
+
+	(void)state;
+	assert_false(io_interrupt(w));
+	n = write_block(0, 'N');
+	script_close(a);
+	fence = script_fence(b, 1, 1, &r);
+	io_barrier(b);
+	nothing_done(b, fence, 1);
+	carry_out(b, n);
+	io_barrier(b);
+	assert_true(io_done(w));
+}
+
+static void gave_up_then_fenced(void **state)
+{
+	struct io *w = write_block(0, 'W'), *x, *read, *n;
+	struct request *r = io_expect(a, w), *fence;
+
+	(void)state;
+	script_close(b);
+	script_close(a);
+	x = write_block(2, 'X');		/* waits for a path */
+	read = io_start(WIRE_READ, 0, BLOCK, 0);
+	assert_int_equal(io_wait(x), -EIO);
+	assert_int_equal(io_wait(read), -EIO);
+	assert_int_equal(io_given_up(w), -EIO);
+	assert_int_equal(client_state(), MPIO_LOST);
+	assert_int_equal(io_wait(write_block(7, 'z')), -EIO);
+	a = script_login(&server, 0, S1, 3);
+	fence = script_fence(a, 1, 1, &r);
+	assert_int_equal(client_state(), MPIO_READY);
+	n = write_block(0, 'N');
+	io_barrier(a);				/* n is held until the old one is fenced */
+	assert_false(io_done(w));
+	nothing_done(a, fence, 1);
+	carry_out(a, n);
+	io_barrier(a);				/* w never again */
+	assert_true(io_done(w));
+}
+
+static void gave_up_and_restarted(void **state)
+{
+	struct io *w = write_block(0, 'W'), *n;
+
+	(void)state;
+	io_expect(a, w);
+	script_close(b);
+	script_close(a);
+	assert_int_equal(io_given_up(w), -EIO);
+	script_restarted(&server);
+	a = script_login(&server, 0, S2, 1);
+	script_open(a);
+	n = write_block(0, 'N');
+	carry_out(a, n);
+	io_barrier(a);
+	assert_true(io_done(w));
+}
+
+static int begin_read_only(void **state)
+{
+	const struct client_setup setup = { .give_up = 0.3, .on_loss = "read-only" };
+
+	(void)state;
+	begin_with(&setup);
+	return 0;
+}
+
+static void gave_up_read_only(void **state)
+{
+	struct io *w = write_block(0, 'W'), *read;
+	struct request *r = io_expect(a, w), *fence;
+	uint8_t zero[BLOCK] = { 0 };
+
+	(void)state;
+	script_close(b);
+	script_close(a);
+	assert_int_equal(io_given_up(w), -EROFS);
+	a = script_login(&server, 0, S1, 3);
+	fence = script_fence(a, 1, 1, &r);
+	assert_int_equal(io_wait(write_block(0, 'N')), -EROFS);
+	read = io_start(WIRE_READ, 0, BLOCK, 0);
+	script_reply(a, io_expect(a, read), WIRE_OK, zero, BLOCK);
+	assert_int_equal(io_wait(read), 0);
+	nothing_done(a, fence, 1);
+	io_barrier(a);
+}
+
+static int begin_queue(void **state)
+{
+	const struct client_setup setup = { .give_up = 0.1, .on_loss = "queue" };
+
+	(void)state;
+	begin_with(&setup);
+	return 0;
+}
+
+static void queued_for_ever(void **state)
+{
+	struct io *w = write_block(0, 'W'), *first, *n;
+	struct request *r = io_expect(a, w), *fence;
+
+	(void)state;
+	script_close(b);
+	script_close(a);
+	n = write_block(1, 'N');
+	/* give-up passes: shown by the reconnects that go on in vain meanwhile. */
+	for (int i = 0; i < 6; i++)
+		script_close(script_accept(&server, 0));
+	first = write_block(2, 'F');
+	assert_false(io_done(w) || io_done(n) || io_done(first));
+	a = script_login(&server, 0, S1, 3);
+	fence = script_fence(a, 1, 1, &r);
+	carry_out(a, n);
+	carry_out(a, first);
+	nothing_done(a, fence, 1);
+	carry_out(a, w);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define TEST_WITH(f, setup) cmocka_unit_test_setup_teardown(f, setup, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(fence_comes_first),
+		TEST(done_is_not_sent_again),
+		TEST(all_kinds_of_changes),
+		TEST(reads_go_on_at_once),
+		TEST(nothing_out_needs_no_fence),
+		TEST(fence_is_asked_again),
+		TEST(sent_again_and_again),
+		TEST(forgotten_fence),
+		TEST(refused_fence),
+		TEST(both_down_and_back),
+		TEST(server_restarted),
+		TEST(session_ended),
+		TEST(restart_seen_by_one_path),
+		TEST(one_makes_the_session),
+		TEST(content_replaced),
+		TEST(volume_gone),
+		TEST(interrupted_write_is_waited_for),
+		TEST(interrupted_before_it_was_sent),
+		TEST(interrupted_and_fenced),
+		TEST_WITH(gave_up_then_fenced, begin_impatient),
+		TEST_WITH(gave_up_and_restarted, begin_impatient),
+		TEST_WITH(gave_up_read_only, begin_read_only),
+		TEST_WITH(queued_for_ever, begin_queue),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
