@@ -370,14 +370,17 @@ static void check_mode(struct conf_parse *p, const struct stat *st, gid_t key_gr
 				  "600 mends it", who, (unsigned int)(st->st_mode & 07777));
 }
 
-/* The file's bytes into p->text, with room for a NUL behind them. */
-static bool load(struct conf_parse *p, int fd)
+/* The file's bytes into p->text, with room for a NUL behind them.  size is what
+ * fstat said: a file that has more was being written, and is not to be believed. */
+static bool load(struct conf_parse *p, int fd, off_t size)
 {
-	p->text = conf_zeroed(p, CONF_FILE_MAX + 2, 1);
+	size_t room = (size_t)(size < CONF_FILE_MAX ? size : CONF_FILE_MAX) + 1;
+
+	p->text = conf_zeroed(p, room + 1, 1);
 	if (!p->text)
 		return false;
-	while (p->size <= CONF_FILE_MAX) {
-		ssize_t n = read(fd, p->text + p->size, CONF_FILE_MAX + 1 - p->size);
+	while (p->size < room) {
+		ssize_t n = read(fd, p->text + p->size, room - p->size);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -391,6 +394,10 @@ static bool load(struct conf_parse *p, int fd)
 	}
 	if (p->size > CONF_FILE_MAX) {
 		conf_file_mistake(p, "is larger than %d KiB", CONF_FILE_MAX / 1024);
+		return false;
+	}
+	if (p->size == room) {
+		conf_file_mistake(p, "grew while it was read; try again");
 		return false;
 	}
 	if (p->size >= 3 && memcmp(p->text, UTF8_BOM, 3) == 0)
@@ -412,7 +419,7 @@ static bool parse(struct conf_parse *p, int fd, gid_t key_group)
 				  S_ISDIR(st.st_mode) ? "a directory" : "a device or a pipe");
 		return false;
 	}
-	if (!load(p, fd))
+	if (!load(p, fd, st.st_size))
 		return false;
 	ret = ini_parse_stream(next_line, p, take_entry, p);
 	if (ret)	/* next_line gives inih only what it takes */
