@@ -63,7 +63,7 @@ ALL_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(ALL_C))
 SCRIPTS   := $(wildcard .ci/run dist/*.sh tests/*.sh tests/*/*.sh bench/*.sh)
 PAGES     := $(wildcard man/*.[1-9])
 
-.PHONY: all programs tests demo demo-stop check check-run check-long check-asan check-tsan \
+.PHONY: all programs tests bench bench-full bench-plot demo demo-stop check check-run check-long check-asan check-tsan \
 	check-valgrind lint install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -158,6 +158,14 @@ demo:
 demo-stop:
 	@BUILD='$(BUILD)' dist/demo.sh stop
 
+# Measurements: three interleaved runs, five, and a picture of the last figures.
+bench bench-full:
+	@dist/install-deps.sh bench
+	+@$(MAKE) --no-print-directory all
+	@bench/bench.py --build '$(BUILD)' --runs $(if $(filter bench-full,$@),5,3)
+bench-plot:
+	@BUILD='$(BUILD)' bench/plot.sh
+
 # Install.
 INSTALL_BIN = $(filter-out %/rssrv %/rsiod,$(PROGS))
 COMPLETE  = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
@@ -182,6 +190,8 @@ help:
 	@echo 'check-tsan       with the thread sanitizer, in build-tsan/'
 	@echo 'check-valgrind   the unit tests under valgrind'
 	@echo 'lint             shellcheck, mandoc, include directions, a build with clang'
+	@echo 'bench            rsio beside its peers, three runs in under ten minutes; bench-full: five runs'
+	@echo 'bench-plot       draws the figures of the last one'
 	@echo 'demo, demo-stop  a server and a client on this machine (as root)'
 	@echo 'install          to DESTDIR/PREFIX, default /usr/local; uninstall takes it away'
 	@echo 'compile_commands.json  for editors; clean'
