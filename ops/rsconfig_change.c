@@ -42,7 +42,7 @@ static void print_failure(const struct rsconfig *rc, const json_t *result)
 	const json_t *error = json_object_get(result, "error");
 	const char *volume = text_of(result, "volume", "-");
 	const char *text = text_of(error, "text", "failed without a reason");
-	bool named = strncmp(text, volume, strlen(volume)) == 0;
+	bool named = strstr(text, volume) != NULL;
 	struct err e;
 
 	err_set(&e, EREMOTEIO, "%s%s%s", named ? "" : volume, named ? "" : ": ", text);

@@ -10,7 +10,12 @@
 
 #define NEAR_MAX 4
 
-/* All volumes as NS:VOLUME, NULL at the end; free each and the list.  NULL when
+static int by_name(const void *a, const void *b)
+{
+	return strverscmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* All volumes as NS:VOLUME, sorted, NULL at the end; free each and the list.  NULL when
  * rsiod gives no list: then nothing can be suggested, and that is no error. */
 static char **all_volumes(const struct rsconfig *rc)
 {
@@ -34,6 +39,7 @@ static char **all_volumes(const struct rsconfig *rc)
 				count++;
 		}
 	}
+	qsort(names, count, sizeof(*names), by_name);
 out:
 	json_decref(status);
 	return names;

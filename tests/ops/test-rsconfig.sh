@@ -1,0 +1,153 @@
+#!/bin/bash
+# test-rsconfig.sh - rsconfig with a server and a client: what it shows is so, what it
+# changes happens, and it never hangs.
+# time-limit: 90
+# shellcheck source=tests/functions.sh
+. "$(dirname "$0")/../functions.sh"
+requires_root
+requires_fuse
+requires_program rssrv rsiod rsconfig
+
+chmod 755 "$W"
+rsconfig() { timeout -k 1 20 "$BUILD/rsconfig" --run-dir "$W/clt/run" "$@"; }
+
+# What it says, both streams, whatever its status.
+says() { rsconfig "$@" 2>&1 || true; }
+
+make_volume "$W/srv" oracle 64M
+make_volume "$W/srv" redo1 8M
+make_volume "$W/srv" redo2 8M
+write_server_conf "$W/srv" portals=2 server=big-9 client=sles1
+printf '\n[volume redo2]\npath = %s\nmode = ro\nav = 1\n' "$W/redo2.raw" >>"$W/srv/rssrvcfg"
+mv "$W/srv/pool/redo2.raw" "$W/redo2.raw"
+write_client_conf "$W/clt" "$W/srv" node=sles1 address=127.0.0.1
+printf '\n[defaults]\ngive-up = 60s\n' >>"$W/clt/rscltcfg"
+start_server "$W/srv"
+start_client "$W/clt"
+
+query="200 osl
+  clt: sles1
+  srv: 001 big-9
+    0 oracle       disk    131072 blocks of  512 bytes
+    1 redo1        disk     16384 blocks of  512 bytes
+    2 redo2        disk     16384 blocks of  512 bytes  read-only"
+# The server numbers volumes as it finds them.
+unnumbered() { sed 's/^    [0-9]* /    N /' | sort; }
+expected=$(unnumbered <<<"$query")
+all_there() { [ "$(rsconfig -q | unnumbered)" = "$expected" ]; }
+wait_for 5 all_there || true
+is "$(rsconfig -q | unnumbered)" "$expected" "-q shows namespace, client, server and volumes"
+
+# A higher verbosity adds lines and changes none.
+lines_of_in() { # LESS MORE: every line of the first is in the second, in that order
+	diff <(printf '%s\n' "$1") <(printf '%s\n' "$2") | grep '^<' || true
+}
+for v in "-q -qv" "-qv -qvv" "-qvv -qvvv" "-mstatus -mstatus=-v"; do
+	read -r less more <<<"$v"
+	# shellcheck disable=SC2086
+	is "$(lines_of_in "$(rsconfig $less)" "$(rsconfig ${more/=/ })")" "" "${more/=/ } only adds to $less"
+done
+
+port1=$(sed -n '1s/.* //p' "$W/srv/portals")
+port2=$(sed -n '2s/.* //p' "$W/srv/portals")
+both_up() { [ "$(rsconfig -m status | grep -c 'connected tx: ok rx: ok')" = 2 ]; }
+check "both portals are connected" wait_for 5 both_up
+is "$(rsconfig -m status)" "0 if0 IP(TCP) 127.0.0.1/$port1
+    rep: 000 IP(TCP) 127.0.0.1/$port1 connected tx: ok rx: ok
+    rep: 001 IP(TCP) 127.0.0.1/$port2 connected tx: ok rx: ok" "-m status shows the interface and its portals"
+is "$(rsconfig -l)" "" "-l: nothing is attached"
+
+# Policies.
+check "-m policy for a server" rsconfig -m policy osl:big-9 fail-over
+like "$(rsconfig -qv)" "^      up, rssrv [^,]*, policy fail-over$" "the policy is shown"
+check "-m policy for a namespace" rsconfig -m policy osl round-robin
+like "$(rsconfig -qv)" "policy round-robin$" "the policy is shown again"
+check_fails 1 "-m policy in an unknown namespace" rsconfig -m policy ols adaptive
+
+# Names.
+check_fails 1 "an unknown volume is an error" rsconfig -m fail osl:orcale
+like "$(says -m fail osl:orcale)" "^rsconfig: did you mean osl:oracle\?$" "near names are listed"
+like "$(says -a osl:redo)" "did you mean osl:redo1, osl:redo2\?" "all of them"
+check_fails 2 "a volume without its namespace is wrong usage" rsconfig -a oracle
+like "$(says -a oracle)" "did you mean osl:oracle\?" "and is found"
+
+# Who may: nobody (who must be able to come near) sees, and changes nothing.
+if setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$BUILD/rsconfig" 2>/dev/null; then
+	nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$BUILD/rsconfig" --run-dir "$W/clt/run" "$@" 2>&1; }
+	like "$(nobody -q)" "^  srv: 001 big-9$" "another user may ask"
+	like "$(nobody -m stop || true)" "may look at this rsiod, but not change it" "another user may not change"
+else
+	ok "another user may ask # SKIP $BUILD cannot be entered by others"
+fi
+
+# Block devices.
+if losetup -f >/dev/null 2>&1; then
+	id=$(rsconfig -q | sed -n 's/^    \([0-9]*\) oracle .*/\1/p')
+	for av in 0 1; do
+		for v in oracle redo2; do
+			if [ -e "/dev/av$av/$v" ] || [ -L "/dev/av$av/$v" ]; then bail "/dev/av$av/$v is somebody else's"; fi
+		done
+	done
+	is "$(rsconfig -a osl:oracle)" "osl:oracle: attached as /dev/av0/oracle" "-a makes a device"
+	is "$(blockdev --getsize64 /dev/av0/oracle)" $((64 << 20)) "of the volume's size"
+	is "$(rsconfig -a osl/oracle)" "osl:oracle: attached as /dev/av0/oracle" "-a again changes nothing"
+	is "$(rsconfig -lvv)" "osl:oracle@$id
+    c: /dev/av0/roracle            131072 blocks,  1 server(s)
+    b: /dev/av0/oracle" "-lvv shows it"
+	is "$(says -a osl:redo2 osl:none osl:oracle | grep -v '^rsconfig: .*\(did you\|-q shows\)')" \
+		"osl:redo2: attached as /dev/av1/redo2
+rsconfig: no server offers osl:none
+osl:oracle: attached as /dev/av0/oracle" "-a of several: a line each"
+	check_fails 1 "and status 1 when one failed" rsconfig -a osl:redo2 osl:none
+	is "$(rsconfig -l | awk '{ print $1, $2 }' | sort)" "osl:oracle@$id /dev/av0/oracle
+$(rsconfig -q | sed -n 's/^    \([0-9]*\) redo2 .*/osl:redo2@\1 \/dev\/av1\/redo2/p')" "-l shows both"
+	is "$(rsconfig -l --json | grep -c '"block": "/dev/av')" 2 "-l --json too"
+
+	exec {held}<>/dev/av0/oracle
+	check_fails 1 "-d of a device in use fails" rsconfig -d osl:oracle
+	like "$(says -d osl:oracle)" "osl:oracle is in use: .*pid $$" "and names the holder"
+	exec {held}>&-
+	is "$(rsconfig -d | sort)" "osl:oracle: detached
+osl:redo2: detached" "-d takes all away"
+	is "$(rsconfig -l)" "" "-l: they are gone"
+	if [ -L /dev/av0/oracle ] || [ -L /dev/av1/redo2 ]; then not_ok "the links are gone"; else ok "the links are gone"; fi
+	check_fails 1 "-d of what is not attached" rsconfig -d osl:oracle
+	check "-d of all when there is none" rsconfig -d
+else
+	ok "block devices # SKIP no loop devices"
+fi
+
+# The server dies: what waits is shown, and can be ended.
+kill_server "$W/srv"
+dd if="$W/clt/mnt/osl/oracle" of=/dev/null bs=4k count=1 iflag=direct 2>"$W/dd.err" &
+dd_pid=$!
+waits() { rsconfig -q | grep -q ' oracle .*  waiting, gives up in [0-9]* s$'; }
+check "-q shows how long a volume still waits" wait_for 10 waits
+like "$(rsconfig -m status)" "^    rep: 000 .* disconnected tx: - rx: -$" "-m status shows what is lost"
+like "$(rsconfig -m status)" "^      why: .*rssrv" "and why"
+check "-m fail" rsconfig -m fail osl:oracle
+status=0
+wait $dd_pid || status=$?
+is "$status" 1 "the reader that waited has ended"
+like "$(cat "$W/dd.err")" "Input/output error" "with EIO"
+start_server "$W/srv"
+is_back() { ! rsconfig -q | grep -q waiting && dd if="$W/clt/mnt/osl/oracle" of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null; }
+check "the server is back, reading goes on" wait_for 10 is_back
+
+# A daemon that does nothing: said, after a bounded time.
+pid=$(client_pid "$W/clt")
+kill -STOP "$pid"
+SECONDS=0
+like "$(says -q)" "did not answer within 12 s" "a stopped rsiod is no hang"
+check "it took $SECONDS s, at most 14" test $SECONDS -le 14
+kill -CONT "$pid"
+
+# The end.
+exec {held}<"$W/clt/mnt/osl/oracle"
+check_fails 1 "-m stop while the tree is in use" rsconfig -m stop
+like "$(says -m stop)" "pid $$" "names the holder"
+exec {held}<&-
+check "-m stop" rsconfig -m stop
+check "rsiod has gone when it returns" gone "$pid"
+check_fails 1 "nobody is there to ask" rsconfig -q
+done_testing
