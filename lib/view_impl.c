@@ -120,7 +120,7 @@ const char *view_bytes(char *buf, double bytes)
 		bytes /= 1024;
 		u++;
 	}
-	whole = !(bytes > -1024 && bytes < 1024) || bytes == (int)bytes;
+	whole = !(bytes > -1024 && bytes < 1024) || (int)(bytes * 10 + 0.5) % 10 == 0;
 	snprintf(buf, VIEW_SHORT, whole ? "%.0f %s" : "%.1f %s", bytes, units[u]);
 	return buf;
 }
