@@ -49,7 +49,7 @@ declare -A only=(
 # Outside libraries: a pattern of system headers -> the files that may include them.
 doors=(
   '^(fuse|linux/fuse)'  'fusefs/.*'
-  '^liburing'           'agent/engine_uring\.c'
+  '^liburing'           '(agent/engine_uring|ops/rsbench[a-z_]*)\.c'
   '^libssh'             'lib/ssh\.c'
   '^openssl/'           'lib/secure\.c'
   '^ini\.h'             'lib/conf\.c'

@@ -12,9 +12,10 @@ complain() {
   failed=1
 }
 
-# Long options that a page names, one a line; mdoc writes "--json" as "Fl \-json".
+# Long options that a page names, one a line; mdoc writes "--json" as "Fl \-json" or
+# "Fl -json".
 options_in_page() {
-  grep -E '^\.(It|Op|Fl|Oo|Oc)' "$1" | grep -oE 'Fl \\-[a-z-]+' | sed 's/Fl \\-/--/' | sort -u
+  grep -E '^\.(It|Op|Fl|Oo|Oc)' "$1" | grep -oE 'Fl \\?-[a-z-]+' | sed 's/Fl \\\?-/--/' | sort -u
 }
 
 for program in "$build"/rs* "$build"/crsio; do
@@ -34,7 +35,7 @@ for program in "$build"/rs* "$build"/crsio; do
   for option in $options; do
     grep -q -- "$option\b" <<<"$help" || complain "$name: $option is not in --help"
     # The list has an entry for it: not only a mention.
-    grep -qE '^\.It .*Fl \\-'"${option#--}"'( |$)' "$page" ||
+    grep -qE '^\.It .*Fl \\?-'"${option#--}"'( |$)' "$page" ||
       complain "$name: $option has no entry in $page"
   done
   for option in $named; do
@@ -42,7 +43,7 @@ for program in "$build"/rs* "$build"/crsio; do
   done
   # The letters, from the help's first column.
   while read -r letter long; do
-    grep -qE '^\.It .*Fl '"$letter"' .*Fl \\-'"$long"'( |$)' "$page" ||
+    grep -qE '^\.It .*Fl '"$letter"' .*Fl \\?-'"$long"'( |$)' "$page" ||
       complain "$page: -$letter is not named with --$long"
   done < <(sed -n 's/^  -\(.\), --\([a-z-]*\).*/\1 \2/p' <<<"$help")
   grep -q "See $name([18])" <<<"$help" || complain "$name --help does not name its page"
