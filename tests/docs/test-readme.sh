@@ -21,7 +21,7 @@ while read -r word; do
       compgen -G "$word" >/dev/null || compgen -G "*/$word" >/dev/null || complain "no file $word" ;;
     *[!a-z0-9_]*) ;;
     *_*) # a function is defined somewhere: its name at a line's start or behind a type
-      grep -qE "^[a-z].*[ *]$word\(" lib/*.c agent/*.c fusefs/*.c || complain "no function $word" ;;
+      grep -qE "^[a-z].*[ *]$word\(" lib/*.[ch] agent/*.[ch] fusefs/*.[ch] || complain "no function $word" ;;
   esac
 done < <(sed -n '/^## Follow one read/,/^## What it is built/p' README.md | ticked)
 
