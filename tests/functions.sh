@@ -21,7 +21,7 @@ else	# not under run.sh
 	own_dir=yes
 fi
 export RSIO_TEST_DIR=$W
-export RSIO_RUN_DIR=$W/run XDG_RUNTIME_DIR=$W/xdg HOME=$W/home LC_ALL=C
+export RSIO_RUN_DIR=$W/run RSIO_STATE_DIR=$W/state XDG_RUNTIME_DIR=$W/xdg HOME=$W/home LC_ALL=C
 mkdir -p "$W/home" "$W/xdg"
 chmod 700 "$W/xdg"
 cd "$W"
@@ -178,12 +178,24 @@ cleanup_fn()	# COMMAND...: run at the end; the last one first
 	cleanups+=("$q")
 }
 
+end_process()	# PID of a child, if it is still there; for cleanup_fn
+{
+	kill "$1" 2>/dev/null || true
+	wait "$1" 2>/dev/null || true
+}
+
 leftovers()
 {
 	SWEEP_SPARE=${watchdog_pid:-} "$TESTS_DIR/sweep.sh" --list "$W"
 }
 
-no_leftovers()
+no_end_process()	# PID of a child, if it is still there; for cleanup_fn
+{
+	kill "$1" 2>/dev/null || true
+	wait "$1" 2>/dev/null || true
+}
+
+leftovers()
 {
 	[ -z "$(leftovers)" ]
 }

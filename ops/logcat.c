@@ -1,0 +1,237 @@
+/*
+ * logcat.c - prints a daemon's ring, and follows it.
+ *
+ * The ring is a mapped file, whose changes inotify does not tell; following
+ * looks every 100 ms.  It needs no daemon: the log of one that crashed is read
+ * as well.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "log.h"
+#include "logcat.h"
+#include "opt.h"
+
+#define TICK_MS 100
+#define CHUNK (256u << 10)
+
+struct options {
+	bool follow, json;
+	int lines;		/* the last so many; -1: all */
+	const char *run_dir;
+};
+
+struct printer {
+	const struct logcat *logcat;
+	struct options options;
+	char *path;
+	struct log_reader *reader;
+	char *all;		/* what is there at the start */
+	size_t size;
+};
+
+static const struct opt table[] = {
+	{ 'f', "follow", OPT_FLAG, NULL, offsetof(struct options, follow),
+	  "go on with what is logged from now on", 0, 0 },
+	{ 'n', "lines", OPT_INT, "N", offsetof(struct options, lines),
+	  "begin with the last N lines, not with all", 0, INT_MAX },
+	{ 'j', "json", OPT_FLAG, NULL, offsetof(struct options, json),
+	  "print a JSON object a line", 0, 0 },
+	{ 0, "run-dir", OPT_STRING, "DIR", offsetof(struct options, run_dir),
+	  "where the daemon keeps its log", 0, 0 },
+	{ 0, NULL, OPT_FLAG, NULL, 0, NULL, 0, 0 },
+};
+
+/* Takes the text up to the mark off *rest; NULL when it has none. */
+static json_t *take(const char **rest, const char *mark)
+{
+	const char *from = *rest, *end = strstr(from, mark);
+
+	if (!end)
+		return NULL;
+	*rest = end + strlen(mark);
+	return json_stringn(from, (size_t)(end - from));
+}
+
+/* "2010_09_14-15:02:32" as ISO 8601. */
+static json_t *iso_time(const json_t *stamp)
+{
+	int y, mo, d, h, mi, s, end = 0;
+	char text[80];
+
+	if (!stamp || sscanf(json_string_value(stamp), "%4d_%2d_%2d-%2d:%2d:%2d%n",
+			     &y, &mo, &d, &h, &mi, &s, &end) != 6 ||
+	    json_string_value(stamp)[end])
+		return NULL;
+	snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02dZ", y, mo, d, h, mi, s);
+	return json_string(text);
+}
+
+/* A line as an object.  One that is not of this shape is all text, with nulls
+ * in the other places. */
+static json_t *line_object(const char *line)
+{
+	const char *rest = line;
+	json_t *node = take(&rest, "@rsio "), *stamp = node ? take(&rest, " (GMT) ") : NULL;
+	json_t *level = stamp ? take(&rest, " (") : NULL, *part = level ? take(&rest, "): ") : NULL;
+	json_t *time = part ? iso_time(stamp) : NULL, *object;
+
+	object = json_pack("{s:O?, s:O?, s:O?, s:O?, s:s}", "time", time, "node", time ? node : NULL,
+			   "level", time ? level : NULL, "part", time ? part : NULL,
+			   "text", time ? rest : line);
+	json_decref(node);
+	json_decref(stamp);
+	json_decref(level);
+	json_decref(part);
+	json_decref(time);
+	return object;
+}
+
+static void print_object(json_t *object)
+{
+	if (object)
+		json_dumpf(object, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(object);
+}
+
+/* Whole lines; text is writable and has room for a 0 behind it. */
+static void print_lines(const struct printer *p, char *text, size_t size)
+{
+	char *end;
+
+	if (!p->options.json) {
+		fwrite(text, 1, size, stdout);
+		return;
+	}
+	text[size] = 0;
+	for (; (end = strchr(text, '\n')); text = end + 1) {
+		*end = 0;
+		print_object(line_object(text));
+	}
+}
+
+static void print_loss(const struct printer *p, uint64_t lost)
+{
+	if (p->options.json)
+		print_object(json_pack("{s:I}", "lost", (json_int_t)lost));
+	else
+		fprintf(stderr, "%s: %llu bytes were overwritten before they could be read\n",
+			p->logcat->name, (unsigned long long)lost);
+}
+
+/* The ring as it is now; bounded, since a busy daemon may write as fast as we read. */
+static int read_all(struct printer *p)
+{
+	uint64_t lost;
+	ptrdiff_t n;
+
+	p->all = malloc(LOG_RING_BYTES + 2 * CHUNK);
+	if (!p->all)
+		return -ENOMEM;
+	while (p->size < LOG_RING_BYTES + CHUNK) {
+		n = log_reader_next(p->reader, p->all + p->size, CHUNK, &lost);
+		if (n < 0)
+			return (int)n;
+		if (n == 0)
+			break;
+		p->size += (size_t)n;
+	}
+	return 0;
+}
+
+static void print_last(const struct printer *p)
+{
+	char *from = p->all + p->size;
+	int left = p->options.lines;
+
+	if (left < 0) {
+		from = p->all;
+	} else {
+		/* A newline ends a line: the one in front of the last N ends what is left out. */
+		for (; left > 0 && from > p->all; left--) {
+			char *before = memrchr(p->all, '\n', (size_t)(from - p->all - 1));
+
+			from = before ? before + 1 : p->all;
+		}
+	}
+	print_lines(p, from, (size_t)(p->all + p->size - from));
+}
+
+/* Does anybody still read what we print?  Waits a tick for the answer. */
+static bool reader_left(void)
+{
+	struct pollfd fd = { STDOUT_FILENO, 0, 0 };
+
+	return poll(&fd, 1, TICK_MS) > 0 && (fd.revents & POLLERR);
+}
+
+static int follow(struct printer *p)
+{
+	uint64_t lost;
+	ptrdiff_t n;
+
+	for (;;) {
+		n = log_reader_next(p->reader, p->all, CHUNK, &lost);
+		if (n < 0)
+			return (int)n;
+		if (lost)
+			print_loss(p, lost);
+		print_lines(p, p->all, (size_t)n);
+		if (fflush(stdout))
+			return -errno;
+		if (n == 0 && reader_left())
+			return 0;
+	}
+}
+
+static int run(struct printer *p, struct err *e)
+{
+	int ret;
+
+	p->reader = log_reader_open(p->path, e);
+	if (!p->reader)
+		return -e->code;
+	ret = read_all(p);
+	if (ret)
+		return err_sys(e, -ret, "cannot read the log %s", p->path);
+	print_last(p);
+	if (fflush(stdout))
+		return err_sys(e, errno, "cannot write to standard output");
+	ret = p->options.follow ? follow(p) : 0;
+	return ret ? err_sys(e, -ret, "cannot follow the log %s", p->path) : 0;
+}
+
+int logcat_main(const struct logcat *l, int argc, char **argv)
+{
+	const struct opt_program program = {
+		.name = l->name,
+		.synopsis = "[-f] [-n N] [--json] [--run-dir DIR]",
+		.about = l->about,
+		.table = table,
+		.page = l->page,
+	};
+	struct printer p = { .logcat = l, .options = { .lines = -1 } };
+	char file[32], *dir;
+	struct err e;
+	int first, ret;
+
+	opt_parse(&program, &p.options, argc, argv, &first);
+	snprintf(file, sizeof(file), "%s.log", l->daemon);
+	dir = opt_run_dir_of(p.options.run_dir, file);
+	if (asprintf(&p.path, "%s/%s", dir, file) < 0)
+		abort();
+	ret = run(&p, &e);
+	if (ret)
+		err_print(l->name, &e);
+	log_reader_close(p.reader);
+	free(p.all);
+	free(p.path);
+	free(dir);
+	return ret ? 1 : 0;
+}
