@@ -14,8 +14,6 @@
 #include "daemon.h"
 #include "log.h"
 
-#define DEFAULT_USER "rsio"
-
 static int ready_pipe = -1;
 
 static void __attribute__((noreturn)) wait_for(pid_t child, int fd)

@@ -5,6 +5,7 @@
  * and looks once a second after sessions that nobody uses any more.
  */
 #include <errno.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -92,25 +93,48 @@ static void set_log_level(const char *name)
 	exit(2);
 }
 
+/* The group that may read keys: that of the user that rssrv is going to be. */
+static gid_t key_group(void)
+{
+	struct passwd *pw = geteuid() ? NULL : getpwnam(DEFAULT_USER);
+
+	return pw ? pw->pw_gid : (gid_t)-1;
+}
+
 /* NULL: it has mistakes; they were printed. */
 static struct conf_server *read_conf(const char *path)
 {
 	struct conf_report report;
-	struct conf_server *conf = conf_server_read(path, (gid_t)-1, &report);
+	struct conf_server *conf = conf_server_read(path, key_group(), &report);
 
 	conf_report_print("rssrv", &report);
 	conf_report_free(&report);
 	return conf;
 }
 
+/* A daemon changes its directory, and reads the file again on SIGHUP. */
+static char *conf_path(const char *given)
+{
+	char *path = given ? strdup(given) : conf_server_default_path();
+	char *whole = path ? realpath(path, NULL) : NULL;
+
+	if (!whole)
+		return path;
+	free(path);
+	return whole;
+}
+
 static char *state_dir(const char *given)
 {
 	const char *base = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	const char *ours = getenv("RSIO_STATE_DIR");
 	char *path = NULL;
 	int n;
 
 	if (given)
 		return strdup(given);
+	if (ours && *ours)
+		return strdup(ours);
 	if (geteuid() == 0)
 		return strdup("/var/lib/rsio");
 	if (base && *base)
@@ -160,7 +184,7 @@ static int make_engines(struct server *s, int loops, struct err *e)
 		return -e->code;
 	s->control->tick = on_control_tick;
 	for (unsigned i = 0; i < s->loop_count; i++) {
-		char name[16];
+		char name[24];
 		struct engine *l;
 
 		snprintf(name, sizeof(name), "rssrv-loop%u", i);
@@ -198,7 +222,7 @@ static void warn_fixed(const struct conf_server *old, const struct conf_server *
 static void reload(struct server *s)
 {
 	struct conf_report report;
-	struct conf_server *now = conf_server_read(s->conf_path, (gid_t)-1, &report), *old;
+	struct conf_server *now = conf_server_read(s->conf_path, key_group(), &report), *old;
 	struct err e = { 0 };
 
 	for (size_t i = 0; i < report.count; i++)
@@ -293,8 +317,12 @@ static int make_parts(struct server *s, const struct options *o, struct err *e)
 	return 0;
 }
 
-static void check_pools(const struct conf_server *conf)
+/* What the user that rssrv became cannot do is better said now than found out later. */
+static void check_access(const struct server *s, const struct conf_server *conf)
 {
+	if (access(s->conf_path, R_OK) < 0)
+		log_warning("main", "user %d cannot read %s: SIGHUP will have no effect ('chgrp " DEFAULT_USER
+			    "' and mode 0640 would do)", (int)geteuid(), s->conf_path);
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		const char *path = conf->pools[i].path;
 
@@ -324,7 +352,7 @@ static int start(struct server *s, const struct options *o, struct err *e)
 	ctl = ctl_server_start(path, (gid_t)-1, status_handle, s, e);
 	if (!ctl || drop_root(s->conf->user, s->state_dir, e) < 0)
 		return -e->code;
-	check_pools(s->conf);
+	check_access(s, s->conf);
 	if (watch_start(s->watch, e) < 0 || start_engines(s, e) < 0)
 		return -e->code;
 	return 0;
@@ -362,17 +390,12 @@ int main(int argc, char **argv)
 	struct options o = { 0 };
 	struct server *s = &server;
 	struct err e = { 0 };
-	char *path;
 	int first;
 
 	opt_parse(&program, &o, argc, argv, &first);
 	set_log_level(o.log_level);
-	path = o.conf ? strdup(o.conf) : conf_server_default_path();
-	/* A daemon changes its directory, and reads the file again on SIGHUP. */
-	s->conf_path = realpath(path, NULL);
-	if (!s->conf_path)
-		s->conf_path = path;
-	s->conf = read_conf(s->conf_path);
+	s->conf_path = conf_path(o.conf);
+	s->conf = s->conf_path ? read_conf(s->conf_path) : NULL;
 	if (o.check || !s->conf)
 		return s->conf ? 0 : 1;
 	if (!o.foreground)

@@ -34,7 +34,7 @@ struct watch;
 
 struct server {
 	char *run_dir, *state_dir;
-	const char *conf_path;
+	char *conf_path;
 
 	pthread_rwlock_t conf_lock;
 	struct conf_server *conf;	/* replaced on SIGHUP; under conf_lock */

@@ -23,7 +23,7 @@ static void mark_path(const struct volume *v, char *out, size_t size)
 	char uuid[UUID_TEXT];
 
 	uuid_format(v->uuid, uuid);
-	snprintf(out, size, "%s/flush-failed.%s", v->server->run_dir, uuid);
+	snprintf(out, size, "%s/flush-failed.%s", v->server->state_dir, uuid);
 }
 
 static void flush_has_failed(struct volume *v, int error)
@@ -233,6 +233,13 @@ static int after_flush(struct volume *v, int r)
 	if (r < 0)
 		flush_has_failed(v, r);
 	return counted(v, r);
+}
+
+int volume_write_now(struct volume *v, const void *buf, uint32_t count, uint64_t offset, bool fua)
+{
+	if (fua && atomic_load(&v->flush_failed))
+		return -EUCLEAN;
+	return v->ops->write_now(v, buf, count, offset, fua);
 }
 
 int volume_flush_now(struct volume *v)

@@ -11,8 +11,8 @@
  * FAILED FLUSHES.  The kernel tells of a failed write-back once for each open
  * file description and then forgets it, with the pages marked clean.  So a
  * failed fdatasync is final: every later flush of this volume, by whomever, is
- * refused until an administrator clears it.  A mark in the run directory keeps
- * that true when rssrv itself is restarted.  FUA writes go over a second open
+ * refused until an administrator clears it.  A mark in the state directory
+ * keeps that true when rssrv itself is restarted.  FUA writes go over a second open
  * file description (fd_sync): what they learn of failed write-back, the flushes
  * will learn too.
  */
@@ -123,11 +123,7 @@ static inline int volume_read_now(struct volume *v, void *buf, uint32_t count, u
 {
 	return v->ops->read_now(v, buf, count, offset);
 }
-static inline int volume_write_now(struct volume *v, const void *buf, uint32_t count,
-				   uint64_t offset, bool fua)
-{
-	return v->ops->write_now(v, buf, count, offset, fua);
-}
+int volume_write_now(struct volume *v, const void *buf, uint32_t count, uint64_t offset, bool fua);
 int volume_flush_now(struct volume *v);
 int volume_read(struct volume *v, void *buf, uint32_t count, uint64_t offset);
 int volume_write(struct volume *v, const void *buf, uint32_t count, uint64_t offset, bool fua);

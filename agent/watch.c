@@ -103,23 +103,24 @@ static void look(struct watcher *k)
 }
 
 /* Where a volume's identity is kept: beside a file; a device has no place beside
- * it that lasts. */
-static char *meta_path(struct server *s, const struct conf_volume *v)
+ * it that lasts.  Several servers may share a state directory. */
+static char *meta_path(struct server *s, const struct conf_server *conf, const struct conf_volume *v)
 {
 	struct stat st;
 	char *path;
 	int n;
 
 	if (stat(v->path, &st) == 0 && S_ISBLK(st.st_mode))
-		n = asprintf(&path, "%s/%s.rsio", s->state_dir, v->name);
+		n = asprintf(&path, "%s/%s:%s:%s.rsio", s->state_dir, conf->namespace, conf->server, v->name);
 	else
 		n = asprintf(&path, "%s.rsio", v->path);
 	return n < 0 ? NULL : path;
 }
 
-static struct offer *section_offer(struct server *s, const struct conf_volume *v, int order)
+static struct offer *section_offer(struct server *s, const struct conf_server *conf, int order)
 {
-	char *meta = meta_path(s, v);
+	const struct conf_volume *v = &conf->volumes[order];
+	char *meta = meta_path(s, conf, v);
 	struct offer *o = meta ? offer_new(s, v->name, AT_FDCWD, v->path, meta) : NULL;
 
 	free(meta);
@@ -141,7 +142,7 @@ static struct offer *section_offers(struct server *s, const struct conf_server *
 	struct offer *first = NULL, **end = &first;
 
 	for (size_t i = 0; i < conf->volume_count; i++) {
-		*end = section_offer(s, &conf->volumes[i], (int)i);
+		*end = section_offer(s, conf, (int)i);
 		if (*end)
 			end = &(*end)->next;
 		else
