@@ -189,13 +189,7 @@ leftovers()
 	SWEEP_SPARE=${watchdog_pid:-} "$TESTS_DIR/sweep.sh" --list "$W"
 }
 
-no_end_process()	# PID of a child, if it is still there; for cleanup_fn
-{
-	kill "$1" 2>/dev/null || true
-	wait "$1" 2>/dev/null || true
-}
-
-leftovers()
+no_leftovers()
 {
 	[ -z "$(leftovers)" ]
 }
