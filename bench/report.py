@@ -7,6 +7,8 @@ from rows import GROUPS, ROWS
 FIELDS = ("run", "group", "load", "stand", "iops", "mbps", "p50_us", "p99_us", "load_cores", "client_cores",
           "server_cores", "machine_cores", "note")
 
+OTHERS_MAX = 0.4        # cores
+
 
 def write(path, rows):
     with open(path, "w", newline="", encoding="utf-8") as f:
@@ -69,10 +71,10 @@ class Figures:
         return [a[run] / b[run] for run in self.runs if run in a and run in b]
 
 
-def number(v):
+def number(v, unit="IOPS"):
     if v is None:
         return "-"
-    return f"{v / 1000:.1f}k" if v >= 1000 else f"{v:.0f}"
+    return f"{v / 1000:.1f}k" if v >= 1000 and unit != "MB/s" else f"{v:.0f}"
 
 
 def verdict(row, ratio):
@@ -96,7 +98,8 @@ def ratio_lines(f):
             ratio = statistics.median(ratios)
             ours_v = statistics.median(f.by_run(row.group, ours, row.unit).values())
             best_v = statistics.median(f.by_run(row.group, best, row.unit).values())
-            yield (title, f"{number(ours_v)} {row.unit}", f"{number(best_v)} {best}", f"{ratio:.2f}",
+            yield (title, f"{number(ours_v, row.unit)} {row.unit}",
+                   f"{number(best_v, row.unit)} {best}", f"{ratio:.2f}",
                    f"{min(ratios):.2f}..{max(ratios):.2f}", f"{row.least:g}" if asked else "",
                    f"{row.aim:g}" if asked else "", verdict(row, ratio) if asked else "")
 
@@ -126,12 +129,22 @@ def ratios(rows):
                   sep="\t")
 
 
-def table(head, lines):
+def table(head, right, lines):
+    """right: the columns with numbers."""
     lines = [head, *lines]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     for line in lines:
-        print("  ".join(c.ljust(w) if i == 0 or not c[:1].isdigit() else c.rjust(w)
+        print("  ".join(c.rjust(w) if i in right else c.ljust(w)
                         for i, (c, w) in enumerate(zip(line, widths))).rstrip())
+
+
+def disturbed(rows):
+    """How many were measured while other programs had a good part of the machine."""
+    def others(r):
+        return float(r["machine_cores"]) - sum(float(r[c]) for c in ("load_cores", "client_cores", "server_cores"))
+
+    # A loop device works in kernel threads, which are nobody's.
+    return sum(1 for r in rows if r["iops"] and r["stand"] != "rsio-loop" and others(r) > OTHERS_MAX)
 
 
 def show(rows):
@@ -139,10 +152,14 @@ def show(rows):
     print("\nFigures: medians. Cores: load / client daemon / server; machine: all busy cores, kernel threads too;\n"
           "per core: IOPS per core of client and server (protocol alone: of load and server).\n")
     table(("", "load", "stand", "IOPS", "MB/s", "p50 us", "p99 us", "cores", "machine", "per core", ""),
-          list(figure_lines(f)))
+          range(3, 10), list(figure_lines(f)))
     print(f"\nRatios: medians of the {len(f.runs)} runs' ratios, and their range.\n")
-    table(("row", "rsio", "beside", "ratio", "range", "least", "aim", ""), list(ratio_lines(f)))
+    table(("row", "rsio", "beside", "ratio", "range", "least", "aim", ""), range(1, 7),
+          list(ratio_lines(f)))
     short = [r.title for r in ROWS if r.least and (v := f.ratios(r, r.ours)) and statistics.median(v) < r.least]
     asked = [r for r in ROWS if r.least and f.ratios(r, r.ours)]
     print(f"\n{len(asked) - len(short)} of {len(asked)} rows that ask for a ratio reach it.")
+    if n := disturbed(rows):
+        print(f"Other programs used more than {OTHERS_MAX} cores during {n} of {len(rows)} measurements: "
+              "these say little; measure again on a quiet machine.")
     return short

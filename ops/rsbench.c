@@ -20,9 +20,11 @@ static const struct opt table[] = {
 	{ 's', "size", OPT_SIZE, "SIZE", offsetof(struct bench_options, size), "use only so much of the target", 0, 0 },
 	{ 'd', "depth", OPT_INT, "N", offsetof(struct bench_options, depth), "requests under way, each job (64)", 1, 1024 },
 	{ 'j', "jobs", OPT_INT, "N", offsetof(struct bench_options, jobs), "jobs (1)", 1, 64 },
+	{ 0, "clients", OPT_INT, "N", offsetof(struct bench_options, clients), "log in so often, as NODE-1 to NODE-N (1: as NODE)", 1, 1024 },
+	{ 'p', "paths", OPT_INT, "N", offsetof(struct bench_options, paths), "use only so many paths of the configuration (all)", 1, 64 },
 	{ 'm', "mix", OPT_INT, "PERCENT", offsetof(struct bench_options, percent), "reads of a mixed load (70)", 0, 100 },
 	{ 't', "time", OPT_DURATION, "TIME", offsetof(struct bench_options, time), "how long (5s)", 0, 0 },
-	{ 0, "poll", OPT_DURATION, "TIME", offsetof(struct bench_options, poll), "ask for answers so long before sleeping (0)", 0, 0 },
+	{ 0, "poll", OPT_DURATION, "TIME", offsetof(struct bench_options, poll), "ask for answers so long before sleeping (as configured)", 0, 0 },
 	{ 0, "crc", OPT_INT, "0|1", offsetof(struct bench_options, crc), "payload checksums off or on (as configured)", 0, 1 },
 	{ 0, "verify", OPT_FLAG, NULL, offsetof(struct bench_options, verify), "stamp what is written, check what is read", 0, 0 },
 	{ 0, "json", OPT_FLAG, NULL, offsetof(struct bench_options, json), "print JSON", 0, 0 },
@@ -171,6 +173,11 @@ void bench_progress(struct bench *b)
 	last_bytes = bytes;
 }
 
+unsigned bench_under_way(const struct bench *b)
+{
+	return (unsigned)(b->o.depth * b->o.jobs * b->o.clients);
+}
+
 /* The figures. */
 
 static double cpu_seconds(void)
@@ -208,16 +215,16 @@ static void report(const struct bench *b, double seconds, double cpu)
 	if (!b->o.quiet)
 		fprintf(stderr, "\r%79s\r", "");
 	if (!b->o.json) {
-		printf("%s over %s: %s, %llu bytes, %d job(s) with depth %d, %.2f s\n", b->target, b->carrier, b->o.rw,
-		       b->o.block, b->o.jobs, b->o.depth, seconds);
+		printf("%s over %s: %s, %llu bytes, %d client(s), %d job(s) with depth %d, %.2f s\n", b->target, b->carrier,
+		       b->o.rw, b->o.block, b->o.clients, b->o.jobs, b->o.depth, seconds);
 		print_text("read", &b->reads, b->read_bytes, seconds);
 		print_text("write", &b->writes, b->write_bytes, seconds);
 		printf("cpu    %.2f cores; errors %" PRIu64 "; damaged %" PRIu64 "\n", cpu / seconds, b->errors, b->damaged);
 		return;
 	}
-	j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:f, s:o, s:o, s:f, s:I, s:I}", "target", b->target, "carrier",
-		b->carrier, "rw", b->o.rw, "block", (json_int_t)b->o.block, "jobs", b->o.jobs, "depth", b->o.depth, "seconds",
-		seconds, "read", latency_json(&b->reads, b->read_bytes, seconds), "write",
+	j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:i, s:f, s:o, s:o, s:f, s:I, s:I}", "target", b->target, "carrier",
+		b->carrier, "rw", b->o.rw, "block", (json_int_t)b->o.block, "clients", b->o.clients, "jobs", b->o.jobs, "depth",
+		b->o.depth, "seconds", seconds, "read", latency_json(&b->reads, b->read_bytes, seconds), "write",
 		latency_json(&b->writes, b->write_bytes, seconds), "cores", cpu / seconds, "errors", (json_int_t)b->errors,
 		"damaged", (json_int_t)b->damaged);
 	json_dumpf(j, stdout, JSON_INDENT(2));
@@ -251,9 +258,9 @@ static int prepare(struct bench *b, struct err *e)
 	if (b->o.size && b->o.size < b->size)
 		b->size = b->o.size;
 	b->blocks = b->size / b->o.block;
-	if (b->blocks < (uint64_t)(b->o.depth * b->o.jobs) * 2)
-		return err_set(e, EINVAL, "%s has %" PRIu64 " blocks of %llu bytes: too few for %d requests under way",
-			       b->target, b->blocks, b->o.block, b->o.depth * b->o.jobs);
+	if (b->blocks < (uint64_t)bench_under_way(b) * 2)
+		return err_set(e, EINVAL, "%s has %" PRIu64 " blocks of %llu bytes: too few for %u requests under way",
+			       b->target, b->blocks, b->o.block, bench_under_way(b));
 	b->positions = calloc((size_t)b->o.jobs, sizeof *b->positions);
 	if (!b->positions)
 		return err_set(e, ENOMEM, "no memory");
@@ -289,7 +296,8 @@ static int run(struct bench *b, const struct bench_carrier *carrier, struct err 
 
 int main(int argc, char **argv)
 {
-	struct bench b = { .o = { .rw = "randread", .block = 8192, .depth = 64, .jobs = 1, .percent = 70, .time = 5, .crc = -1 } };
+	struct bench b = { .o = { .rw = "randread", .block = 8192, .depth = 64, .jobs = 1, .clients = 1, .percent = 70,
+				   .time = 5, .poll = -1, .crc = -1 } };
 	const struct bench_carrier *carrier;
 	struct err e = { 0 };
 	int first, r;

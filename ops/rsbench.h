@@ -2,8 +2,8 @@
  * rsbench.h - what rsbench's files share: the load, the figures, and the ways to
  * carry requests (a session of the protocol; a file or device).
  *
- * One thread does everything.  A carrier keeps `jobs` times `depth` requests under
- * way: it asks bench_next what to do and tells bench_done how it went.
+ * One thread does everything.  A carrier keeps `clients` times `jobs` times `depth`
+ * requests under way: it asks bench_next what to do and tells bench_done how it went.
  */
 #ifndef RSIO_RSBENCH_H
 #define RSIO_RSBENCH_H
@@ -18,9 +18,10 @@ enum bench_kind { BENCH_READ, BENCH_WRITE, BENCH_MIXED };
 struct bench_options {
 	const char *config, *run_dir, *rw;
 	unsigned long long block, size;		/* bytes; size 0: all of the target */
-	int depth, jobs, percent;		/* percent: reads of a mixed load */
+	int depth, jobs, clients, paths;	/* paths 0: all */
+	int percent;				/* reads of a mixed load */
 	int crc;
-	double time, poll;			/* seconds */
+	double time, poll;			/* seconds; poll < 0: as configured */
 	bool verify, json, quiet;
 };
 
@@ -69,6 +70,7 @@ struct bench {
 bool bench_next(struct bench *b, struct bench_io *io);
 /* A completed one; error 0 or -errno; data: what a read brought. */
 void bench_done(struct bench *b, struct bench_io *io, int error, const uint8_t *data);
+unsigned bench_under_way(const struct bench *b);
 uint64_t bench_clock(void);
 /* Draws the live line, at most so often; cheap to call. */
 void bench_progress(struct bench *b);

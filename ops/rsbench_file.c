@@ -67,7 +67,7 @@ static unsigned reap(struct bench *b, unsigned busy)
 
 static int file_run(struct bench *b, struct err *e)
 {
-	unsigned n = (unsigned)(b->o.depth * b->o.jobs), busy = 0;
+	unsigned n = bench_under_way(b), busy = 0;
 	int r = io_uring_queue_init(n, &state.ring, 0);
 
 	if (r < 0)
@@ -101,7 +101,7 @@ static void file_close(struct bench *b)
 {
 	if (state.has_ring)
 		io_uring_queue_exit(&state.ring);
-	for (int i = 0; state.ios && i < b->o.depth * b->o.jobs; i++)
+	for (unsigned i = 0; state.ios && i < bench_under_way(b); i++)
 		free(state.ios[i].buffer);
 	free(state.ios);
 	if (state.fd >= 0)

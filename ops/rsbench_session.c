@@ -1,4 +1,5 @@
-/* Requests over a session of the protocol, without the mount. */
+/* Requests over sessions of the protocol, without the mount.  Several clients are as
+ * many logins, under node names of their own, all on one loop. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,32 +16,37 @@
 struct unit {			/* one request that is always under way */
 	struct command command;
 	struct bench_io io;
-	struct bench_session_state *state;
+	struct mpio *volume;
 };
 
-static struct bench_session_state {
-	struct bench *bench;
+struct client {			/* one login */
 	struct conf_client *conf;
-	struct loop *loop;
 	struct namespace *ns;
 	struct mpio *volume;
+};
+
+static struct {
+	struct bench *bench;
+	struct client *clients;
+	unsigned client_count, ready, stopped;
+	struct loop *loop;
 	char wanted[CONF_NAME_MAX + 1];
 	struct unit *units;
-	unsigned busy;
-	struct list idle;
+	unsigned unit_count, busy;
 	struct loop_timer timer;
 	int error;
 } state;
 
 static void added(void *arg, struct namespace *ns, struct mpio *v)
 {
-	struct bench_session_state *s = arg;
+	struct client *c = arg;
 
 	(void)ns;
-	if (!s->volume && !strcmp(mpio_info(v)->name, s->wanted)) {
-		s->volume = mpio_get(v);
-		loop_stop(s->loop);
-	}
+	if (c->volume || strcmp(mpio_info(v)->name, state.wanted))
+		return;
+	c->volume = mpio_get(v);
+	if (++state.ready == state.client_count)
+		loop_stop(state.loop);
 }
 
 static void ignore_volume(void *arg, struct namespace *ns, struct mpio *v)
@@ -62,9 +68,10 @@ static const struct namespace_ops ops = {
 
 static void flush(void *arg)
 {
-	struct bench_session_state *s = arg;
-
-	namespace_flush(s->ns);
+	(void)arg;
+	for (unsigned i = 0; i < state.client_count; i++)
+		if (state.clients[i].ns)
+			namespace_flush(state.clients[i].ns);
 }
 
 static void too_late(struct loop_timer *t)
@@ -74,10 +81,10 @@ static void too_late(struct loop_timer *t)
 	loop_stop(state.loop);
 }
 
-/* Why there is no path: the first reason that a path gives. */
-static int no_volume(struct err *e)
+/* Why this client has no volume: the first reason that a path gives. */
+static int no_volume(const struct client *c, struct err *e)
 {
-	json_t *status = namespace_status(state.ns), *paths = json_object_get(status, "unassigned"), *p;
+	json_t *status = namespace_status(c->ns), *paths = json_object_get(status, "unassigned"), *p;
 	const char *why = NULL;
 	size_t i;
 
@@ -88,63 +95,107 @@ static int no_volume(struct err *e)
 		err_set(e, EHOSTUNREACH, "%s: no server: %s", state.bench->target, why);
 	else
 		err_set(e, ENOENT, "%s: the servers of namespace %s do not offer this volume", state.bench->target,
-			namespace_name(state.ns));
+			namespace_name(c->ns));
 	json_decref(status);
 	return -e->code;
 }
 
-static int read_conf(struct bench *b, const char *namespace, size_t *n, struct err *e)
+static struct conf_client *read_conf(struct bench *b, const char *namespace, size_t *n, struct err *e)
 {
 	struct conf_report report = { 0 };
 	char *path = b->o.config ? strdup(b->o.config) : conf_client_default_path();
+	struct conf_client *conf = conf_client_read(path, (gid_t)-1, &report);
 
-	state.conf = conf_client_read(path, (gid_t)-1, &report);
-	if (!state.conf) {
+	if (!conf) {
 		conf_report_print("rsbench", &report);
 		err_set(e, EINVAL, "the configuration %s cannot be used", path);
 	}
 	conf_report_free(&report);
 	free(path);
-	if (!state.conf)
+	if (!conf)
+		return NULL;
+	for (*n = 0; *n < conf->namespace_count; (*n)++)
+		if (!strcmp(conf->namespaces[*n].name, namespace))
+			return conf;
+	conf_client_free(conf);
+	err_set(e, ENOENT, "the configuration has no namespace %s", namespace);
+	return NULL;
+}
+
+/* Each interface is tried with each portal: the first interfaces, then more portals. */
+static void limit_paths(struct conf_client *conf, struct conf_namespace *ns, size_t paths)
+{
+	size_t portals;
+
+	if (conf->interface_count > paths)
+		conf->interface_count = paths;
+	portals = paths / (conf->interface_count ? conf->interface_count : 1);
+	for (size_t i = portals; i < ns->portal_count; i++)
+		free(ns->portals[i].address);
+	if (ns->portal_count > portals)
+		ns->portal_count = portals;
+}
+
+/* With several clients each has a node name of its own, NODE-1, NODE-2 and so on. */
+static int client_start(struct client *c, unsigned i, const char *namespace,
+			const struct namespace_identity *id, struct err *e)
+{
+	struct bench *b = state.bench;
+	struct conf_namespace *ns;
+	size_t n = 0, length;
+
+	c->conf = read_conf(b, namespace, &n, e);
+	if (!c->conf)
 		return -e->code;
-	for (*n = 0; *n < state.conf->namespace_count; (*n)++)
-		if (!strcmp(state.conf->namespaces[*n].name, namespace))
-			return 0;
-	return err_set(e, ENOENT, "the configuration has no namespace %s", namespace);
+	ns = &c->conf->namespaces[n];
+	if (state.client_count > 1) {
+		length = strlen(ns->nodename);
+		if (snprintf(ns->nodename + length, sizeof ns->nodename - length, "-%u", i + 1) >=
+		    (int)(sizeof ns->nodename - length))
+			return err_set(e, EINVAL, "the node name is too long for -%u behind it", i + 1);
+	}
+	if (b->o.crc >= 0)
+		ns->behaviour.payload_crc = b->o.crc;
+	if (b->o.paths)
+		limit_paths(c->conf, ns, (size_t)b->o.paths);
+	if (i == 0)
+		loop_set_poll(state.loop, (uint64_t)((b->o.poll < 0 ? ns->behaviour.poll : b->o.poll) * 1e9));
+	c->ns = namespace_new(state.loop, c->conf, n, id, &ops, c, e);
+	return c->ns ? 0 : -e->code;
 }
 
 static int session_open_target(struct bench *b, struct err *e)
 {
 	char namespace[CONF_NAME_MAX + 1], *run_dir;
 	struct namespace_identity id;
-	size_t n = 0;
 	int r;
 
 	state.bench = b;
 	r = conf_split_volume(b->target, namespace, state.wanted, e);
-	if (r || (r = read_conf(b, namespace, &n, e)))
+	if (r)
 		return r;
-	if (b->o.crc >= 0)
-		state.conf->namespaces[n].behaviour.payload_crc = b->o.crc;
 	run_dir = opt_run_dir(b->o.run_dir);
 	r = namespace_identity_init(&id, run_dir, e);
 	free(run_dir);
 	if (r)
 		return r;
 	state.loop = loop_new();
-	if (!state.loop)
+	state.clients = calloc((size_t)b->o.clients, sizeof *state.clients);
+	if (!state.loop || !state.clients)
 		return err_sys(e, errno, "event loop");
-	loop_set_poll(state.loop, (uint64_t)(b->o.poll * 1e9));
-	state.ns = namespace_new(state.loop, state.conf, n, &id, &ops, &state, e);
-	if (!state.ns)
-		return -e->code;
+	state.client_count = (unsigned)b->o.clients;
+	for (unsigned i = 0; !r && i < state.client_count; i++)
+		r = client_start(&state.clients[i], i, namespace, &id, e);
+	if (r)
+		return r;
 	state.timer.fire = too_late;
 	loop_arm(state.loop, &state.timer, loop_clock() + (uint64_t)(OPEN_TIME * 1e9));
-	loop_run(state.loop, flush, &state);
+	loop_run(state.loop, flush, NULL);
 	loop_disarm(state.loop, &state.timer);
-	if (!state.volume)
-		return no_volume(e);
-	b->size = mpio_info(state.volume)->size;
+	for (unsigned i = 0; i < state.client_count; i++)
+		if (!state.clients[i].volume)
+			return no_volume(&state.clients[i], e);
+	b->size = mpio_info(state.clients[0].volume)->size;
 	return 0;
 }
 
@@ -159,7 +210,7 @@ static void issue(struct unit *u)
 	u->command.offset = u->io.offset;
 	u->command.count = u->io.count;
 	u->command.data = u->io.buffer;
-	mpio_submit(state.volume, &u->command);
+	mpio_submit(u->volume, &u->command);
 }
 
 static void done(struct command *c, int error, const uint8_t *payload, uint32_t length)
@@ -179,11 +230,9 @@ static void give_up(struct command *c, int error)
 
 static void after(void *arg)
 {
-	struct bench_session_state *s = arg;
-
-	namespace_flush(s->ns);
-	s->bench->now = bench_clock();
-	bench_progress(s->bench);
+	flush(arg);
+	state.bench->now = bench_clock();
+	bench_progress(state.bench);
 }
 
 static void tick(struct loop_timer *t)
@@ -193,17 +242,19 @@ static void tick(struct loop_timer *t)
 
 static int session_run(struct bench *b, struct err *e)
 {
-	unsigned n = (unsigned)(b->o.depth * b->o.jobs);
+	unsigned n = bench_under_way(b);
 
 	state.units = calloc(n, sizeof *state.units);
 	if (!state.units)
 		return err_set(e, ENOMEM, "no memory for %u requests", n);
+	state.unit_count = n;
 	for (unsigned i = 0; i < n; i++) {
 		struct unit *u = &state.units[i];
 
 		u->command.done = done;
 		u->command.give_up = give_up;
-		u->io.job = i % (unsigned)b->o.jobs;
+		u->volume = state.clients[i % state.client_count].volume;
+		u->io.job = i / state.client_count % (unsigned)b->o.jobs;
 		u->io.buffer = aligned_alloc(4096, (b->o.block + 4095) / 4096 * 4096);
 		if (!u->io.buffer)
 			return err_set(e, ENOMEM, "no memory for %u requests", n);
@@ -215,7 +266,7 @@ static int session_run(struct bench *b, struct err *e)
 	for (unsigned i = 0; i < n; i++)
 		issue(&state.units[i]);
 	if (state.busy)
-		loop_run(state.loop, after, &state);
+		loop_run(state.loop, after, NULL);
 	loop_disarm(state.loop, &state.timer);
 	return state.error ? err_sys(e, -state.error, "%s", b->target) : 0;
 }
@@ -223,23 +274,35 @@ static int session_run(struct bench *b, struct err *e)
 static void stopped(void *arg)
 {
 	(void)arg;
-	loop_stop(state.loop);
+	if (--state.stopped == 0)
+		loop_stop(state.loop);
 }
 
 static void session_close_target(struct bench *b)
 {
-	if (state.ns) {
-		if (state.volume)
-			mpio_put(state.volume);
-		namespace_stop(state.ns, stopped, NULL);
-		loop_run(state.loop, flush, &state);
-		namespace_free(state.ns);
+	(void)b;
+	for (unsigned i = 0; i < state.client_count; i++) {
+		struct client *c = &state.clients[i];
+
+		if (!c->ns)
+			continue;
+		if (c->volume)
+			mpio_put(c->volume);
+		state.stopped++;
+		namespace_stop(c->ns, stopped, NULL);
 	}
-	for (int i = 0; state.units && i < b->o.depth * b->o.jobs; i++)
+	if (state.stopped)
+		loop_run(state.loop, flush, NULL);
+	for (unsigned i = 0; i < state.client_count; i++) {
+		if (state.clients[i].ns)
+			namespace_free(state.clients[i].ns);
+		conf_client_free(state.clients[i].conf);
+	}
+	for (unsigned i = 0; i < state.unit_count; i++)
 		free(state.units[i].io.buffer);
 	free(state.units);
+	free(state.clients);
 	loop_free(state.loop);
-	conf_client_free(state.conf);
 }
 
 const struct bench_carrier bench_session = {
