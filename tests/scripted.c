@@ -200,11 +200,8 @@ void script_welcome(struct conn *c)
 	const struct script *s = c->server;
 	struct wire_welcome w = { .features.payload_crc = !s->no_crc, .limits = s->limits, .server = "srv",
 				  .server_id = 1 };
-	uint8_t frame[WIRE_REPLY_SIZE + WIRE_LOGIN_MAX], raw[WIRE_REQUEST_SIZE], expected[32];
+	uint8_t frame[WIRE_REPLY_SIZE + WIRE_LOGIN_MAX];
 	struct wire_reply h = { .type = WIRE_HELLO };
-	struct wire_auth a;
-	const char *why = "";
-	struct request *r;
 
 	memcpy(w.machine, s->machine, sizeof w.machine);
 	memcpy(w.boot, s->boot, sizeof w.boot);
@@ -214,11 +211,19 @@ void script_welcome(struct conn *c)
 	wire_put_reply(frame, &h);
 	secure_transcript_add(c->transcript, frame, WIRE_REPLY_SIZE + h.length);
 	script_send(c, frame, WIRE_REPLY_SIZE + h.length);
-	r = read_request(c, raw);
+}
+
+void script_auth(struct conn *c)
+{
+	uint8_t raw[WIRE_REQUEST_SIZE], expected[32];
+	struct wire_auth a;
+	const char *why = "";
+	struct request *r = read_request(c, raw);
+
 	assert_non_null(r);
 	assert_int_equal(r->h.type, WIRE_AUTH);
 	assert_int_equal(wire_get_auth(r->payload, r->h.length, &a, &why), 0);
-	secure_client_proof(c->transcript, s->key, a.session, expected);
+	secure_client_proof(c->transcript, c->server->key, a.session, expected);
 	assert_memory_equal(a.proof, expected, sizeof expected);
 	memcpy(c->wanted, a.session, sizeof c->wanted);
 	memcpy(c->proof, a.proof, sizeof c->proof);
@@ -244,6 +249,7 @@ struct conn *script_login(struct script *s, int portal, uint8_t session, uint32_
 	struct conn *c = script_accept(s, portal);
 
 	script_welcome(c);
+	script_auth(c);
 	script_grant(c, session, number);
 	return c;
 }
@@ -607,24 +613,38 @@ static void get_status(void *arg)
 	*(json_t **)arg = namespace_status(client.ns);
 }
 
-void client_reason(int portal, char *out, size_t size)
+void client_path(int portal, const char *key, char *out, size_t size)
 {
-	json_t *status = NULL, *paths, *p;
+	json_t *status = NULL, *paths, *p, *v;
 	char name[32];
 	size_t i;
 
 	out[0] = 0;
 	snprintf(name, sizeof name, "any/portal%d", portal);
 	client_call(get_status, &status);
-	paths = json_object_get(json_array_get(json_object_get(status, "servers"), 0), "paths");
-	json_array_extend(paths ? paths : status, json_object_get(status, "unassigned"));
-	if (!paths)
-		paths = json_object_get(status, "unassigned");
-	json_array_foreach(paths, i, p)
-		if (!strcmp(json_string_value(json_object_get(p, "name")), name) &&
-		    json_is_string(json_object_get(p, "reason")))
-			snprintf(out, size, "%s", json_string_value(json_object_get(p, "reason")));
+	paths = json_copy(json_object_get(status, "unassigned"));
+	json_array_extend(paths, json_object_get(json_array_get(json_object_get(status, "servers"), 0), "paths"));
+	json_array_foreach(paths, i, p) {
+		v = json_object_get(p, key);
+		if (!strcmp(json_string_value(json_object_get(p, "name")), name) && json_is_string(v))
+			snprintf(out, size, "%s", json_string_value(v));
+	}
+	json_decref(paths);
 	json_decref(status);
+}
+
+void client_path_becomes(int portal, const char *state)
+{
+	const struct timespec pause = { 0, 5000000 };
+	char now[32];
+
+	for (int i = 0; i < WAIT_S * 200; i++) {
+		client_path(portal, "state", now, sizeof now);
+		if (!strcmp(now, state))
+			return;
+		nanosleep(&pause, NULL);
+	}
+	fail_msg("path %d is %s, not %s", portal, now, state);
 }
 
 /* I/O. */

@@ -52,7 +52,8 @@ void script_restarted(struct script *s);	/* another life */
 
 /* Accepts the next connection that is still there, and reads its HELLO. */
 struct conn *script_accept(struct script *s, int portal);
-void script_welcome(struct conn *c);		/* answers it and reads AUTH */
+void script_welcome(struct conn *c);		/* answers it */
+void script_auth(struct conn *c);		/* reads AUTH, checks its proof */
 void script_grant(struct conn *c, uint8_t session, uint32_t number);	/* session: 16 times this byte */
 struct conn *script_login(struct script *s, int portal, uint8_t session, uint32_t number);	/* all of it */
 void script_close(struct conn *c);
@@ -86,7 +87,9 @@ void client_stop(void);
 struct mpio *client_volume(void);	/* waits until one is offered; it is held */
 struct mpio *client_new_volume(const struct mpio *old);	/* waits until another one is */
 enum mpio_state client_state(void);
-void client_reason(int portal, char *out, size_t size);	/* why that path is not up */
+/* A text of that path's status: "state", "reason". */
+void client_path(int portal, const char *key, char *out, size_t size);
+void client_path_becomes(int portal, const char *state);	/* waits for it */
 void client_call(void (*fn)(void *arg), void *arg);	/* on the loop */
 
 struct io {

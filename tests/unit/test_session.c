@@ -384,6 +384,7 @@ static void session_ended(void **state)
 	script_close(a);
 	b = script_accept(&server, 1);
 	script_welcome(b);
+	script_auth(b);
 	assert_memory_equal(b->wanted, a->session, 16);
 	script_grant(b, S2, 1);
 	script_open(b);
@@ -409,24 +410,44 @@ static void restart_seen_by_one_path(void **state)
 /* Two paths that come at once make one session: the second waits for the first. */
 static void one_makes_the_session(void **state)
 {
-	struct io *w;
-
 	(void)state;
 	script_close(a);
 	script_close(b);
 	script_restarted(&server);
 	a = script_accept(&server, 0);
 	script_welcome(a);
+	script_auth(a);
 	assert_memory_equal(a->wanted, none, 16);
-	/* b is told who it is, and says nothing until a is in. */
 	b = script_accept(&server, 1);
-	script_close(a);		/* which fails: b's turn, with a new session */
 	script_welcome(b);
+	client_path_becomes(1, "waiting");
+	script_grant(a, S2, 1);
+	script_auth(b);
+	assert_memory_equal(b->wanted, a->session, 16);
+	script_grant(b, S2, 2);
+	script_open(a);
+	carry_out(a, write_block(0, 'W'));
+}
+
+/* The first fails: it is the second's turn. */
+static void another_makes_the_session(void **state)
+{
+	(void)state;
+	script_close(a);
+	script_close(b);
+	script_restarted(&server);
+	a = script_accept(&server, 0);
+	script_welcome(a);
+	script_auth(a);
+	b = script_accept(&server, 1);
+	script_welcome(b);
+	client_path_becomes(1, "waiting");
+	script_close(a);
+	script_auth(b);
 	assert_memory_equal(b->wanted, none, 16);
 	script_grant(b, S2, 1);
 	script_open(b);
-	w = write_block(0, 'W');
-	carry_out(b, w);
+	carry_out(b, write_block(0, 'W'));
 }
 
 static void content_replaced(void **state)
@@ -443,6 +464,7 @@ static void content_replaced(void **state)
 	server.volume.generation++;
 	a = script_accept(&server, 0);
 	script_welcome(a);
+	script_auth(a);
 	script_grant(a, S2, 1);
 	script_reply(a, script_expect(a, WIRE_OPEN), WIRE_E_GENERATION, NULL, 0);
 	assert_int_equal(io_wait(w), -ESTALE);
@@ -468,6 +490,7 @@ static void volume_gone(void **state)
 	strcpy(server.volume.name, "other");
 	a = script_accept(&server, 0);
 	script_welcome(a);
+	script_auth(a);
 	script_grant(a, S2, 1);
 	script_reply(a, script_expect(a, WIRE_OPEN), WIRE_E_NO_VOLUME, NULL, 0);
 	assert_true(io_wait(w) < 0);
@@ -655,6 +678,7 @@ int main(void)
 		TEST(session_ended),
 		TEST(restart_seen_by_one_path),
 		TEST(one_makes_the_session),
+		TEST(another_makes_the_session),
 		TEST(content_replaced),
 		TEST(volume_gone),
 		TEST(interrupted_write_is_waited_for),
