@@ -25,6 +25,7 @@ static struct {
 	pthread_mutex_t lock;		/* orders the copies and guards ring against log_close */
 	struct log_ring_header *ring;	/* lock: lock; NULL: none */
 	char *data;			/* lock: lock */
+	uint64_t data_size;		/* lock: lock; ours: what the file says may be changed */
 	char node[NODE_MAX + 1];	/* const after log_open */
 	atomic_bool open;
 	atomic_bool to_stderr;
@@ -177,6 +178,7 @@ int log_open(const char *path, const char *node, int to_stderr, struct err *e)
 	pthread_mutex_lock(&state.lock);
 	state.ring = ring;
 	state.data = (char *)ring + LOG_RING_HEADER;
+	state.data_size = size - LOG_RING_HEADER;
 	pthread_mutex_unlock(&state.lock);
 	atomic_store(&state.open, true);
 	if (damaged)
@@ -187,14 +189,16 @@ int log_open(const char *path, const char *node, int to_stderr, struct err *e)
 void log_close(void)
 {
 	struct log_ring_header *ring;
+	uint64_t size;
 
 	pthread_mutex_lock(&state.lock);
 	ring = state.ring;
+	size = state.data_size;
 	state.ring = NULL;
 	atomic_store(&state.open, false);
 	pthread_mutex_unlock(&state.lock);
 	if (ring)
-		munmap(ring, (size_t)ring->data_size + LOG_RING_HEADER);
+		munmap(ring, (size_t)size + LOG_RING_HEADER);
 }
 
 static void ring_put(const char *line, size_t length)
@@ -210,8 +214,8 @@ static void ring_put(const char *line, size_t length)
 		if (end > atomic_load_explicit(&h->claimed, memory_order_relaxed))
 			atomic_store_explicit(&h->claimed, end, memory_order_relaxed);
 		atomic_thread_fence(memory_order_seq_cst);
-		offset = at % h->data_size;
-		head = h->data_size - offset < length ? h->data_size - offset : length;
+		offset = at % state.data_size;
+		head = state.data_size - offset < length ? state.data_size - offset : length;
 		memcpy(state.data + offset, line, head);
 		memcpy(state.data, line + head, length - head);
 		atomic_store_explicit(&h->written, end, memory_order_release);

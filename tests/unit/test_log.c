@@ -314,6 +314,28 @@ static void damaged_ring_is_made_anew(void **state)
 	}
 }
 
+/* Found by the fuzzer: the writer divided by the size that the file says. */
+static void ring_damaged_while_it_is_written(void **state)
+{
+	static const uint64_t sizes[] = { 0, 1, 7, UINT64_MAX, LOG_RING_BYTES * 2 };
+	static const uint64_t good = LOG_RING_BYTES - LOG_RING_HEADER;
+	const off_t at = offsetof(struct log_ring_header, data_size);
+	struct log_reader *r;
+
+	(void)state;
+	open_log();
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		damage(at, &sizes[i], sizeof(sizes[i]), -1);
+		log_info("t", "damage %zu", i);
+	}
+	damage(at, &good, sizeof(good), -1);
+	r = open_reader();
+	read_text(r);
+	assert_non_null(strstr(buf, "damage 0\n"));
+	assert_non_null(strstr(buf, "damage 4\n"));
+	log_reader_close(r);
+}
+
 static void says_what_it_cannot_open(void **state)
 {
 	char missing[128], link[128];
@@ -540,6 +562,7 @@ int main(void)
 		TEST(restarted_daemon_goes_on),
 		TEST(writer_killed_in_a_line),
 		TEST(damaged_ring_is_made_anew),
+		TEST(ring_damaged_while_it_is_written),
 		TEST(says_what_it_cannot_open),
 		TEST(follower_beside_writers),
 		TEST(newcomers_beside_writers),
