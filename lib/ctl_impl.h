@@ -29,4 +29,8 @@ int ctl_send(int fd, const json_t *message, double until);
  * the parser, which recurses, sees it. */
 json_t *ctl_parse(const char *text, size_t size, struct err *e);
 
+/* The reply to one request's text; NULL when memory ran out. */
+json_t *ctl_answer(ctl_handler handler, void *arg, const struct ctl_peer *peer,
+		   const char *text, size_t size);
+
 #endif

@@ -58,8 +58,8 @@ static json_t *error_reply(const struct err *e)
 	return json_pack("{s:b, s:o}", "ok", 0, "error", error);
 }
 
-/* The reply to one request's text; never NULL unless memory ran out. */
-static json_t *answer(struct place *c, const char *text, size_t size)
+json_t *ctl_answer(ctl_handler handler, void *arg, const struct ctl_peer *peer,
+		   const char *text, size_t size)
 {
 	struct err e = { .code = EIO, .text = "no reason given" };
 	json_t *request, *reply = NULL;
@@ -70,7 +70,7 @@ static json_t *answer(struct place *c, const char *text, size_t size)
 	if (request && !what)
 		err_set(&e, EPROTO, "a request without a \"do\"");
 	if (what)
-		reply = c->server->handler(c->server->arg, &c->peer, what, request, &e);
+		reply = handler(arg, peer, what, request, &e);
 	if (reply)
 		json_object_set_new(reply, "ok", json_true());
 	else
@@ -106,7 +106,7 @@ static int serve_one(struct place *c)
 		refuse(c->fd, EMSGSIZE, "a request of more than 1 MiB", "");
 	if (ret)
 		return ret;
-	reply = answer(c, text, size);
+	reply = ctl_answer(c->server->handler, c->server->arg, &c->peer, text, size);
 	free(text);
 	if (!reply)
 		return -ENOMEM;
