@@ -31,8 +31,9 @@ static void count_paths(const json_t *paths, struct tally *t)
 	}
 }
 
-/* True when one server's volumes are known. */
-static bool look(const json_t *ns, struct tally *t)
+/* True when one server is up and, but for the last look, its volumes are known: while
+ * further paths come up the list may be on its way again. */
+static bool look(const json_t *ns, bool final, struct tally *t)
 {
 	const json_t *servers = json_object_get(ns, "servers"), *s;
 	size_t i;
@@ -40,7 +41,8 @@ static bool look(const json_t *ns, struct tally *t)
 	json_array_foreach(servers, i, s) {
 		const char *state = text(s, "state");
 
-		if (state && strcmp(state, "up") == 0 && json_is_true(json_object_get(s, "listed")))
+		if (state && strcmp(state, "up") == 0 &&
+		    (final || json_is_true(json_object_get(s, "listed"))))
 			return true;
 		count_paths(json_object_get(s, "paths"), t);
 	}
@@ -81,7 +83,7 @@ enum usable usable_judge(const json_t *ns, int final, struct err *e)
 	const char *name = text(ns, "name") ? text(ns, "name") : "?";
 	struct tally t = { 0 };
 
-	if (look(ns, &t))
+	if (look(ns, final, &t))
 		return USABLE_UP;
 	if (t.first_refused && (final || t.refused == t.paths))
 		return refusal(name, t.first_refused, e);
