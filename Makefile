@@ -117,6 +117,7 @@ $(TOOLS) $(VERIFY):
 	$(call link)
 
 -include $(ALL_OBJ:.o=.d)
+include tests/fuzz/fuzz.mk
 
 compile_commands.json: $(ALL_C) Makefile
 	@{ printf '['; sep=; for f in $(ALL_C); do \
@@ -189,6 +190,8 @@ help:
 	@echo 'check-asan       with the address and undefined-behaviour sanitizers, in build-asan/'
 	@echo 'check-tsan       with the thread sanitizer, in build-tsan/'
 	@echo 'check-valgrind   the unit tests under valgrind'
+	@echo 'fuzz             fuzzes each target for FUZZ_TIME seconds or FUZZ_RUNS executions (clang)'
+	@echo 'check-fuzz       the corpus through each target, with the sanitizers'
 	@echo 'lint             shellcheck, mandoc, include directions, a build with clang'
 	@echo 'bench            rsio beside its peers, three runs in under ten minutes; bench-full: five runs'
 	@echo 'bench-plot       draws the figures of the last one'

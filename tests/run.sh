@@ -46,7 +46,7 @@ all_tests()
 		[ -e "$f" ] && echo "unit/$name $f $BUILD/tests/$name"
 	done
 	[ -z "$valgrind" ] || return
-	for f in tests/{docs,ops,agent,fusefs,multipath}/test-*.sh; do
+	for f in tests/{docs,ops,agent,fusefs,multipath,fuzz}/test-*.sh; do
 		[ -e "$f" ] && echo "${f#tests/} $f $TOP/$f"
 	done
 }

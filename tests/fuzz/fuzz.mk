@@ -1,0 +1,52 @@
+# fuzz.mk - the fuzz targets; part of the Makefile.  tests/fuzz/README.md says more.
+#
+# Variables: FUZZ_TIME (60, seconds for each target) FUZZ_RUNS (executions instead)
+# FUZZ_TARGETS (all)
+FUZZ_TIME ?= 60
+FUZZ_RUNS ?=
+FUZZ_TARGETS ?=
+BUILD_FUZZ := build-fuzz
+comma     := ,
+
+FUZZ_SRC  := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ      := $(patsubst %.c,$(BUILD)/%,$(FUZZ_SRC))
+FUZZ_OBJ  := $(call objects,tests/fuzz/*.c)
+# With libFuzzer main() is its; without it the driver's, which replays files.
+FUZZ_MAIN := $(if $(findstring fuzzer,$(SAN)),,$(BUILD)/tests/fuzz/driver.o)
+FUZZ_LINK := $(if $(findstring fuzzer,$(SAN)),-fsanitize=fuzzer)
+
+.PHONY: fuzz check-fuzz fuzz-programs fuzz-seeds clean-fuzz
+
+fuzz-programs: $(FUZZ)
+tests: fuzz-programs
+
+$(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/fuzz.o $(FUZZ_MAIN) $(LIBRSIO)
+	$(call say,LINK)
+	$(call link,$(FUZZ_LINK) $(addprefix -Wl$(comma)--wrap=,$(WRAP)))
+
+# What a target needs beside the library, and which calls of it are answered by the target.
+$(BUILD)/tests/fuzz/fuzz_ctl: $(BUILD)/fusefs/control.o
+$(BUILD)/tests/fuzz/fuzz_ctl: WRAP := loop_call socket connect
+
+$(BUILD)/tests/fuzz/seeds: $(BUILD)/tests/fuzz/seeds.o $(LIBRSIO)
+	$(call say,LINK)
+	$(call link)
+# The corpus's first inputs anew, after a change of the protocol or of a target's format.
+fuzz-seeds: $(BUILD)/tests/fuzz/seeds
+	$< tests/fuzz/corpus
+
+-include $(FUZZ_OBJ:.o=.d)
+
+fuzz:
+	@command -v clang >/dev/null || { echo "make fuzz needs clang and its libFuzzer" >&2; exit 1; }
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD_FUZZ) CC=clang \
+		SAN=address,undefined,fuzzer-no-link fuzz-programs
+	@BUILD=$(BUILD_FUZZ) tests/fuzz/run.sh '$(FUZZ_TIME)' '$(FUZZ_RUNS)' $(FUZZ_TARGETS)
+# The corpus once through each target, with the sanitizers.
+check-fuzz:
+	+@$(MAKE) --no-print-directory BUILD=build-asan SAN=address,undefined fuzz-programs
+	@BUILD=build-asan tests/fuzz/test-fuzz-corpus.sh
+
+clean: clean-fuzz
+clean-fuzz:
+	rm -rf $(BUILD_FUZZ)

@@ -1,0 +1,115 @@
+/*
+ * fuzz_conf.c - a configuration file, read as the client's and as the server's.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "conf.h"
+#include "fuzz.h"
+
+static int fd;
+static char path[64];
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	fd = memfd_create("fuzz", MFD_CLOEXEC);
+	fuzz_check(fd >= 0 && fchmod(fd, 0600) == 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return 0;
+}
+
+/* Every line names the file, and a terminal can be given it. */
+static void check_report(const struct conf_report *r, bool good)
+{
+	fuzz_check(good == (r->count == r->warnings));
+	for (size_t i = 0; i < r->count; i++) {
+		fuzz_check(strncmp(r->lines[i], path, strlen(path)) == 0);
+		fuzz_check(fuzz_clean(r->lines[i]));
+	}
+}
+
+static bool port_ok(int port)
+{
+	return port >= 1 && port <= 65535;
+}
+
+static void check_namespace(const struct conf_client *c, const struct conf_namespace *n)
+{
+	fuzz_check(conf_name_valid(n->name) && conf_name_valid(n->nodename));
+	fuzz_check(n->id >= 0 && n->id <= 65535 && n->portal_count > 0);
+	fuzz_check(n->behaviour.detect > 0 && n->behaviour.retry > 0 && n->behaviour.poll >= 0);
+	for (size_t i = 0; i < n->portal_count; i++) {
+		fuzz_check(conf_name_valid(n->portals[i].name) && n->portals[i].address[0]);
+		fuzz_check(port_ok(conf_client_port(c, n, NULL, &n->portals[i])));
+		for (size_t k = 0; k < c->interface_count; k++)
+			fuzz_check(port_ok(conf_client_port(c, n, &c->interfaces[k], &n->portals[i])));
+	}
+}
+
+static void check_client(const struct conf_client *c)
+{
+	fuzz_check(c->namespace_count > 0 && c->interface_count <= CONF_IFACE_MAX);
+	for (size_t i = 0; i < c->interface_count; i++) {
+		fuzz_check(conf_name_valid(c->interfaces[i].name));
+		fuzz_check(!c->interfaces[i].address != !c->interfaces[i].device);
+	}
+	for (size_t i = 0; i < c->namespace_count; i++)
+		check_namespace(c, &c->namespaces[i]);
+	for (size_t i = 0; i < c->volume_count; i++)
+		fuzz_check(conf_name_valid(c->volumes[i].namespace) && conf_name_valid(c->volumes[i].name));
+}
+
+static void check_names(char *const *names)
+{
+	for (; names && *names; names++)
+		fuzz_check(conf_name_valid(*names));
+}
+
+static void check_server(const struct conf_server *s)
+{
+	fuzz_check(conf_name_valid(s->namespace) && conf_name_valid(s->server));
+	fuzz_check(s->namespace_id >= 0 && s->namespace_id <= 65535);
+	fuzz_check(s->server_id >= 0 && s->server_id <= 255 && s->listen_count <= CONF_IFACE_MAX);
+	for (size_t i = 0; i < s->listen_count; i++)
+		fuzz_check(port_ok(s->listens[i].port));
+	for (size_t i = 0; i < s->client_count; i++)
+		fuzz_check(conf_name_valid(s->clients[i].name));
+	for (size_t i = 0; i < s->pool_count; i++) {
+		fuzz_check(conf_name_valid(s->pools[i].name) && s->pools[i].path[0] == '/');
+		check_names(s->pools[i].manage);
+	}
+	for (size_t i = 0; i < s->volume_count; i++) {
+		fuzz_check(conf_name_valid(s->volumes[i].name) && s->volumes[i].path[0] == '/');
+		fuzz_check(s->volumes[i].av >= 0 && s->volumes[i].av <= 3);
+		check_names(s->volumes[i].clients);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct conf_report report;
+	struct conf_client *c;
+	struct conf_server *s;
+
+	fuzz_check(ftruncate(fd, 0) == 0);
+	fuzz_check(pwrite(fd, data, size, 0) == (ssize_t)size);
+
+	c = conf_client_read(path, (gid_t)-1, &report);
+	check_report(&report, c != NULL);
+	if (c)
+		check_client(c);
+	conf_client_free(c);
+	conf_report_free(&report);
+
+	s = conf_server_read(path, (gid_t)-1, &report);
+	check_report(&report, s != NULL);
+	if (s)
+		check_server(s);
+	conf_server_free(s);
+	conf_report_free(&report);
+	return 0;
+}

@@ -1,0 +1,234 @@
+/*
+ * seeds.c - writes the corpus's first inputs, made of real frames and messages:
+ * seeds DIRECTORY.  What the fuzzer found since lies beside them under other
+ * names.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "../unit/wire_samples.h"
+#include "seeds.h"
+
+static const char *top;
+static const char *target;
+
+uint8_t seed_buf[SEED_MAX];
+size_t seed_size;
+
+void seed_begin(const char *of)
+{
+	char path[PATH_MAX];
+
+	target = of;
+	snprintf(path, sizeof(path), "%s/%s", top, of);
+	if (mkdir(path, 0755) && errno != EEXIST) {
+		perror(path);
+		exit(1);
+	}
+}
+
+void seed_add(const void *data, size_t size)
+{
+	if (size > SEED_MAX - seed_size)
+		abort();
+	memcpy(seed_buf + seed_size, data, size);
+	seed_size += size;
+}
+
+void seed_byte(unsigned v)
+{
+	uint8_t b = (uint8_t)v;
+
+	seed_add(&b, 1);
+}
+
+void seed_write(const char *name)
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s/seed-%s", top, target, name);
+	f = fopen(path, "we");
+	if (!f || fwrite(seed_buf, 1, seed_size, f) != seed_size || fclose(f)) {
+		perror(path);
+		exit(1);
+	}
+	seed_size = 0;
+}
+
+/* fuzz_wire.c: a byte for what it is, then the body. */
+
+static void wire_body(unsigned what, const char *name, const uint8_t *body, size_t size)
+{
+	seed_byte(what);
+	seed_add(body, size);
+	seed_write(name);
+}
+
+static void wire_login_bodies(uint8_t *b)
+{
+	struct wire_hello hello = a_hello();
+	struct wire_welcome welcome = a_welcome();
+	struct wire_auth auth = { .session = { 1, 2, 3 }, .proof = { 4, 5, 6 } };
+	struct wire_granted granted = { .session = { 1, 2, 3 }, .connection = 6, .proof = { 7, 8 } };
+
+	wire_body(0, "hello", b, wire_put_hello(b, &hello));
+	wire_body(1, "welcome", b, wire_put_welcome(b, &welcome));
+	wire_body(2, "auth", b, wire_put_auth(b, &auth));
+	wire_body(3, "granted", b, wire_put_granted(b, &granted));
+}
+
+static void wire_other_bodies(uint8_t *b)
+{
+	struct wire_open open = { .name = "oracle", .has_identity = true, .uuid = { 9 }, .generation = 17 };
+	struct wire_fence fence = { .connection = 3, .count = 3, .cookies = { 1024, 1025, 2050 },
+				    .statuses = { 0, WIRE_E_NO_SPACE, 0 } };
+	struct wire_event_body event = { .kind = WIRE_EVENT_VOLUME_ADDED, .has_volume = true,
+					 .volume = a_volume() };
+	struct wire_event_body portal = { .kind = WIRE_EVENT_PORTAL_ADDED, .portal = "192.168.45.10/5000" };
+	struct wire_volume v = a_volume();
+	struct wire_writer w;
+
+	wire_body(4, "open", b, wire_put_open(b, &open));
+	wire_body(5, "fence", b, wire_put_fence(b, &fence, false));
+	wire_body(6, "fence-reply", b, wire_put_fence(b, &fence, true));
+	wire_body(7, "event-volume", b, wire_put_event(b, WIRE_LOGIN_MAX, &event));
+	wire_body(7, "event-portal", b, wire_put_event(b, WIRE_LOGIN_MAX, &portal));
+	wire_body(9, "text", b, wire_put_text_body(b, WIRE_LOGIN_MAX, "no such namespace on this server"));
+	wire_writer_init(&w, b, WIRE_LOGIN_MAX);
+	wire_put_volume(&w, &v);
+	wire_put_u32(&w, WIRE_TAG_TOTAL, 1);
+	wire_body(8, "list", b, wire_writer_used(&w, b));
+}
+
+static void wire_seeds(void)
+{
+	struct wire_request write = { .type = WIRE_WRITE, .flags = WIRE_FLAG_FUA | WIRE_FLAG_CRC,
+				      .length = 4096, .cookie = 1025, .offset = 8192, .count = 4096,
+				      .handle = 1, .payload_crc = 0x12345678 };
+	struct wire_reply read = { .type = WIRE_READ, .length = 4096, .cookie = 1025 };
+	uint8_t b[WIRE_FENCE_MAX];
+
+	seed_begin("wire");
+	wire_login_bodies(b);
+	wire_other_bodies(b);
+	for (uint8_t t = WIRE_HELLO; t <= WIRE_CONTROL; t++) {
+		char name[32];
+
+		write.type = read.type = t;
+		snprintf(name, sizeof(name), "request-%s", wire_type_name(t));
+		wire_put_request(b, &write);
+		wire_body(10, name, b, WIRE_REQUEST_SIZE);
+		snprintf(name, sizeof(name), "reply-%s", wire_type_name(t));
+		wire_put_reply(b, &read);
+		wire_body(11, name, b, WIRE_REPLY_SIZE);
+	}
+}
+
+/* fuzz_frame.c: how many, which is refused; of each what and length; receives. */
+
+static void frame_seeds(void)
+{
+	static const uint8_t mixed[] = { 5, 255, 0, 100, 6, 0, 16, 8, 0, 7, 0, 0x90, 0, 9,
+					 10, 0, 0, 200, 1, 3, 0, 64, 2 };
+	static const uint8_t bytewise[] = { 2, 255, 0, 3, 8, 5, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1 };
+	static const uint8_t refused[] = { 3, 1, 0, 3, 0, 5, 0, 1 };
+
+	seed_begin("frame");
+	seed_add(mixed, sizeof(mixed));
+	seed_write("mixed");
+	seed_add(bytewise, sizeof(bytewise));
+	seed_write("bytewise");
+	seed_add(refused, sizeof(refused));
+	seed_write("refused");
+}
+
+/* fuzz_ctl.c: a byte for what it is, then text. */
+
+static void ctl_text(unsigned what, const char *name, const char *text)
+{
+	uint32_t length = htonl((uint32_t)strlen(text));
+
+	seed_byte(what);
+	if (what == 1 || what == 2)
+		seed_add(&length, sizeof(length));
+	seed_add(text, strlen(text));
+	seed_write(name);
+}
+
+static const char status[] =
+	"{\"ok\":true,\"version\":\"0.1\",\"pid\":4711,\"uptime\":60,\"mount\":\"/rsio\",\"run_dir\":\"/run/rsio\","
+	"\"memory\":{\"buffers_used\":4096,\"buffers_held\":8192,\"buffers_limit\":1048576,\"requests\":1,\"paused\":0,"
+	"\"interrupted\":0},\"namespaces\":[{\"name\":\"osl\",\"id\":0,\"node\":\"sles1\",\"servers\":[{\"id\":0,"
+	"\"name\":\"big-9\",\"version\":\"0.1\",\"state\":\"up\",\"policy\":\"adaptive\",\"listed\":true,\"paths\":[{"
+	"\"name\":\"if0/big-9-1\",\"interface\":\"if0\",\"local\":\"192.168.10.1\",\"server\":\"big-9-1\",\"portal\":"
+	"\"192.168.10.9\",\"port\":5000,\"protocol\":\"tcp\",\"family\":\"IP\",\"state\":\"up\",\"since\":12,\"reason\":null,"
+	"\"connection\":3,\"rtt_us\":80.5,\"in_flight\":3,\"bytes_in_flight\":24576,\"read_bytes\":1,\"write_bytes\":2,"
+	"\"commands\":3,\"share\":0.5,\"errors\":0}]}],\"unassigned\":[{\"name\":\"if1/big-9-2\",\"interface\":\"if1\","
+	"\"state\":\"down\",\"since\":3,\"reason\":\"refused\",\"portal\":\"::1\",\"port\":5000,\"family\":\"IPv6\"}],"
+	"\"volumes\":[{\"id\":0,\"name\":\"oracle\",\"uuid\":\"00\",\"generation\":17,\"size\":16106127360,\"blocks\":"
+	"31457280,\"block_size\":512,\"read_only\":true,\"av\":0,\"server\":\"big-9\",\"servers\":1,\"state\":\"waiting\","
+	"\"on_loss\":\"fail\",\"give_up_in\":87.5,\"opens\":1,\"in_flight\":0,\"reads\":1,\"read_bytes\":2,\"writes\":3,"
+	"\"write_bytes\":4,\"flushes\":5,\"errors\":6,\"resent\":7}]}],\"devices\":[{\"namespace\":\"osl\",\"volume\":"
+	"\"oracle\",\"id\":0,\"av\":0,\"block\":\"/dev/av0/oracle\",\"raw\":\"/dev/av0/roracle\",\"loop\":\"/dev/loop3\","
+	"\"blocks\":31457280,\"block_size\":512,\"servers\":1,\"state\":\"ready\"}]}";
+
+static void ctl_seeds(void)
+{
+	seed_begin("ctl");
+	ctl_text(0, "status", "{\"do\":\"status\"}");
+	ctl_text(0, "attach", "{\"do\":\"attach\",\"volumes\":[\"osl:oracle\",\"osl/mail\",7]}");
+	ctl_text(0, "detach", "{\"do\":\"detach\",\"volumes\":[],\"force\":true}");
+	ctl_text(0, "fail", "{\"do\":\"fail\",\"volume\":\"osl:oracle\"}");
+	ctl_text(0, "policy", "{\"do\":\"policy\",\"namespace\":\"osl\",\"server\":\"big-9\",\"policy\":\"fail-over\"}");
+	ctl_text(0, "reload", "{\"do\":\"reload\"}");
+	ctl_text(0, "stop", "{\"do\":\"stop\",\"force\":true}");
+	ctl_text(1, "bytes", "{\"do\":\"fail\",\"volume\":\"osl:mail\"}");
+	ctl_text(2, "answer", "{\"ok\":true,\"results\":[]}");
+	ctl_text(2, "error", "{\"ok\":false,\"error\":{\"code\":\"ENOENT\",\"text\":\"no \\u0085 such\",\"next\":\"do\"}}");
+	ctl_text(2, "progress", "{\"progress\":0.5}");
+	ctl_text(3, "view", status);
+}
+
+/* fuzz_log.c: reader or writer; the file; the header; the pattern; what happens then. */
+
+static void log_seeds(void)
+{
+	static const char line[] = "big-2@rsio 2010_09_14-15:02:32 (GMT) INFO (x): y\n";
+	static const uint8_t sound[] = { 1, 0, 0, 1, 0, 0x20, 0, sizeof(line) - 1 };
+	static const uint8_t full[] = { 1, 0, 0, 7, 0, 0x20, 200, sizeof(line) - 1 };
+	static const uint8_t writer[] = { 0, 0, 0, 1, 0, 0x20, 0, sizeof(line) - 1 };
+	static const uint8_t happens[] = { 0, 16, 0, 0, 2, 0, 0x30, 0, 0, 16, 7, 0, 16, 2, 0, 64 };
+
+	seed_begin("log");
+	seed_add(sound, sizeof(sound));
+	seed_add(line, sizeof(line) - 1);
+	seed_write("sound");
+	seed_add(full, sizeof(full));
+	seed_add(line, sizeof(line) - 1);
+	seed_add(happens, sizeof(happens));
+	seed_write("disturbed");
+	seed_add(writer, sizeof(writer));
+	seed_add(line, sizeof(line) - 1);
+	seed_add(line, sizeof(line) - 1);
+	seed_write("writer");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2) {
+		fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]);
+		return 2;
+	}
+	top = argv[1];
+	mkdir(top, 0755);
+	wire_seeds();
+	frame_seeds();
+	ctl_seeds();
+	log_seeds();
+	return 0;
+}
