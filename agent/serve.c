@@ -485,6 +485,8 @@ int serve_frame(struct conn *c, const uint8_t *payload, uint32_t length)
 		return 0;
 	case WIRE_FENCE:
 		return serve_fence(c, payload, length);
+	case WIRE_CONTROL:
+		return serve_control(c, payload, length);
 	case WIRE_PING:
 		return serve_ping(c);
 	case WIRE_BYE:

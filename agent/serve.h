@@ -12,6 +12,8 @@ struct conn;
 /* The frame c->request with its payload, on a connection that is logged in.
  * As frame_ops.payload.  May take c->placed over (and sets it to NULL). */
 int serve_frame(struct conn *c, const uint8_t *payload, uint32_t length);
+/* The same for CONTROL. */
+int serve_control(struct conn *c, const uint8_t *payload, uint32_t length);
 /* Hands what the round gathered to the workers. */
 void serve_submit(struct engine *l);
 /* Frees the loop's spare jobs. */

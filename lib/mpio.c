@@ -438,6 +438,12 @@ void mpio_free(struct mpio *v)
 
 /* What others see. */
 
+int mpio_ask_server(struct mpio *v, const char *json,
+		    void (*answered)(void *arg, int error, const char *text, size_t length), void *arg)
+{
+	return session_control(v->session, json, answered, arg);
+}
+
 const struct wire_volume *mpio_info(const struct mpio *v)
 {
 	return &v->info;

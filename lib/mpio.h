@@ -94,6 +94,10 @@ struct mpio_counts {
 };
 const struct mpio_counts *mpio_counts(const struct mpio *v);
 
+/* Asks the server of this volume, as session_control in session.h. */
+int mpio_ask_server(struct mpio *v, const char *json,
+		    void (*answered)(void *arg, int error, const char *text, size_t length), void *arg);
+
 /* Users keep a volume with get/put: while the count is above zero it is open on
  * the server, and the object lives.  After the last put it may be gone. */
 struct mpio *mpio_get(struct mpio *v);

@@ -90,6 +90,11 @@ void session_submit(struct session *s, struct command *c);
 bool session_withdraw(struct session *s, struct command *c);
 int session_open(struct session *s, struct mpio *v, uint32_t handle, const struct wire_open *o, bool read_only);
 void session_close(struct session *s, uint32_t handle);
+/* Asks the server itself: json is an object with a "do".  answered comes once, with 0 and
+ * the answer's text (not terminated, valid during the call), or -errno: -EIO when the
+ * session ended before.  After a path failed it is asked again.  0 or -ENOMEM. */
+typedef void (*session_control_fn)(void *arg, int error, const char *text, size_t length);
+int session_control(struct session *s, const char *json, session_control_fn answered, void *arg);
 uint32_t session_new_handle(struct session *s);
 /* At the very end: settles the oldest fence by ending its commands with -EIO. */
 void session_end_fence(struct session *s);

@@ -13,6 +13,8 @@ struct own {
 	struct command command;
 	struct session_fence *fence;	/* FENCE */
 	struct mpio *volume;		/* OPEN; told to the owner */
+	session_control_fn answered;	/* CONTROL */
+	void *arg;
 	uint8_t body[];
 };
 
@@ -145,6 +147,21 @@ void session_close(struct session *s, uint32_t handle)
 	session_submit(s, &o->command);
 }
 
+int session_control(struct session *s, const char *json, session_control_fn answered, void *arg)
+{
+	size_t length = strlen(json);
+	struct own *o = own_new(WIRE_CONTROL, length);
+
+	if (!o)
+		return -ENOMEM;
+	memcpy(o->body, json, length);
+	o->command.length = (uint32_t)length;
+	o->answered = answered;
+	o->arg = arg;
+	session_submit(s, &o->command);
+	return 0;
+}
+
 uint32_t session_new_handle(struct session *s)
 {
 	s->next_handle = s->next_handle % WIRE_HANDLE_MAX + 1;
@@ -165,6 +182,9 @@ void session_own_answered(struct session *s, struct path *p, struct command *c, 
 		break;
 	case WIRE_FENCE:
 		session_fence_answered(s, p, o->fence, r, payload);
+		break;
+	case WIRE_CONTROL:
+		o->answered(o->arg, -wire_status_errno(r->status), (const char *)payload, r->length);
 		break;
 	default:	/* CLOSE: nothing to learn */
 		break;
@@ -194,6 +214,8 @@ void session_drop_own(struct session *s, struct command *c)
 	if (c == s->listing)
 		s->listing = NULL;
 	list_remove(&c->link);
+	if (c->type == WIRE_CONTROL)
+		o->answered(o->arg, -EIO, NULL, 0);
 	free(o);
 }
 

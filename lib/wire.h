@@ -101,7 +101,7 @@ enum wire_type {
 	WIRE_PING = 13,		/* offset: the sender's clock, comes back in the payload (8 bytes) */
 	WIRE_BYE = 14,		/* an orderly end: no more commands follow; the reply is the last frame */
 	WIRE_EVENT = 15,	/* server only: EVENT_KIND, and a volume or portal */
-	WIRE_CONTROL = 16,	/* reserved: counters and management, as JSON */
+	WIRE_CONTROL = 16,	/* a JSON object whose "do" says what.  Reply: a JSON object */
 };
 
 enum wire_flag {

@@ -208,7 +208,8 @@ static void print_text(const char *what, const struct bench_latency *l, uint64_t
 	       (double)l->max / 1e3);
 }
 
-static void report(const struct bench *b, double seconds, double cpu)
+/* server: seconds of CPU, < 0 when nobody could tell. */
+static void report(const struct bench *b, double seconds, double cpu, double server)
 {
 	json_t *j;
 
@@ -219,7 +220,10 @@ static void report(const struct bench *b, double seconds, double cpu)
 		       b->o.rw, b->o.block, b->o.clients, b->o.jobs, b->o.depth, seconds);
 		print_text("read", &b->reads, b->read_bytes, seconds);
 		print_text("write", &b->writes, b->write_bytes, seconds);
-		printf("cpu    %.2f cores; errors %" PRIu64 "; damaged %" PRIu64 "\n", cpu / seconds, b->errors, b->damaged);
+		printf("cpu    %.2f cores", cpu / seconds);
+		if (server >= 0)
+			printf(", %.2f at the server", server / seconds);
+		printf("; errors %" PRIu64 "; damaged %" PRIu64 "\n", b->errors, b->damaged);
 		return;
 	}
 	j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:i, s:f, s:o, s:o, s:f, s:I, s:I}", "target", b->target, "carrier",
@@ -227,6 +231,7 @@ static void report(const struct bench *b, double seconds, double cpu)
 		b->o.depth, "seconds", seconds, "read", latency_json(&b->reads, b->read_bytes, seconds), "write",
 		latency_json(&b->writes, b->write_bytes, seconds), "cores", cpu / seconds, "errors", (json_int_t)b->errors,
 		"damaged", (json_int_t)b->damaged);
+	json_object_set_new(j, "server_cores", server >= 0 ? json_real(server / seconds) : json_null());
 	json_dumpf(j, stdout, JSON_INDENT(2));
 	printf("\n");
 	json_decref(j);
@@ -274,19 +279,24 @@ static int prepare(struct bench *b, struct err *e)
 
 static int run(struct bench *b, const struct bench_carrier *carrier, struct err *e)
 {
-	double cpu, seconds;
+	double cpu, seconds, before = -1, after = -1;
 	int r = prepare(b, e);
 
 	if (r)
 		return r;
+	if (carrier->server_cpu)
+		before = carrier->server_cpu(b);
 	cpu = cpu_seconds();
 	b->start = b->now = bench_clock();
 	b->stop = b->start + (uint64_t)(b->o.time * 1e9);
 	r = carrier->run(b, e);
 	seconds = (double)(bench_clock() - b->start) / 1e9;
+	cpu = cpu_seconds() - cpu;
 	if (r)
 		return r;
-	report(b, seconds, cpu_seconds() - cpu);
+	if (before >= 0)
+		after = carrier->server_cpu(b);
+	report(b, seconds, cpu, before >= 0 && after >= before ? after - before : -1);
 	if (b->errors)
 		return err_sys(e, -b->first_error, "%" PRIu64 " requests failed, the first", b->errors);
 	if (b->damaged)

@@ -80,6 +80,8 @@ void bench_progress(struct bench *b);
 struct bench_carrier {
 	int (*open)(struct bench *b, struct err *e);
 	int (*run)(struct bench *b, struct err *e);
+	/* Seconds of CPU that the server has used so far; < 0: not known.  May be NULL. */
+	double (*server_cpu)(struct bench *b);
 	void (*close)(struct bench *b);
 };
 extern const struct bench_carrier bench_session, bench_file;

@@ -12,6 +12,7 @@
 #include "rsbench.h"
 
 #define OPEN_TIME 10.0		/* seconds for the first path and the list of volumes */
+#define ANSWER_TIME 2.0		/* seconds for the server's counters */
 
 struct unit {			/* one request that is always under way */
 	struct command command;
@@ -271,6 +272,38 @@ static int session_run(struct bench *b, struct err *e)
 	return state.error ? err_sys(e, -state.error, "%s", b->target) : 0;
 }
 
+static void told(void *arg, int error, const char *text, size_t length)
+{
+	json_t *j = error ? NULL : json_loadb(text, length, 0, NULL);
+
+	if (json_is_number(json_object_get(j, "cpu")))
+		*(double *)arg = json_number_value(json_object_get(j, "cpu"));
+	json_decref(j);
+	loop_stop(state.loop);
+}
+
+static void no_answer(struct loop_timer *t)
+{
+	(void)t;
+	loop_stop(state.loop);
+}
+
+/* All clients use the volume of one server. */
+static double session_server_cpu(struct bench *b)
+{
+	static double cpu;	/* an answer that comes too late finds it */
+
+	(void)b;
+	cpu = -1;
+	if (mpio_ask_server(state.clients[0].volume, "{\"do\":\"counters\"}", told, &cpu))
+		return -1;
+	state.timer.fire = no_answer;
+	loop_arm(state.loop, &state.timer, loop_clock() + (uint64_t)(ANSWER_TIME * 1e9));
+	loop_run(state.loop, flush, NULL);
+	loop_disarm(state.loop, &state.timer);
+	return cpu;
+}
+
 static void stopped(void *arg)
 {
 	(void)arg;
@@ -306,5 +339,5 @@ static void session_close_target(struct bench *b)
 }
 
 const struct bench_carrier bench_session = {
-	.open = session_open_target, .run = session_run, .close = session_close_target,
+	.open = session_open_target, .run = session_run, .server_cpu = session_server_cpu, .close = session_close_target,
 };
