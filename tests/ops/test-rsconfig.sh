@@ -14,12 +14,12 @@ rsconfig() { timeout -k 1 20 "$BUILD/rsconfig" --run-dir "$W/clt/run" "$@"; }
 # What it says, both streams, whatever its status.
 says() { rsconfig "$@" 2>&1 || true; }
 
-make_volume "$W/srv" oracle 64M
-make_volume "$W/srv" redo1 8M
-make_volume "$W/srv" redo2 8M
+make_volume "$W/srv" rcoracle 64M
+make_volume "$W/srv" rcredo1 8M
+make_volume "$W/srv" rcredo2 8M
 write_server_conf "$W/srv" portals=2 server=big-9 client=sles1
-printf '\n[volume redo2]\npath = %s\nmode = ro\nav = 1\n' "$W/redo2.raw" >>"$W/srv/rssrvcfg"
-mv "$W/srv/pool/redo2.raw" "$W/redo2.raw"
+printf '\n[volume rcredo2]\npath = %s\nmode = ro\nav = 1\n' "$W/rcredo2.raw" >>"$W/srv/rssrvcfg"
+mv "$W/srv/pool/rcredo2.raw" "$W/rcredo2.raw"
 write_client_conf "$W/clt" "$W/srv" node=sles1 address=127.0.0.1
 printf '\n[defaults]\ngive-up = 60s\n' >>"$W/clt/rscltcfg"
 start_server "$W/srv"
@@ -28,9 +28,9 @@ start_client "$W/clt"
 query="200 osl
   clt: sles1
   srv: 001 big-9
-    0 oracle       disk    131072 blocks of  512 bytes
-    1 redo1        disk     16384 blocks of  512 bytes
-    2 redo2        disk     16384 blocks of  512 bytes  read-only"
+    0 rcoracle     disk    131072 blocks of  512 bytes
+    1 rcredo1      disk     16384 blocks of  512 bytes
+    2 rcredo2      disk     16384 blocks of  512 bytes  read-only"
 # The server numbers volumes as it finds them.
 unnumbered() { sed 's/^    [0-9]* /    N /' | sort; }
 expected=$(unnumbered <<<"$query")
@@ -65,11 +65,11 @@ like "$(rsconfig -qv)" "policy round-robin$" "the policy is shown again"
 check_fails 1 "-m policy in an unknown namespace" rsconfig -m policy ols adaptive
 
 # Names.
-check_fails 1 "an unknown volume is an error" rsconfig -m fail osl:orcale
-like "$(says -m fail osl:orcale)" "^rsconfig: did you mean osl:oracle\?$" "near names are listed"
-like "$(says -a osl:redo)" "did you mean osl:redo1, osl:redo2\?" "all of them"
-check_fails 2 "a volume without its namespace is wrong usage" rsconfig -a oracle
-like "$(says -a oracle)" "did you mean osl:oracle\?" "and is found"
+check_fails 1 "an unknown volume is an error" rsconfig -m fail osl:rcoracel
+like "$(says -m fail osl:rcoracel)" "^rsconfig: did you mean osl:rcoracle\?$" "near names are listed"
+like "$(says -a osl:rcredo)" "did you mean osl:rcredo1, osl:rcredo2\?" "all of them"
+check_fails 2 "a volume without its namespace is wrong usage" rsconfig -a rcoracle
+like "$(says -a rcoracle)" "did you mean osl:rcoracle\?" "and is found"
 
 # Who may: nobody (who must be able to come near) sees, and changes nothing.
 if setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$BUILD/rsconfig" 2>/dev/null; then
@@ -82,36 +82,36 @@ fi
 
 # Block devices.
 if losetup -f >/dev/null 2>&1; then
-	id=$(rsconfig -q | sed -n 's/^    \([0-9]*\) oracle .*/\1/p')
+	id=$(rsconfig -q | sed -n 's/^    \([0-9]*\) rcoracle .*/\1/p')
 	for av in 0 1; do
-		for v in oracle redo2; do
+		for v in rcoracle rcredo2; do
 			if [ -e "/dev/av$av/$v" ] || [ -L "/dev/av$av/$v" ]; then bail "/dev/av$av/$v is somebody else's"; fi
 		done
 	done
-	is "$(rsconfig -a osl:oracle)" "osl:oracle: attached as /dev/av0/oracle" "-a makes a device"
-	is "$(blockdev --getsize64 /dev/av0/oracle)" $((64 << 20)) "of the volume's size"
-	is "$(rsconfig -a osl/oracle)" "osl:oracle: attached as /dev/av0/oracle" "-a again changes nothing"
-	is "$(rsconfig -lvv)" "osl:oracle@$id
-    c: /dev/av0/roracle            131072 blocks,  1 server(s)
-    b: /dev/av0/oracle" "-lvv shows it"
-	is "$(says -a osl:redo2 osl:none osl:oracle | grep -v '^rsconfig: .*\(did you\|-q shows\)')" \
-		"osl:redo2: attached as /dev/av1/redo2
+	is "$(rsconfig -a osl:rcoracle)" "osl:rcoracle: attached as /dev/av0/rcoracle" "-a makes a device"
+	is "$(blockdev --getsize64 /dev/av0/rcoracle)" $((64 << 20)) "of the volume's size"
+	is "$(rsconfig -a osl/rcoracle)" "osl:rcoracle: attached as /dev/av0/rcoracle" "-a again changes nothing"
+	is "$(rsconfig -lvv)" "osl:rcoracle@$id
+    c: /dev/av0/rrcoracle          131072 blocks,  1 server(s)
+    b: /dev/av0/rcoracle" "-lvv shows it"
+	is "$(says -a osl:rcredo2 osl:none osl:rcoracle | grep -v '^rsconfig: .*\(did you\|-q shows\)')" \
+		"osl:rcredo2: attached as /dev/av1/rcredo2
 rsconfig: no server offers osl:none
-osl:oracle: attached as /dev/av0/oracle" "-a of several: a line each"
-	check_fails 1 "and status 1 when one failed" rsconfig -a osl:redo2 osl:none
-	is "$(rsconfig -l | awk '{ print $1, $2 }' | sort)" "osl:oracle@$id /dev/av0/oracle
-$(rsconfig -q | sed -n 's/^    \([0-9]*\) redo2 .*/osl:redo2@\1 \/dev\/av1\/redo2/p')" "-l shows both"
+osl:rcoracle: attached as /dev/av0/rcoracle" "-a of several: a line each"
+	check_fails 1 "and status 1 when one failed" rsconfig -a osl:rcredo2 osl:none
+	is "$(rsconfig -l | awk '{ print $1, $2 }' | sort)" "osl:rcoracle@$id /dev/av0/rcoracle
+$(rsconfig -q | sed -n 's/^    \([0-9]*\) rcredo2 .*/osl:rcredo2@\1 \/dev\/av1\/rcredo2/p')" "-l shows both"
 	is "$(rsconfig -l --json | grep -c '"block": "/dev/av')" 2 "-l --json too"
 
-	exec {held}<>/dev/av0/oracle
-	check_fails 1 "-d of a device in use fails" rsconfig -d osl:oracle
-	like "$(says -d osl:oracle)" "osl:oracle is in use: .*pid $$" "and names the holder"
+	exec {held}<>/dev/av0/rcoracle
+	check_fails 1 "-d of a device in use fails" rsconfig -d osl:rcoracle
+	like "$(says -d osl:rcoracle)" "osl:rcoracle is in use: .*pid $$" "and names the holder"
 	exec {held}>&-
-	is "$(rsconfig -d | sort)" "osl:oracle: detached
-osl:redo2: detached" "-d takes all away"
+	is "$(rsconfig -d | sort)" "osl:rcoracle: detached
+osl:rcredo2: detached" "-d takes all away"
 	is "$(rsconfig -l)" "" "-l: they are gone"
-	if [ -L /dev/av0/oracle ] || [ -L /dev/av1/redo2 ]; then not_ok "the links are gone"; else ok "the links are gone"; fi
-	check_fails 1 "-d of what is not attached" rsconfig -d osl:oracle
+	if [ -L /dev/av0/rcoracle ] || [ -L /dev/av1/rcredo2 ]; then not_ok "the links are gone"; else ok "the links are gone"; fi
+	check_fails 1 "-d of what is not attached" rsconfig -d osl:rcoracle
 	check "-d of all when there is none" rsconfig -d
 else
 	ok "block devices # SKIP no loop devices"
@@ -119,20 +119,42 @@ fi
 
 # The server dies: what waits is shown, and can be ended.
 kill_server "$W/srv"
-dd if="$W/clt/mnt/osl/oracle" of=/dev/null bs=4k count=1 iflag=direct 2>"$W/dd.err" &
+dd if="$W/clt/mnt/osl/rcoracle" of=/dev/null bs=4k count=1 iflag=direct 2>"$W/dd.err" &
 dd_pid=$!
-waits() { rsconfig -q | grep -q ' oracle .*  waiting, gives up in [0-9]* s$'; }
+waits() { rsconfig -q | grep -q ' rcoracle .*  waiting, gives up in [0-9]* s$'; }
 check "-q shows how long a volume still waits" wait_for 10 waits
 like "$(rsconfig -m status)" "^    rep: 000 .* disconnected tx: - rx: -$" "-m status shows what is lost"
 like "$(rsconfig -m status)" "^      why: .*rssrv" "and why"
-check "-m fail" rsconfig -m fail osl:oracle
+check "-m fail" rsconfig -m fail osl:rcoracle
 status=0
 wait $dd_pid || status=$?
 is "$status" 1 "the reader that waited has ended"
 like "$(cat "$W/dd.err")" "Input/output error" "with EIO"
 start_server "$W/srv"
-is_back() { ! rsconfig -q | grep -q waiting && dd if="$W/clt/mnt/osl/oracle" of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null; }
+is_back() { ! rsconfig -q | grep -q waiting && dd if="$W/clt/mnt/osl/rcoracle" of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null; }
 check "the server is back, reading goes on" wait_for 10 is_back
+
+# A device whose server does not answer: it goes, and who waited is told.
+if losetup -f >/dev/null 2>&1; then
+	rsconfig -a osl:rcoracle >/dev/null
+	kill_server "$W/srv"
+	dd if=/dev/av0/rcoracle of=/dev/null bs=4k count=1 iflag=direct 2>"$W/dd.err" &
+	dd_pid=$!
+	check "somebody waits on the device" wait_for 10 waits
+	SECONDS=0
+	is "$(rsconfig -d --force osl:rcoracle | sed 's/;.*//')" "osl:rcoracle: detached" "-d --force without a server"
+	status=0
+	wait $dd_pid || status=$?
+	is "$status" 1 "ends the wait"
+	like "$(cat "$W/dd.err")" "Input/output error" "with EIO"
+	check "after $SECONDS s, at most 5" test $SECONDS -le 5
+	detached() { [ -z "$(rsconfig -l)" ] && [ ! -L /dev/av0/rcoracle ]; }
+	check "and the device is gone" wait_for 5 detached
+	start_server "$W/srv"
+	check "the server is back again" wait_for 10 is_back
+else
+	ok "-d --force # SKIP no loop devices"
+fi
 
 # A daemon that does nothing: said, after a bounded time.
 pid=$(client_pid "$W/clt")
@@ -143,7 +165,7 @@ check "it took $SECONDS s, at most 14" test $SECONDS -le 14
 kill -CONT "$pid"
 
 # The end.
-exec {held}<"$W/clt/mnt/osl/oracle"
+exec {held}<"$W/clt/mnt/osl/rcoracle"
 check_fails 1 "-m stop while the tree is in use" rsconfig -m stop
 like "$(says -m stop)" "pid $$" "names the holder"
 exec {held}<&-
