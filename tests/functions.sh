@@ -13,14 +13,16 @@ TOP=$(dirname "$TESTS_DIR")
 SELF=$(realpath "$0")
 BUILD=${BUILD:-build}
 case $BUILD in /*) ;; *) BUILD=$TOP/$BUILD ;; esac
-if [ -n "${RSIO_TEST_DIR:-}" ]; then
-	W=$RSIO_TEST_DIR
-	own_dir=
-else	# not under run.sh
-	W=$(mktemp -d /tmp/rsio-test-XXXXXX)
-	own_dir=yes
+if [ -z "${RSIO_TEST_DIR:-}" ]; then
+	# Not under run.sh.  Started anew, so that the variable, by which
+	# sweep.sh knows what belongs to the test, is in each process's
+	# environment from its start.
+	RSIO_TEST_DIR=$(mktemp -d /tmp/rsio-test-XXXXXX)
+	chmod 755 "$RSIO_TEST_DIR"
+	export RSIO_TEST_DIR RSIO_TEST_ALONE=yes
+	exec bash "$SELF" "$@"
 fi
-export RSIO_TEST_DIR=$W
+W=$RSIO_TEST_DIR
 export RSIO_RUN_DIR=$W/run RSIO_STATE_DIR=$W/state XDG_RUNTIME_DIR=$W/xdg HOME=$W/home LC_ALL=C
 mkdir -p "$W/home" "$W/xdg"
 chmod 700 "$W/xdg"
@@ -221,9 +223,9 @@ at_exit()
 	fi
 	[ "$tap_failed" = 0 ] || status=1
 	cd /
-	if [ -n "$own_dir" ] && [ $status != 1 ]; then
+	if [ -n "${RSIO_TEST_ALONE:-}" ] && [ $status != 1 ]; then
 		rm -rf --one-file-system "$W"
-	elif [ -n "$own_dir" ]; then
+	elif [ -n "${RSIO_TEST_ALONE:-}" ]; then
 		note "its files are in $W"
 	fi
 	exit $status
