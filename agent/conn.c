@@ -266,8 +266,8 @@ static int take_frame(struct conn *c, const uint8_t *payload, uint32_t length)
 	if (c->state == CONN_UP && begin(c))
 		return -EPROTO;
 	if (!checksum_ok(c, payload, length)) {
-		log_warning(conn_part(c, false, part), "a %s arrived damaged (%u bytes)",
-			    wire_type_name(c->request.type), length);
+		log_warning(conn_part(c, false, part), "a %s from %s arrived damaged (%u bytes)",
+			    wire_type_name(c->request.type), c->peer, length);
 		conn_refuse(c, c->request.type, c->request.cookie, WIRE_E_CHECKSUM,
 			    "the payload's checksum is wrong");
 		leave(c);
