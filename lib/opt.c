@@ -101,7 +101,7 @@ static const struct opt *find_long(const struct opt_program *p, const char *name
 {
 	const struct opt *o, *found = NULL;
 
-	for (size_t i = 0; (o = nth(p, i)); i++) {
+	for (size_t i = 0; length && (o = nth(p, i)); i++) {
 		if (strncmp(o->name, name, length) != 0)
 			continue;
 		if (!o->name[length])
@@ -113,7 +113,7 @@ static const struct opt *find_long(const struct opt_program *p, const char *name
 				    found->name, o->name);
 		found = o;
 	}
-	if (!found || !length) {
+	if (!found) {
 		char word[80];
 
 		snprintf(word, sizeof(word), "%.*s", (int)length, name);
