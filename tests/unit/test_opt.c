@@ -147,6 +147,7 @@ static void refuses_with_one_line(void **state)
 		{ "-n x", "--lines wants a number from -3 to 100, not 'x'" },
 		{ "-n 5x", "not '5x'" },
 		{ "-n 101", "not '101'" },
+		{ "-n -4", "not '-4'" },
 		{ "-n 99999999999999999999", "not '99999999999999999999'" },
 		{ "-d 5parsecs", "--detect wants a time such as" },
 		{ "-s 5parsecs", "--size wants a size such as" },
@@ -288,11 +289,11 @@ static void sizes(void **state)
 
 static void nearest_words(void **state)
 {
-	static const char *const words[] = { "address", "port", "protocol", "namespaceid", "on-loss", NULL };
+	static const char *const words[] = { "address", "port", "protocol", "namespaceid", "on-loss", "key", NULL };
 	static const struct {
 		const char *word, *nearest;
 	} cases[] = {
-		{ "adress", "address" }, { "Port", "port" }, { "prot", "port" }, { "protcol", "protocol" },
+		{ "adress", "address" }, { "Port", "port" }, { "prot", "port" }, { "kye", "key" }, { "protcol", "protocol" },
 		{ "namespace-id", "namespaceid" }, { "onloss", "on-loss" }, { "color", NULL }, { "", NULL },
 		{ "x", NULL }, { "give-up", NULL },
 	};
