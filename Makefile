@@ -26,6 +26,7 @@ LDSAN    := -fsanitize=$(SAN)
 endif
 PACKAGES := fuse3 inih jansson openssl blkid liburing libsystemd
 have     := $(foreach p,$(PACKAGES),$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p)))
+missing  := $(filter-out $(have),$(PACKAGES))
 PKG_CFLAGS := $(if $(have),$(shell pkg-config --cflags $(have)))
 PKG_LIBS := $(if $(have),$(shell pkg-config --libs $(have)))
 CPPFLAGS_ALL := -D_GNU_SOURCE -DRSIO_VERSION='"$(VERSION)"' -Ilib $(PKG_CFLAGS) $(CPPFLAGS)
@@ -63,7 +64,7 @@ ALL_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(ALL_C))
 SCRIPTS   := $(wildcard .ci/run dist/*.sh tests/*.sh tests/*/*.sh bench/*.sh)
 PAGES     := $(wildcard man/*.[1-9])
 
-.PHONY: all programs tests bench bench-full bench-plot demo demo-stop check check-run check-long check-asan check-tsan \
+.PHONY: all programs tests bench bench-full bench-plot demo demo-stop check check-long check-asan check-tsan \
 	check-valgrind lint install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -76,6 +77,7 @@ tests: programs $(UNIT) $(TOOLS) $(VERIFY)
 # Other flags or another compiler: everything is built anew.
 FLAGS_NOW := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS_ALL)
 $(BUILD)/.flags: FORCE
+	$(if $(missing),@echo 'pkg-config does not find: $(missing); dist/install-deps.sh as root installs what is needed' >&2; exit 1)
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' | cmp -s - $@ || \
 		printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' >$@
@@ -128,33 +130,38 @@ compile_commands.json: $(ALL_C) Makefile
 # Tests.
 # A second make builds: what the first one installed was not there when it
 # looked for libraries.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 check:
 	@dist/install-deps.sh check
-	+@$(MAKE) --no-print-directory check-run
-check-run: tests
+	+@$(SUBMAKE) tests
 	@BUILD='$(BUILD)' tests/run.sh $(TESTS)
 check-long:
 	@dist/install-deps.sh check
-	+@$(MAKE) --no-print-directory tests
+	+@$(SUBMAKE) tests
 	@BUILD='$(BUILD)' tests/run.sh --long $(TESTS)
 check-asan:
-	+@$(MAKE) --no-print-directory BUILD=build-asan SAN=address,undefined tests
+	@dist/install-deps.sh check
+	+@$(SUBMAKE) BUILD=build-asan SAN=address,undefined tests
 	@BUILD=build-asan tests/run.sh $(TESTS)
 check-tsan:
-	+@$(MAKE) --no-print-directory BUILD=build-tsan SAN=thread tests
+	@dist/install-deps.sh check
+	+@$(SUBMAKE) BUILD=build-tsan SAN=thread tests
 	@BUILD=build-tsan tests/run.sh $(TESTS)
-check-valgrind: tests
+check-valgrind:
+	@dist/install-deps.sh valgrind
+	+@$(SUBMAKE) tests
 	@BUILD='$(BUILD)' tests/run.sh --valgrind $(TESTS)
 
 lint:
+	@dist/install-deps.sh lint
 	shellcheck -x $(SCRIPTS)
 	for p in $(PAGES); do mandoc -T lint -W warning $$p || exit 1; done
 	tests/docs/test-include-direction.sh
-	+$(MAKE) --no-print-directory BUILD=build-clang CC=clang tests
+	+$(SUBMAKE) BUILD=build-clang CC=clang tests
 
 demo:
 	@dist/install-deps.sh demo
-	+@$(MAKE) --no-print-directory all
+	+@$(SUBMAKE) all
 	@BUILD='$(BUILD)' dist/demo.sh
 demo-stop:
 	@BUILD='$(BUILD)' dist/demo.sh stop
@@ -162,25 +169,30 @@ demo-stop:
 # Measurements: three interleaved runs, five, and a picture of the last figures.
 bench bench-full:
 	@dist/install-deps.sh bench
-	+@$(MAKE) --no-print-directory all
+	+@$(SUBMAKE) all
 	@bench/bench.py --build '$(BUILD)' --runs $(if $(filter bench-full,$@),5,3)
 bench-plot:
 	@BUILD='$(BUILD)' bench/plot.sh
 
 # Install.
-INSTALL_BIN = $(filter-out %/rssrv %/rsiod,$(PROGS))
-COMPLETE  = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ROOT     := $(DESTDIR)$(PREFIX)
+SBIN     := $(ROOT)/sbin
+COMPLETE := $(ROOT)/share/bash-completion/completions
+UNITS    := $(ROOT)/lib/systemd/system
+page_dir  = $(ROOT)/share/man/man$(patsubst .%,%,$(suffix $(1)))
 install: all
-	install -d $(DESTDIR)$(PREFIX)/sbin $(COMPLETE)
-	$(foreach p,$(PROGS),install -m 755 $(p) $(DESTDIR)$(PREFIX)/sbin/ &&) true
+	install -d $(SBIN) $(COMPLETE) $(UNITS)
+	install -m 755 $(PROGS) $(SBIN)/
 	$(foreach p,$(PROGS),$(p) --completion >$(COMPLETE)/$(notdir $(p)) &&) true
-	$(foreach p,$(PAGES),install -D -m 644 $(p) $(DESTDIR)$(PREFIX)/share/man/man$(patsubst .%,%,$(suffix $(p)))/$(notdir $(p)) &&) true
+	$(foreach p,$(PAGES),install -D -m 644 $(p) $(call page_dir,$(p))/$(notdir $(p)) &&) true
+	$(foreach u,$(wildcard dist/*.service),sed 's:/usr/local/sbin/:$(PREFIX)/sbin/:' $(u) >$(UNITS)/$(notdir $(u)) &&) true
 uninstall:
-	$(foreach p,$(PROGS),rm -f $(DESTDIR)$(PREFIX)/sbin/$(notdir $(p)) $(COMPLETE)/$(notdir $(p)) &&) true
-	$(foreach p,$(PAGES),rm -f $(DESTDIR)$(PREFIX)/share/man/man$(patsubst .%,%,$(suffix $(p)))/$(notdir $(p)) &&) true
+	rm -f $(PROGS:$(BUILD)/%=$(SBIN)/%) $(PROGS:$(BUILD)/%=$(COMPLETE)/%)
+	rm -f $(foreach p,$(PAGES),$(call page_dir,$(p))/$(notdir $(p)))
+	rm -f $(patsubst dist/%,$(UNITS)/%,$(wildcard dist/*.service))
 
 clean:
-	rm -rf $(BUILD) build-asan build-tsan build-clang compile_commands.json
+	rm -rf $(BUILD) build-asan build-tsan build-clang build-fuzz compile_commands.json
 
 help:
 	@echo 'all              programs in $(BUILD)/'

@@ -1,15 +1,16 @@
 #!/bin/bash
 # Installs the Debian packages that are missing; does nothing, quickly, when all
-# are there.  Usage: install-deps.sh [build|demo|check|lint|bench]
+# are there.  Usage: install-deps.sh [build|demo|check|lint|valgrind|bench]
 set -euo pipefail
 
 build=(gcc libc6-dev make pkg-config libfuse3-dev libinih-dev libjansson-dev
-	libssl-dev libblkid-dev liburing-dev)
+	libssl-dev libblkid-dev liburing-dev libsystemd-dev)
 run=(fuse3 util-linux mount)
 demo=(e2fsprogs)
-check=(libcmocka-dev e2fsprogs xfsprogs fio sqlite3 jq iproute2 procps
+check=(python3 libcmocka-dev e2fsprogs xfsprogs fio sqlite3 jq iproute2 procps
 	shellcheck mandoc)
 lint=(libcmocka-dev clang shellcheck mandoc)
+valgrind=(libcmocka-dev valgrind)
 # The peers that bench compares with, the load, and what draws the plot.
 bench=(python3 fio nbdkit nbdfuse libnbd-bin qemu-utils qemu-system-common qemu-block-extra gnuplot-nox)
 
@@ -18,9 +19,10 @@ build) wanted=("${build[@]}") ;;
 demo) wanted=("${build[@]}" "${run[@]}" "${demo[@]}") ;;
 check) wanted=("${build[@]}" "${run[@]}" "${check[@]}") ;;
 lint) wanted=("${build[@]}" "${lint[@]}") ;;
+valgrind) wanted=("${build[@]}" "${valgrind[@]}") ;;
 bench) wanted=("${build[@]}" "${run[@]}" "${bench[@]}") ;;
 *)
-	echo "usage: install-deps.sh [build|demo|check|lint|bench]" >&2
+	echo "usage: install-deps.sh [build|demo|check|lint|valgrind|bench]" >&2
 	exit 2
 	;;
 esac
