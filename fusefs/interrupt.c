@@ -1,11 +1,9 @@
 /* interrupt.c - see interrupt.h.
  *
- * A signal whose default action ends a process is turned into SIGKILL in every
- * thread's own pending set as soon as it is sent, if no handler, mask, or tracer
- * stands in the way.  Those that dump core are the exception: they stay what they
- * are until the thread takes them.  So a thread is about to die when SIGKILL is
- * pending, or one of the core-dumping ones that is neither blocked, ignored nor
- * caught.  All other pending signals leave it alive.
+ * What ends a process by default ends it, unless it is blocked, ignored or caught.
+ * Often the kernel turns such a signal into SIGKILL in every thread's own pending set
+ * as soon as it is sent; but not one that dumps core, and not one that finds another
+ * signal pending already.  So all that could be pending are looked at.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -18,9 +16,10 @@
 
 #define BIT(signal) (UINT64_C(1) << ((signal) - 1))
 
-static const uint64_t dumps_core =
-	BIT(SIGQUIT) | BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGABRT) | BIT(SIGBUS) | BIT(SIGFPE) |
-	BIT(SIGSEGV) | BIT(SIGXCPU) | BIT(SIGXFSZ) | BIT(SIGSYS);
+/* By default these are ignored, or stop. */
+static const uint64_t survivable =
+	BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGURG) | BIT(SIGWINCH) |
+	BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU);
 
 /* The mask behind "\nName:\t"; 0 when the line is not there. */
 static uint64_t mask(const char *status, const char *name)
@@ -36,7 +35,7 @@ bool interrupt_fatal_text(const char *status)
 	uint64_t harmless = mask(status, "\nSigBlk:") | mask(status, "\nSigIgn:") |
 			    mask(status, "\nSigCgt:");
 
-	return pending & BIT(SIGKILL) || pending & dumps_core & ~harmless;
+	return pending & ~harmless & ~survivable;
 }
 
 bool interrupt_fatal(pid_t tid)

@@ -17,11 +17,12 @@ start_client "$W/clt"
 m=$W/clt/mnt
 
 # What is there.
-is "$(ls "$m")" "osl" "the root shows the namespace"
-is "$(ls "$m/osl" | tr '\n' ' ')" "one three two " "the namespace shows its volumes"
-is "$(ls "$m/osl/.rsio" | tr '\n' ' ')" \
-	"paths paths.json servers servers.json status status.json volumes volumes.json " "a namespace's texts"
-is "$(ls "$m/.rsio" | tr '\n' ' ')" "log metrics status status.json " "the client's texts"
+listing() { (cd "$1" && echo *); }
+is "$(listing "$m")" "osl" "the root shows the namespace"
+is "$(listing "$m/osl")" "one three two" "the namespace shows its volumes"
+is "$(listing "$m/osl/.rsio")" \
+	"paths paths.json servers servers.json status status.json volumes volumes.json" "a namespace's texts"
+is "$(listing "$m/.rsio")" "log metrics status status.json" "the client's texts"
 is "$(stat -c '%s %A %U:%G' "$m/osl/one")" "67108864 -rw-rw---- root:disk" "a volume's size and mode"
 is "$(stat -c '%A' "$m/osl/three")" "-r--r-----" "a read-only volume's mode"
 is "$(stat -c '%A' "$m" "$m/osl" "$m/osl/.rsio" | sort -u)" "drwxr-xr-x" "directories' mode"
