@@ -55,7 +55,7 @@ class Witness(threading.Thread):
         self.over = True
         self.join(10)
         check("and was never held up for long", self.longest < limit, "%.2f s" % self.longest)
-        print("# %d rounds verified, the longest took %.0f ms" % (self.rounds, self.longest * 1e3))
+        print("%d rounds verified, the longest took %.0f ms" % (self.rounds, self.longest * 1e3))
 
 
 def server_pid():
