@@ -315,6 +315,9 @@ static void take_back(struct session *s, struct path *p)
 		c->path = NULL;
 		if (!c->volume) {
 			session_own_lost(s, c, &again);
+		} else if (!changes_data(c) && c->abandoned) {
+			/* Whom should it tell?  Waiting, nothing could end it but a path. */
+			s->ops->completed(s->owner, s, c, -ECANCELED, NULL, 0);
 		} else if (!changes_data(c)) {
 			c->state = COMMAND_WAITING;
 			count_resent(c);
@@ -379,7 +382,8 @@ void session_answered(struct session *s, struct path *p, struct command *c, cons
 		session_own_answered(s, p, c, r, payload);
 		return;
 	}
-	if (r->status == WIRE_E_CHECKSUM) {	/* damaged on its way, not executed; the server hangs up now */
+	/* Damaged on its way, not executed; the server hangs up now. */
+	if (r->status == WIRE_E_CHECKSUM && !c->abandoned) {
 		wait_again(s, c);
 		return;
 	}

@@ -553,6 +553,43 @@ static void interrupted_and_fenced(void **state)
 	assert_true(io_done(w));
 }
 
+/* What changes nothing has nobody to wait for it: it ends with its path, also when
+ * no other one is left.  Found by the fuzzer. */
+static void interrupted_read_ends_with_its_path(void **state)
+{
+	struct io *read = io_start(WIRE_READ, 0, BLOCK, 0), *flush = io_start(WIRE_FLUSH, 0, 0, 0);
+
+	(void)state;
+	io_expect(a, read);
+	io_expect(a, flush);
+	assert_false(io_interrupt(read));
+	assert_false(io_interrupt(flush));
+	script_close(b);
+	script_close(a);
+	io_wait(read);
+	io_wait(flush);
+	a = script_login(&server, 0, S1, 3);
+	io_barrier(a);			/* neither is sent again */
+}
+
+/* Nor is it sent again when the server found it damaged. */
+static void interrupted_and_damaged(void **state)
+{
+	struct io *w = write_block(0, 'W'), *read;
+	struct request *r = io_expect(a, w);
+
+	(void)state;
+	read = io_start(WIRE_READ, 0, BLOCK, 0);
+	io_expect(a, read);
+	assert_false(io_interrupt(w));
+	assert_false(io_interrupt(read));
+	script_reply(a, r, WIRE_E_CHECKSUM, NULL, 0);
+	io_wait(w);
+	script_close(a);
+	io_wait(read);
+	io_barrier(b);
+}
+
 static void gave_up_then_fenced(void **state)
 {
 	struct io *w = write_block(0, 'W'), *x, *read, *n;
@@ -684,6 +721,8 @@ int main(void)
 		TEST(interrupted_write_is_waited_for),
 		TEST(interrupted_before_it_was_sent),
 		TEST(interrupted_and_fenced),
+		TEST(interrupted_read_ends_with_its_path),
+		TEST(interrupted_and_damaged),
 		TEST_WITH(gave_up_then_fenced, begin_impatient),
 		TEST_WITH(gave_up_and_restarted, begin_impatient),
 		TEST_WITH(gave_up_read_only, begin_read_only),
