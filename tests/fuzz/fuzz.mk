@@ -26,7 +26,10 @@ $(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/fuzz.o $(FUZZ_MAIN) $(LIBR
 
 # What a target needs beside the library, and which calls of it are answered by the target.
 $(BUILD)/tests/fuzz/fuzz_ctl: $(BUILD)/fusefs/control.o
-$(BUILD)/tests/fuzz/fuzz_ctl: WRAP := loop_call socket connect
+$(BUILD)/tests/fuzz/fuzz_ctl: WRAP := loop_call socket connect open_memstream
+PLAYS := $(BUILD)/tests/fuzz/fuzz_client $(BUILD)/tests/fuzz/fuzz_client_login
+$(PLAYS): $(BUILD)/tests/fuzz/play.o $(BUILD)/tests/fuzz/play_server.o
+$(PLAYS): WRAP := clock_gettime epoll_wait sock_connect secure_random
 
 $(BUILD)/tests/fuzz/seeds: $(BUILD)/tests/fuzz/seeds.o $(LIBRSIO)
 	$(call say,LINK)

@@ -1,0 +1,497 @@
+/* play.c - see play.h: the client's side, its time, and the steps of an input. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include "namespace.h"
+#include "play_impl.h"
+#include "sock.h"
+
+#define IOS 24			/* commands at once */
+#define HELD 8			/* volumes */
+#define STEPS_MAX 200
+#define MS UINT64_C(1000000)
+
+int __wrap_clock_gettime(clockid_t which, struct timespec *t);
+int __real_clock_gettime(clockid_t which, struct timespec *t);
+int __wrap_epoll_wait(int fd, struct epoll_event *events, int most, int ms);
+int __real_epoll_wait(int fd, struct epoll_event *events, int most, int ms);
+int __wrap_sock_connect(const struct sock_addr *from, const char *device, const struct sock_addr *to);
+int __wrap_secure_random(void *out, size_t size);
+
+/* Time: it goes on while the loop sleeps, as far as an input allows. */
+
+static uint64_t now = 1000 * MS, sleep_left;
+static uint8_t random_byte;
+
+int __wrap_clock_gettime(clockid_t which, struct timespec *t)
+{
+	if (which != CLOCK_BOOTTIME)
+		return __real_clock_gettime(which, t);
+	t->tv_sec = (time_t)(now / (1000 * MS));
+	t->tv_nsec = (long)(now % (1000 * MS));
+	return 0;
+}
+
+int __wrap_epoll_wait(int fd, struct epoll_event *events, int most, int ms)
+{
+	int n = __real_epoll_wait(fd, events, most, 0);
+	uint64_t ns = ms < 0 ? sleep_left : (uint64_t)ms * MS;
+
+	if (n)
+		return n;
+	if (ns > sleep_left)
+		ns = sleep_left;
+	sleep_left -= ns;
+	now += ns;
+	return 0;
+}
+
+int __wrap_secure_random(void *out, size_t size)
+{
+	memset(out, ++random_byte, size);
+	return 0;
+}
+
+/* Connections. */
+
+static bool refuses;
+
+int __wrap_sock_connect(const struct sock_addr *from, const char *device, const struct sock_addr *to)
+{
+	const struct sockaddr_in *sa = (const struct sockaddr_in *)&to->ss;
+	int fds[2];
+
+	(void)from;
+	(void)device;
+	if (refuses)
+		return -ECONNREFUSED;
+	fuzz_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
+	peer_open(&play_peers[ntohl(sa->sin_addr.s_addr) % 256 - 1], fds[1]);
+	return fds[0];
+}
+
+/* The client. */
+
+static const char file[] =
+	"[defaults]\ndetect = 2s\nretry = 0.5s\ngive-up = 20s\n"
+	"[namespace osl]\nnamespaceid = 200\nnodename = sles1\nnodekey = "
+	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
+	"[server big-1-1]\naddress = 127.0.0.1\n[server big-1-2]\naddress = 127.0.0.2\n"
+	"[server big-2-1]\naddress = 127.0.0.3\n[volume osl:mail]\non-loss = read-only\n";
+
+struct io {
+	struct command command;		/* first */
+	unsigned place;
+	bool told;
+};
+
+static struct held {
+	struct mpio *volume;		/* NULL: none */
+	bool offered;
+	unsigned users;
+} held[HELD];
+static struct io *ios[IOS];
+static struct conf_client *conf;
+static struct loop *loop;
+static struct namespace *ns;
+static bool stopped;
+static unsigned rounds;
+uint8_t play_key[SECURE_KEY_SIZE];
+
+static void after(void *arg)
+{
+	(void)arg;
+	if (!stopped)
+		namespace_flush(ns);
+	if (!rounds || !--rounds)
+		loop_stop(loop);
+}
+
+void play_turn(unsigned n)
+{
+	rounds = n + 1;		/* the first comes before the loop looks for anything */
+	loop_run(loop, after, NULL);
+	for (unsigned i = 0; i < PEERS; i++)
+		peer_read(&play_peers[i]);
+}
+
+static struct held *held_of(const struct mpio *v)
+{
+	for (unsigned i = 0; i < HELD; i++)
+		if (held[i].volume == v)
+			return &held[i];
+	return NULL;
+}
+
+static void added(void *arg, struct namespace *n, struct mpio *v)
+{
+	struct held *h = held_of(v);
+
+	(void)arg;
+	(void)n;
+	fuzz_check(!h || !h->offered);
+	if (!h)
+		h = held_of(NULL);
+	if (!h)
+		return;
+	h->volume = v;
+	h->offered = true;
+}
+
+static void removed(void *arg, struct namespace *n, struct mpio *v)
+{
+	struct held *h = held_of(v);
+
+	(void)arg;
+	(void)n;
+	if (!h)
+		return;
+	fuzz_check(h->offered);
+	h->offered = false;
+	if (!h->users)
+		h->volume = NULL;
+}
+
+static void resized(void *arg, struct namespace *n, struct mpio *v)
+{
+	(void)arg;
+	(void)n;
+	fuzz_check(mpio_info(v)->size <= INT64_MAX);
+}
+
+static void changed(void *arg, struct namespace *n)
+{
+	(void)arg;
+	(void)n;
+}
+
+static const struct namespace_ops ops = {
+	.added = added, .removed = removed, .resized = resized, .changed = changed,
+};
+
+void play_init(void)
+{
+	int fd = memfd_create("play", MFD_CLOEXEC);
+	struct conf_report report;
+	char path[64];
+
+	fuzz_log();
+	fuzz_check(fd >= 0 && fchmod(fd, 0600) == 0 && write(fd, file, sizeof(file) - 1) == sizeof(file) - 1);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	conf = conf_client_read(path, (gid_t)-1, &report);
+	fuzz_check(conf);
+	conf_report_free(&report);
+	close(fd);
+	memcpy(play_key, conf->namespaces[0].key.bytes, sizeof(play_key));
+	loop = loop_new();
+	fuzz_check(loop);
+	for (unsigned i = 0; i < PEERS; i++)
+		play_peers[i] = (struct peer){ .fd = -1, .portal = i };
+}
+
+/* Commands. */
+
+static void end_io(struct io *io)
+{
+	fuzz_check(ios[io->place] == io);
+	ios[io->place] = NULL;
+	free((void *)(uintptr_t)io->command.data);
+	free(io);
+}
+
+static void done(struct command *c, int error, const uint8_t *payload, uint32_t length)
+{
+	struct io *io = (struct io *)c;
+
+	fuzz_check(error <= 0 && io->told == c->abandoned);
+	if (!error && !c->abandoned && c->type == WIRE_READ) {
+		fuzz_check(length == c->count);
+		for (uint32_t i = 0; i < length; i++)
+			fuzz_check(payload[i] == 0 || payload[i]);	/* it is all there */
+	}
+	if (!error && !c->abandoned && c->type == WIRE_STATUS)
+		fuzz_check(length && length % WIRE_EXTENT_SIZE == 0);
+	end_io(io);
+}
+
+static void give_up(struct command *c, int error)
+{
+	struct io *io = (struct io *)c;
+
+	fuzz_check(error < 0 && !io->told);
+	io->told = true;
+}
+
+static const uint8_t types[] = { WIRE_READ, WIRE_WRITE, WIRE_WRITE, WIRE_FLUSH, WIRE_DISCARD, WIRE_WRITE_ZEROES,
+				 WIRE_STATUS };
+
+/* As the tree does it: within the volume's size, as it was told. */
+static void submit(struct held *h, uint8_t how, uint32_t offset, uint32_t count)
+{
+	uint8_t type = types[how % sizeof(types)];
+	uint64_t size;
+	struct io *io;
+	unsigned i;
+
+	for (i = 0; i < IOS && ios[i]; i++)
+		;
+	if (!h->volume || !h->users || i == IOS)
+		return;
+	size = mpio_info(h->volume)->size;
+	if (type == WIRE_FLUSH)
+		offset = count = 0;
+	else if (offset >= size || count > size - offset)
+		count = offset >= size ? 0 : (uint32_t)(size - offset);
+	if (type != WIRE_FLUSH && !count)
+		return;
+	io = calloc(1, sizeof(*io));
+	fuzz_check(io);
+	io->command = (struct command){ .type = type, .offset = offset, .count = count, .done = done,
+					.give_up = give_up };
+	io->command.flags = how & 128 && (type == WIRE_WRITE || type == WIRE_WRITE_ZEROES) ? WIRE_FLAG_FUA : 0;
+	if (type == WIRE_WRITE)
+		io->command.data = calloc(1, count);
+	io->place = i;
+	ios[i] = io;
+	mpio_submit(h->volume, &io->command);
+	fuzz_check(ios[i] == io);	/* done() never comes from within */
+}
+
+static void interrupt(uint8_t which)
+{
+	struct io *io = ios[which % IOS];
+
+	if (!io || io->told)
+		return;
+	io->told = true;
+	if (mpio_interrupt(&io->command))
+		end_io(io);
+	else if (!io->command.abandoned)
+		io->told = false;	/* it was finished already */
+}
+
+static void hold(struct held *h)
+{
+	if (!h->volume)
+		return;
+	if (!h->users && h->offered) {
+		mpio_get(h->volume);
+		h->users++;
+	} else if (h->users) {
+		struct mpio *v = h->volume;
+
+		h->users--;
+		if (!h->offered)
+			h->volume = NULL;
+		mpio_put(v);
+	}
+}
+
+/* Steps. */
+
+static void frame(struct peer *p, struct fuzz_in *in)
+{
+	struct wire_reply r = { .type = fuzz_u8(in), .flags = fuzz_u8(in) };
+	uint8_t whose = fuzz_u8(in), what = fuzz_u8(in);
+	uint32_t says;
+	size_t n;
+	const uint8_t *body;
+
+	r.cookie = whose == 255 ? fuzz_u64(in) : whose == 254 ? p->cookie : p->count ? p->wait[whose % p->count].cookie : 0;
+	r.status = what & 63;
+	says = what & 64 ? fuzz_u32(in) : fuzz_u8(in);
+	body = fuzz_bytes(in, says, &n);
+	r.length = what & 128 ? says : (uint32_t)n;
+	if (r.length == n) {
+		peer_frame(p, &r, body);
+	} else {
+		uint8_t header[WIRE_REPLY_SIZE];
+
+		wire_put_reply(header, &r);
+		peer_say(p, header, sizeof(header));
+		peer_say(p, body, n);
+	}
+}
+
+static void other(uint8_t what)
+{
+	json_t *j;
+
+	switch (what % 8) {
+	case 0:
+		namespace_kick(ns);
+		break;
+	case 1:
+	case 2:
+		namespace_set_policy(ns, "", (enum conf_policy)(what >> 4 & 3));
+		break;
+	case 3:
+		refuses = !refuses;
+		break;
+	case 4:
+		peer_piece(SIZE_MAX);
+		break;
+	case 5:
+	case 6:
+		peer_piece(1 + (what >> 3));
+		break;
+	default:
+		j = namespace_status(ns);
+		fuzz_check(j);
+		json_decref(j);
+		break;
+	}
+}
+
+static void step(uint8_t what, struct fuzz_in *in)
+{
+	struct peer *p = &play_peers[what / PLAY_STEPS % PEERS];
+	uint8_t a, b;
+	const uint8_t *bytes;
+	size_t n;
+
+	switch ((enum play_step)(what % PLAY_STEPS)) {
+	case PLAY_REPLY:
+		a = fuzz_u8(in);
+		b = fuzz_u8(in);
+		peer_reply(p, a, b, fuzz_u8(in), in);
+		break;
+	case PLAY_FRAME:
+		frame(p, in);
+		break;
+	case PLAY_BYTES:
+		bytes = fuzz_bytes(in, fuzz_u8(in), &n);
+		peer_say(p, bytes, n);
+		break;
+	case PLAY_WELCOME:
+		peer_welcome(p, p->portal == 2 ? 2 : 1, fuzz_u8(in));
+		break;
+	case PLAY_GRANT:
+		a = fuzz_u8(in);
+		b = fuzz_u8(in);
+		peer_grant(p, a, b, fuzz_u8(in));
+		break;
+	case PLAY_EVENT:
+		a = fuzz_u8(in);
+		b = fuzz_u8(in);
+		peer_event(p, a & 15, b, fuzz_u8(in));
+		break;
+	case PLAY_CLOSE:
+		peer_close(p);
+		break;
+	case PLAY_SUBMIT:
+		a = fuzz_u8(in);
+		b = fuzz_u8(in);
+		/* Few places, so that commands overlap; some of them large. */
+		submit(&held[a % HELD], b, (fuzz_u8(in) & 31) * 512u, a & 128 ? 40960u + (a & 96) * 4096u : (a & 56) * 64 + 512u);
+		break;
+	case PLAY_INTERRUPT:
+		interrupt(fuzz_u8(in));
+		break;
+	case PLAY_TIME:
+		a = fuzz_u8(in);
+		sleep_left = (a & 128 ? (a & 127) * 200 : a * 5) * MS;
+		play_turn(a & 128 ? 40 : 4);
+		break;
+	case PLAY_HOLD:
+		hold(&held[fuzz_u8(in) % HELD]);
+		break;
+	case PLAY_FAIL:
+		a = fuzz_u8(in);
+		if (held[a % HELD].volume)
+			mpio_fail(held[a % HELD].volume);
+		break;
+	default:
+		other(fuzz_u8(in));
+		break;
+	}
+}
+
+void play_begin(void)
+{
+	struct namespace_identity id = { .machine = { 1 }, .boot = { 2 }, .run = { 3 }, .life = { 4 } };
+	struct err e;
+
+	random_byte = 0;
+	refuses = stopped = false;
+	peer_piece(SIZE_MAX);
+	ns = namespace_new(loop, conf, 0, &id, &ops, NULL, &e);
+	fuzz_check(ns);
+	play_turn(2);
+}
+
+void play_login(void)
+{
+	struct fuzz_in none = { NULL, NULL };
+
+	for (unsigned i = 0; i < PEERS; i++) {
+		struct peer *p = &play_peers[i];
+
+		fuzz_check(p->hello);
+		peer_welcome(p, i == 2 ? 2 : 1, 0);
+		play_turn(1);
+		fuzz_check(p->auth);
+		peer_grant(p, i == 2 ? 0x52 : 0, (uint8_t)(i + 1), 0);
+		play_turn(1);
+		while (p->count) {
+			/* The second server has volumes of other names. */
+			peer_reply(p, 0, 0, i == 2 ? 6 : 0, &none);
+			play_turn(1);
+		}
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		fuzz_check(held[i].volume);
+		hold(&held[i]);
+	}
+	play_turn(1);
+	for (unsigned i = 0; i < PEERS; i++)
+		while (play_peers[i].count) {
+			peer_reply(&play_peers[i], 0, 0, 0, &none);
+			play_turn(1);
+		}
+}
+
+void play_steps(struct fuzz_in *in)
+{
+	for (unsigned i = 0; i < STEPS_MAX && fuzz_left(in); i++) {
+		step(fuzz_u8(in), in);
+		play_turn(1);
+	}
+}
+
+static void has_stopped(void *arg)
+{
+	(void)arg;
+	stopped = true;
+}
+
+void play_end(bool goodbye)
+{
+	if (goodbye) {
+		namespace_stop(ns, has_stopped, NULL);
+		sleep_left = 2000 * MS;
+		play_turn(16);
+		fuzz_check(stopped);
+	}
+	for (unsigned i = 0; i < HELD; i++)
+		if (held[i].users)
+			mpio_put(held[i].volume);
+	namespace_free(ns);
+	ns = NULL;
+	stopped = true;
+	memset(held, 0, sizeof(held));
+	for (unsigned i = 0; i < IOS; i++)
+		fuzz_check(!ios[i]);
+	/* What was posted, and the ends of the connections. */
+	play_turn(1);
+	for (unsigned i = 0; i < PEERS; i++)
+		fuzz_check(play_peers[i].fd < 0);
+}
