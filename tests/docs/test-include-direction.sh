@@ -59,7 +59,7 @@ doors=(
   '^jansson'            '(lib/(ctl|view|namespace|session|mpio)[a-z_]*|fusefs/[a-z_]*|agent/[a-z_]*|ops/[a-z_]*|tui/.*|wizard/.*)\.[ch]'
 )
 # Of a program's files these never see JSON: they are the data path.
-no_json='^(agent/(serve|conn|engine|arena|workers|handle)|fusefs/(io|range|interrupt|request))'
+no_json='^(agent/(serve|conn|conn_out|engine|engine_[a-z]*|arena|workers|handle)|fusefs/(io|range|interrupt|request))\.[ch]$'
 
 # The module that a file of lib/ (its base name without ending) belongs to.
 module_of() {
