@@ -101,26 +101,32 @@ static int probe(const char *dir, char *reply, size_t size)
 	return -EAGAIN;
 }
 
+/* A member of the status, of which only the beginning was read; "" when it is not there. */
+static void member(const char *reply, const char *name, char *out, size_t size)
+{
+	char key[32];
+	const char *at;
+
+	snprintf(key, sizeof key, "\"%s\":", name);
+	at = strstr(reply, key);
+	at = at ? at + strlen(key) : "";
+	at += strspn(at, " \"");
+	snprintf(out, size, "%.*s", (int)strcspn(at, "\",\n"), at);
+}
+
 static void say_whose(const char *dir, const char *type, const char *reply, struct err *e)
 {
-	json_t *status = json_loads(reply, JSON_DISABLE_EOF_CHECK, NULL);
-	const char *run_dir = NULL, *at = strstr(reply, "\"pid\"");
-	int pid = 0;
+	char pid[16], run_dir[256];
 
-	/* The beginning is enough, whatever became of the rest. */
-	if (status)
-		json_unpack(status, "{s?:i, s?:s}", "pid", &pid, "run_dir", &run_dir);
-	else if (at)
-		sscanf(at, "\"pid\" : %d", &pid);
-	if (pid > 0) {
-		err_set(e, EBUSY, "%s is in use by rsiod, pid %d%s%s", dir, pid,
-			run_dir ? ", run directory " : "", run_dir ? run_dir : "");
-		err_next(e, "mount elsewhere with -m DIR, or end it: kill %d", pid);
+	member(reply, "pid", pid, sizeof pid);
+	member(reply, "run_dir", run_dir, sizeof run_dir);
+	if (atoi(pid) > 0) {
+		err_set(e, EBUSY, "%s is in use by rsiod, pid %s, run directory %s", dir, pid, run_dir);
+		err_next(e, "mount elsewhere with -m DIR, or end it: kill %s", pid);
 	} else {
 		err_set(e, EBUSY, "%s is a mount point already (%s)", dir, type);
 		err_next(e, "mount elsewhere with -m DIR, or umount %s", dir);
 	}
-	json_decref(status);
 }
 
 enum mount_found mount_look(const char *dir, struct err *e)

@@ -43,10 +43,16 @@ static bool same_behaviour(const struct conf_behaviour *a, const struct conf_beh
 	       a->payload_crc == b->payload_crc && a->poll == b->poll;
 }
 
+/* attach is ours to see to, and no reason to end a session. */
+static bool matters(const struct conf_volume_rule *r, const char *namespace)
+{
+	return strcmp(r->namespace, namespace) == 0 && (r->has_policy || r->has_on_loss || r->weight);
+}
+
 /* The next rule of a namespace from i on; count when there is none. */
 static size_t next_rule(const struct conf_client *c, const char *namespace, size_t i)
 {
-	while (i < c->volume_count && strcmp(c->volumes[i].namespace, namespace) != 0)
+	while (i < c->volume_count && !matters(&c->volumes[i], namespace))
 		i++;
 	return i;
 }
@@ -59,7 +65,6 @@ static bool same_rules(const struct conf_client *a, const struct conf_client *b,
 	     i = next_rule(a, namespace, i + 1), j = next_rule(b, namespace, j + 1)) {
 		const struct conf_volume_rule *x = &a->volumes[i], *y = &b->volumes[j];
 
-		/* attach is ours to see to, and no reason to end a session. */
 		if (strcmp(x->name, y->name) || x->has_policy != y->has_policy ||
 		    (x->has_policy && x->policy != y->policy) || x->has_on_loss != y->has_on_loss ||
 		    (x->has_on_loss && x->on_loss != y->on_loss) || !same_text(x->weight, y->weight))
