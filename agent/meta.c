@@ -201,29 +201,41 @@ static void origin_of(const struct volume *v, uint64_t *inode, uint64_t *birth)
 	*birth = v->device ? 0 : v->origin.birth;
 }
 
-/* Whether the file has to be written.  found: there was one. */
-static bool renew(struct meta *m, bool found, const struct volume *v, const uint8_t *uuid)
+/* 0 stands for not known, which differs from nothing. */
+static bool differ(uint64_t a, uint64_t b)
 {
-	bool change = !found || (uuid && memcmp(uuid, m->uuid, WIRE_UUID_SIZE) != 0);
+	return a && b && a != b;
+}
+
+/* Whether the file has to be written, ought to be, or is right as it is. */
+enum need { NO_NEED, WISH, MUST };
+
+static enum need renew(struct meta *m, bool found, const struct volume *v, const uint8_t *uuid)
+{
+	enum need need = found ? NO_NEED : MUST;
 	uint64_t inode, birth, now = now_ns();
 
 	origin_of(v, &inode, &birth);
-	if (found && (inode != m->inode || birth != m->birth)) {
+	if (found && (differ(inode, m->inode) || differ(birth, m->birth))) {
 		log_warning("volume", "%s: %s is another file than its identity was made for: new generation",
 			    v->name, v->path);
 		m->generation = now > m->generation ? now : m->generation + 1;
-		change = true;
+		need = MUST;
 	}
 	if (!found) {
 		m->generation = now;
 		m->block_size = 512;
 		stamp(m);
 	}
-	if (uuid)
+	if (uuid && memcmp(uuid, m->uuid, WIRE_UUID_SIZE) != 0) {
 		memcpy(m->uuid, uuid, WIRE_UUID_SIZE);
+		need = MUST;
+	}
+	if (need == NO_NEED && (inode != m->inode || birth != m->birth))
+		need = WISH;
 	m->inode = inode;
 	m->birth = birth;
-	return change;
+	return need;
 }
 
 int meta_identify(int dirfd, const char *name, struct volume *v, const uint8_t *uuid, struct err *e)
@@ -231,16 +243,16 @@ int meta_identify(int dirfd, const char *name, struct volume *v, const uint8_t *
 	struct meta m;
 	int r = meta_read(dirfd, name, &m, e);
 	bool found = r == 0;
+	enum need need;
 
 	if (r && r != -ENOENT)
 		return r;
 	if (!found && !uuid && uuid_make(m.uuid) < 0)
 		return err_set(e, EIO, "no random numbers for the UUID of volume %s", v->name);
-	if (renew(&m, found, v, uuid)) {
-		r = meta_write(dirfd, name, &m, e);
-		if (r)
-			return r;
-	}
+	need = renew(&m, found, v, uuid);
+	r = need == NO_NEED ? 0 : meta_write(dirfd, name, &m, e);
+	if (r && need == MUST)
+		return r;
 	memcpy(v->uuid, m.uuid, sizeof(v->uuid));
 	v->generation = m.generation;
 	return 0;

@@ -140,6 +140,19 @@ f = Node("node1", life=a.life).login(a.session)
 for c in (d, e):
     is_("and a third one can fence them", f.fence(c.connection).status, OK)
 
+# 64 MiB in flight a session, over all its connections.
+g = [Node("node1", life=a.life).login(a.session, crc=False) for i in range(2)]
+g[0].open("slow", handle=7)
+freeze()
+try:
+    for i in range(35):
+        for c in g:
+            c.start(WRITE, bytes(1 << 20), offset=0, count=1 << 20, handle=7)
+    check("more than 64 MiB in flight end a connection", g[0].closed(5) or g[1].closed(5))
+except Closed:
+    check("more than 64 MiB in flight end a connection", True)
+thaw()
+
 # The server ends although a disk hangs; the next one waits for it.
 f.open("slow", handle=6)
 freeze()
@@ -147,6 +160,7 @@ f.start(WRITE, b"held", offset=4096, count=4, handle=6)
 f.ping(1)
 EOT
 
+logged "$W" 'bytes in flight; 67108864 were agreed' "and the log says why"
 pid=$(server_pid "$W")
 kill -KILL "$pid"
 disown "$pid" 2>/dev/null || true
