@@ -14,7 +14,9 @@
  * verify may run beside write, in another process and through another client: a
  * block must hold no less than what was acknowledged before it was read, and no
  * more than what was issued after it was read; never another block's, another
- * volume's or another writer's content, and never parts of two writes.
+ * volume's or another writer's content, and never parts of two writes.  (A read
+ * that meets a write of the same block may see parts of both, as on any disk: while
+ * one is under way a torn block is read again.)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +25,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +51,7 @@ struct stamp {				/* at the start of each block, and of the log */
 	uint32_t blocks;		/* of the log only */
 	uint32_t crc;			/* of the block, with 0 here */
 };
+_Static_assert(sizeof(struct stamp) == offsetof(struct stamp, crc) + 4, "crc is the last");
 
 struct entry {				/* of the log */
 	_Atomic uint64_t issued, acknowledged, flushed;
@@ -115,19 +119,28 @@ static bool all_zero(const uint8_t *block)
 	return !block[0] && !memcmp(block, block + 1, BLOCK - 1);
 }
 
-/* least: known before the block was read; most: known after it. */
-static void check_block(uint8_t *block, uint64_t offset, uint64_t least, uint64_t most)
+static bool whole(const uint8_t *block)
 {
-	struct stamp *s = (struct stamp *)block;
-	uint32_t crc = s->crc;
+	const struct stamp *s = (const struct stamp *)block;
+	const size_t at = offsetof(struct stamp, crc);
+	uint32_t crc = crc32c(0, block, at);
+
+	crc = crc32c(crc, "\0\0\0", sizeof s->crc);
+	crc = crc32c(crc, block + sizeof *s, BLOCK - sizeof *s);
+	return s->magic == STAMP_MAGIC && crc == s->crc;
+}
+
+/* least: known before the block was read; most: known after it. */
+static void check_block(const uint8_t *block, uint64_t offset, uint64_t least, uint64_t most)
+{
+	const struct stamp *s = (const struct stamp *)block;
 
 	if (all_zero(block)) {
 		if (least)
 			complain(offset, "zeroes, though it was written", 0, least, most);
 		return;
 	}
-	s->crc = 0;
-	if (s->magic != STAMP_MAGIC || crc32c(0, block, BLOCK) != crc)
+	if (!whole(block))
 		complain(offset, "torn or foreign content", 0, least, most);
 	else if (memcmp(s->volume, head->volume, sizeof s->volume))
 		complain(offset, "the content of another volume", s->sequence, least, most);
@@ -269,6 +282,27 @@ static int write_mode(void)
 
 /* Verifying. */
 
+static uint64_t lower_bound(uint32_t b)
+{
+	return opt.only_flushed ? entries[b].flushed : entries[b].acknowledged;
+}
+
+/* A block of which a write is under way may be torn: then it is read again. */
+static void check_one(uint8_t *block, uint32_t b, uint64_t least)
+{
+	const struct timespec pause = { 0, 2000000 };
+
+	for (int i = 0; i < 100 && !whole(block) && !all_zero(block); i++) {
+		if (entries[b].issued == least)
+			break;
+		nanosleep(&pause, NULL);
+		least = lower_bound(b);
+		if (pread(file, block, BLOCK, (off_t)b * BLOCK) != BLOCK)
+			break;
+	}
+	check_block(block, (uint64_t)b * BLOCK, least, entries[b].issued);
+}
+
 static bool verify_once(uint8_t *buffer)
 {
 	static uint64_t least[BLOCKS_A_WRITE];
@@ -278,8 +312,7 @@ static bool verify_once(uint8_t *buffer)
 		ssize_t r;
 
 		for (uint32_t i = 0; i < n; i++)
-			least[i] = opt.only_flushed ? entries[b + i].flushed :
-						      entries[b + i].acknowledged;
+			least[i] = lower_bound(b + i);
 		r = pread(file, buffer, (size_t)n * BLOCK, (off_t)b * BLOCK);
 		if (r != (ssize_t)(n * BLOCK)) {
 			if (r >= 0)
@@ -287,8 +320,7 @@ static bool verify_once(uint8_t *buffer)
 			return failed("reading", (uint64_t)b * BLOCK, now());
 		}
 		for (uint32_t i = 0; i < n; i++)
-			check_block(buffer + (size_t)i * BLOCK, (uint64_t)(b + i) * BLOCK, least[i],
-				    entries[b + i].issued);
+			check_one(buffer + (size_t)i * BLOCK, b + i, least[i]);
 	}
 	return true;
 }
