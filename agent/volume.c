@@ -221,10 +221,18 @@ void volume_put(struct volume *v)
 	free(v);
 }
 
+/* A disk that fails or is full fails often: it is said at most every 10 s. */
 static int counted(struct volume *v, int r)
 {
-	if (r < 0 && r != -EUCLEAN)
-		atomic_fetch_add_explicit(&v->errors, 1, memory_order_relaxed);
+	uint64_t now, said = atomic_load_explicit(&v->error_said, memory_order_relaxed);
+
+	if (r >= 0 || r == -EUCLEAN || r == -EAGAIN)
+		return r;
+	atomic_fetch_add_explicit(&v->errors, 1, memory_order_relaxed);
+	now = clock_now();
+	if ((!said || now - said > 10 * SECOND) && atomic_compare_exchange_strong(&v->error_said, &said, now))
+		log_error("volume", "%s: %s (%s); %llu errors so far", v->name, strerror(-r), v->path,
+			  (unsigned long long)atomic_load(&v->errors));
 	return r;
 }
 
@@ -239,7 +247,7 @@ int volume_write_now(struct volume *v, const void *buf, uint32_t count, uint64_t
 {
 	if (fua && atomic_load(&v->flush_failed))
 		return -EUCLEAN;
-	return v->ops->write_now(v, buf, count, offset, fua);
+	return counted(v, v->ops->write_now(v, buf, count, offset, fua));
 }
 
 int volume_flush_now(struct volume *v)

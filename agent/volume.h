@@ -93,7 +93,7 @@ struct volume {
 	atomic_bool flush_failed;
 	atomic_bool no_nowait_read, no_punch, no_zero;	/* found out in use */
 	atomic_uint opens;
-	_Atomic uint64_t errors;
+	_Atomic uint64_t errors, error_said;	/* how many; clock_now() when one was last logged */
 
 	/* Under registry.lock. */
 	char **clients;			/* NULL-terminated; NULL: every client may see it */
