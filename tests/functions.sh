@@ -320,25 +320,27 @@ make_volume()	# SERVER-DIR NAME SIZE
 }
 
 # write_server_conf DIR [portals=1] [namespace=osl] [id=200] [server=srv]
-# [serverid=1] [client=node1] [key=$TEST_KEY] [address=127.0.0.1]...
-# Makes DIR/rssrvcfg with that many portals and the pool DIR/pool.  More
-# addresses: that many portals at each.  Append to the file what else is
+# [serverid=1] [client=node1]... [key=$TEST_KEY] [address=127.0.0.1]...
+# Makes DIR/rssrvcfg with that many portals and the pool DIR/pool, for these
+# clients.  More addresses: that many portals at each.  Append to the file what else is
 # needed.  DIR/portals is for write_client_conf: "NAMESPACE ID SERVER ADDRESS
 # PORT" a line.
 write_server_conf()
 {
-	local dir=$1 portals=1 namespace=osl id=200 server=srv serverid=1 client=node1
-	local key=$TEST_KEY addresses=() arg a i n=0 port
+	local dir=$1 portals=1 namespace=osl id=200 server=srv serverid=1
+	local key=$TEST_KEY addresses=() clients=() arg a i n=0 port
 	shift
 	for arg; do
 		case $arg in
 		address=*) addresses+=("${arg#*=}") ;;
-		portals=* | namespace=* | id=* | server=* | serverid=* | client=* | key=*)
+		client=*) clients+=("${arg#*=}") ;;
+		portals=* | namespace=* | id=* | server=* | serverid=* | key=*)
 			local "$arg" ;;
 		*) bail "write_server_conf: what is $arg?" ;;
 		esac
 	done
 	[ ${#addresses[@]} -gt 0 ] || addresses=(127.0.0.1)
+	[ ${#clients[@]} -gt 0 ] || clients=(node1)
 	mkdir -p "$dir/pool"
 	: >"$dir/portals"
 	: >"$dir/rssrvcfg"
@@ -355,7 +357,11 @@ write_server_conf()
 				n=$((n + 1))
 			done
 		done
-		printf '[clients]\n%s %s\n\n[pool main]\npath = %s\n' "$client" "$key" "$dir/pool"
+		printf '[clients]\n'
+		for a in "${clients[@]}"; do
+			echo "$a $key"
+		done
+		printf '\n[pool main]\npath = %s\n' "$dir/pool"
 	} >>"$dir/rssrvcfg"
 }
 
