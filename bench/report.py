@@ -104,19 +104,24 @@ def ratio_lines(f):
                    f"{row.aim:g}" if asked else "", verdict(row, ratio) if asked else "")
 
 
+def cpu(m):
+    """Microseconds of CPU a request, all sides together."""
+    return f"{1e6 * (m['load_cores'] + m['client_cores'] + m['server_cores']) / m['iops']:.1f}" if m["iops"] else "-"
+
+
 def figure_lines(f):
     for g in GROUPS:
         for s in g.stands:
             if not any(r["group"] == g.name and r["stand"] == s for r in f.rows):
                 continue
             if f.median(g.name, s, "iops") is None:
-                yield (g.name, g.load.text(), s, *[""] * 8, "; ".join(f.notes(g.name, s))[:70])
+                yield (g.name, g.load.text(), s, *[""] * 9, "; ".join(f.notes(g.name, s))[:70])
                 continue
             m = {x: f.median(g.name, s, x) for x in FIELDS[4:12]}
             per = f.by_run(g.name, s, "IOPS/core")
             yield (g.name, g.load.text(), s, number(m["iops"]), f"{m['mbps']:.0f}", f"{m['p50_us']:.0f}",
                    f"{m['p99_us']:.0f}", f"{m['load_cores']:.2f}/{m['client_cores']:.2f}/{m['server_cores']:.2f}",
-                   f"{m['machine_cores']:.2f}", number(statistics.median(per.values())) if per else "-",
+                   f"{m['machine_cores']:.2f}", cpu(m), number(statistics.median(per.values())) if per else "-",
                    "; ".join(f.notes(g.name, s))[:50])
 
 
@@ -150,9 +155,10 @@ def disturbed(rows):
 def show(rows):
     f = Figures(rows)
     print("\nFigures: medians. Cores: load / client daemon / server; machine: all busy cores, kernel threads too;\n"
+          "CPU us: microseconds of CPU a request, load, client and server together;\n"
           "per core: IOPS per core of client and server (protocol alone: of load and server).\n")
-    table(("", "load", "stand", "IOPS", "MB/s", "p50 us", "p99 us", "cores", "machine", "per core", ""),
-          range(3, 10), list(figure_lines(f)))
+    table(("", "load", "stand", "IOPS", "MB/s", "p50 us", "p99 us", "cores", "machine", "CPU us", "per core", ""),
+          range(3, 11), list(figure_lines(f)))
     print(f"\nRatios: medians of the {len(f.runs)} runs' ratios, and their range.\n")
     table(("row", "rsio", "beside", "ratio", "range", "least", "aim", ""), range(1, 7),
           list(ratio_lines(f)))
