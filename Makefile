@@ -25,7 +25,7 @@ HARDEN   += $(if $(findstring thread,$(SAN)),$(if $(findstring gcc,$(CC)),-Wno-t
 LDSAN    := -fsanitize=$(SAN)
 endif
 PACKAGES := fuse3 inih jansson openssl blkid liburing libsystemd
-have     := $(foreach p,$(PACKAGES),$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p)))
+have     := $(strip $(foreach p,$(PACKAGES),$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p))))
 missing  := $(filter-out $(have),$(PACKAGES))
 PKG_CFLAGS := $(if $(have),$(shell pkg-config --cflags $(have)))
 PKG_LIBS := $(if $(have),$(shell pkg-config --libs $(have)))
