@@ -499,7 +499,6 @@ static void finish(struct daemon *d)
 		helper_mounted(d->helper, NULL, 0, NULL);
 	helper_stop(d->helper);
 	devices_fini(&d->devices);
-	config_put(d->config);
 	if (d->loop) {
 		client_fini(&d->client);
 		loop_free(d->loop);
@@ -614,8 +613,9 @@ int daemon_run(const struct daemon_options *o, const char *config_path, struct c
 		err_set(&e, ENOMEM, "no memory to start with");
 	else if (take_lock(d, &e) == 0 && open_log(d, conf, &e) == 0)
 		status = run(d, mount_dir);
-	if (status == 1 && e.code)
+	if (e.code)
 		err_print("rsiod", &e);
+	config_put(d->config);
 	free(d->config_path);
 	free(d->run_dir);
 	free(d);

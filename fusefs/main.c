@@ -37,12 +37,6 @@ static const struct opt_program program = {
 	.page = "rsiod(8)",
 };
 
-static int fail(const struct err *e)
-{
-	err_print("rsiod", e);
-	return 1;
-}
-
 /* Absolute, without links and without a trailing slash, as the kernel will name it; the
  * last part need not exist. */
 static char *absolute(const char *dir)
@@ -113,9 +107,11 @@ static int in_background(const struct daemon_options *o, const char *config, str
 
 	if (pipe2(p, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
 		perror("rsiod");
+		conf_client_free(conf);
 		return 1;
 	}
 	if (pid > 0) {
+		conf_client_free(conf);
 		close(p[1]);
 		return wait_ready(p[0], pid);
 	}
@@ -126,41 +122,53 @@ static int in_background(const struct daemon_options *o, const char *config, str
 	return daemon_run(o, config, conf, run_dir, mount_dir, p[1]);
 }
 
+/* Starts with the configuration that was read. */
+static int start(const struct daemon_options *o, const char *config, struct conf_client *conf,
+		 const char *run_dir)
+{
+	char *mount_dir = mount_place(o, conf);
+	struct err e = { 0 };
+	int status;
+
+	if (!mount_dir || make_run_dir(run_dir, &e) < 0) {
+		if (e.code)
+			err_print("rsiod", &e);
+		conf_client_free(conf);
+		status = 1;
+	} else if (o->foreground) {
+		status = daemon_run(o, config, conf, run_dir, mount_dir, -1);
+	} else {
+		status = in_background(o, config, conf, run_dir, mount_dir);
+	}
+	free(mount_dir);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon_options o = { 0 };
 	struct conf_report report = { 0 };
 	struct conf_client *conf;
-	char *config, *mount_dir, *run_dir;
-	struct err e = { 0 };
+	char *config, *run_dir;
 	int first, status;
 
 	opt_parse(&program, &o, argc, argv, &first);
 	config = o.config ? absolute(o.config) : conf_client_default_path();
 	run_dir = opt_run_dir(o.run_dir);
-	if (!config || !run_dir)
-		return fail((err_set(&e, ENOMEM, "no memory to start with"), &e));
+	if (!config || !run_dir) {
+		fprintf(stderr, "rsiod: no memory to start with\n");
+		return 1;
+	}
 	conf = conf_client_read(config, (gid_t)-1, &report);
 	conf_report_print("rsiod", &report);
 	conf_report_free(&report);
-	if (!conf || o.check) {
+	if (conf && !o.check) {
+		status = start(&o, config, conf, run_dir);
+	} else {
 		status = conf ? 0 : 1;
 		conf_client_free(conf);
-		free(config);
-		free(run_dir);
-		return status;
 	}
-	mount_dir = mount_place(&o, conf);
-	if (!mount_dir || make_run_dir(run_dir, &e) < 0) {
-		conf_client_free(conf);
-		return fail(&e);
-	}
-	if (o.foreground)
-		status = daemon_run(&o, config, conf, run_dir, mount_dir, -1);
-	else
-		status = in_background(&o, config, conf, run_dir, mount_dir);
 	free(config);
 	free(run_dir);
-	free(mount_dir);
 	return status;
 }

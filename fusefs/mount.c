@@ -271,10 +271,21 @@ int mount_open(struct mount *m, struct client *c, const char *dir, struct err *e
 	return 0;
 }
 
+/* Nothing is mounted any more, not even out of sight. */
+static bool is_severed(const struct mount *m)
+{
+	struct pollfd p = { .fd = fuse_session_fd(m->session) };
+
+	return p.fd >= 0 && poll(&p, 1, 0) > 0 && p.revents & POLLERR;
+}
+
 void mount_close(struct mount *m)
 {
 	char *dir = m->client->mount_dir;
 
+	/* This would unmount by name, whatever is mounted there now; here it only tidies up. */
+	if (m->session && is_severed(m))
+		fuse_session_unmount(m->session);
 	if (m->session)
 		fuse_session_destroy(m->session);
 	m->session = NULL;

@@ -27,6 +27,7 @@ static void init_node(struct names *n, struct node *node, enum node_kind kind, m
 	node->gid = n->gid;
 	list_init(&node->sibling);
 	list_init(&node->children);
+	list_init(&node->all);
 	clock_gettime(CLOCK_REALTIME, &node->mtime);
 	node->atime = node->ctime = node->mtime;
 }
@@ -38,35 +39,28 @@ void names_init(struct names *n, uid_t uid, gid_t gid, gid_t volume_gid, mode_t 
 	n->gid = gid;
 	n->volume_gid = volume_gid;
 	n->volume_mode = volume_mode;
+	list_init(&n->all);
 	init_node(n, &n->root, NODE_DIR, S_IFDIR | 0755);
 	n->root.ino = ROOT_ID;
 	n->root.lookups = 1;
 }
 
-static void free_unused(struct names *n, struct node *node)
+static void free_unused(const struct names *n, struct node *node)
 {
 	if (node == &n->root || node->parent || node->lookups || node->opens)
 		return;
+	list_remove(&node->all);
 	free(node);
-}
-
-static void remove_below(struct names *n, struct node *node, bool forgotten)
-{
-	struct list *pos, *keep;
-
-	list_each_safe(pos, keep, &node->children) {
-		struct node *child = container_of(pos, struct node, sibling);
-
-		if (forgotten)
-			child->lookups = 0;
-		remove_below(n, child, forgotten);
-		names_remove(n, child);
-	}
 }
 
 void names_fini(struct names *n)
 {
-	remove_below(n, &n->root, true);
+	struct list *pos, *keep;
+
+	list_each_safe(pos, keep, &n->all)
+		free(container_of(pos, struct node, all));
+	list_init(&n->all);
+	list_init(&n->root.children);
 }
 
 static void count(struct names *n, const struct node *node, int sign)
@@ -79,7 +73,8 @@ static void count(struct names *n, const struct node *node, int sign)
 
 void names_remove(struct names *n, struct node *node)
 {
-	remove_below(n, node, false);
+	while (!list_empty(&node->children))
+		names_remove(n, container_of(node->children.next, struct node, sibling));
 	count(n, node, -1);
 	if (node->parent)
 		clock_gettime(CLOCK_REALTIME, &node->parent->mtime);
@@ -103,6 +98,7 @@ static struct node *add(struct names *n, struct node *parent, const char *name,
 	node->parent = parent;
 	node->ns = ns;
 	list_append(&parent->children, &node->sibling);
+	list_append(&n->all, &node->all);
 	parent->mtime = node->mtime;
 	return node;
 }

@@ -26,6 +26,7 @@ struct node {
 	char name[CONF_NAME_MAX + 1];
 	struct node *parent;		/* NULL: the root, or not in the tree any more */
 	struct list sibling, children;
+	struct list all;		/* every node that is not freed, but for the root */
 	uint64_t ino;
 	uint64_t lookups;		/* that the kernel has not forgotten yet */
 	unsigned opens;
@@ -45,6 +46,7 @@ struct node {
 
 struct names {
 	struct node root;
+	struct list all;
 	uid_t uid;			/* of all nodes */
 	gid_t gid, volume_gid;
 	mode_t volume_mode;		/* 0660 or 0600 */
@@ -53,7 +55,7 @@ struct names {
 
 /* volume_gid: the group of volumes' nodes. */
 void names_init(struct names *n, uid_t uid, gid_t gid, gid_t volume_gid, mode_t volume_mode);
-void names_fini(struct names *n);	/* frees all; the kernel must have forgotten */
+void names_fini(struct names *n);	/* frees all, whatever the kernel still knows */
 
 /* A directory or a text; NULL: no memory. */
 struct node *names_add_dir(struct names *n, struct node *parent, const char *name,

@@ -80,5 +80,6 @@ int main(int argc, char **argv)
 		printf("%s\n", strerrorname_np(errno));
 	else
 		printf("%ld\n", n);
+	fflush(stdout);
 	return n < 0;
 }
