@@ -9,11 +9,16 @@
  * found it nearly empty, so that neither pollutes the other.  A path nothing is
  * known of is expected to be as good as a fast one: trying it once is cheap and
  * is how it becomes known.
+ *
+ * It stays with the path it picked last until another one is expected to be
+ * clearly faster: commands that go the same way travel in one send and are
+ * answered in one receive, which is worth more than an even spread.
  */
 #define LATENCY_UNKNOWN 1e-6
 #define RATE_UNKNOWN 1e10
 #define LEARN 0.1		/* weight of a new sample */
 #define BUSY (64u << 10)	/* bytes ahead from which a sample speaks of the rate */
+#define CLEARLY 1.25		/* times slower: then the path is left */
 
 static const char *const names[] = { "adaptive", "round-robin", "fail-over" };
 
@@ -55,24 +60,27 @@ void policy_learn(struct policy_path *p, uint64_t ahead, uint64_t bytes, double 
 
 static int pick_adaptive(struct policy_state *s, const struct policy_path *paths, size_t count, uint64_t bytes)
 {
+	size_t last = s->turn % count;
 	double best_time = 0;
 	int best = -1;
 
-	/* Start behind the last pick, so that equal paths take turns. */
-	for (size_t k = 0; k < count; k++) {
-		size_t i = (s->turn + k) % count;
+	/* Behind the last pick the search begins, so that equal ones take turns. */
+	for (size_t k = 1; k <= count; k++) {
+		size_t i = (last + k) % count;
 		double t;
 
 		if (!paths[i].usable || paths[i].full)
 			continue;
 		t = policy_expect(&paths[i], bytes);
+		if (i == last)
+			t /= CLEARLY;
 		if (best < 0 || t < best_time) {
 			best = (int)i;
 			best_time = t;
 		}
 	}
 	if (best >= 0)
-		s->turn = (uint32_t)best + 1;
+		s->turn = (uint32_t)best;
 	return best;
 }
 

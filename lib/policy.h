@@ -33,7 +33,7 @@ struct policy_path {
 
 /* What a policy remembers from pick to pick; starts zeroed. */
 struct policy_state {
-	uint32_t turn;
+	uint32_t turn;		/* adaptive: the last pick; round-robin: the next one to try */
 };
 
 /* The index of the path for a command that moves `bytes`, or -1 when it has to

@@ -74,26 +74,23 @@ static void picks_what_has_room(void **state)
 		}
 }
 
-/* Round-robin and, on equal paths, adaptive use ALL paths alike, the last included. */
+/* Round-robin uses ALL paths alike, the last included. */
 static void all_paths_take_turns(void **state)
 {
-	static const enum policy policies[] = { POLICY_ROUND_ROBIN, POLICY_ADAPTIVE };
-
 	(void)state;
-	for (size_t k = 0; k < 2; k++)
-		for (int n = 1; n <= POLICY_PATHS_MAX; n++) {
-			struct policy_path paths[POLICY_PATHS_MAX];
-			int used[POLICY_PATHS_MAX] = { 0 };
-			struct policy_state s = { 0 };
+	for (int n = 1; n <= POLICY_PATHS_MAX; n++) {
+		struct policy_path paths[POLICY_PATHS_MAX];
+		int used[POLICY_PATHS_MAX] = { 0 };
+		struct policy_state s = { 0 };
 
-			memset(paths, 0, sizeof paths);
-			for (int i = 0; i < n; i++)
-				paths[i].usable = true;
-			for (int turn = 0; turn < 10 * n; turn++)
-				used[policy_pick(policies[k], &s, paths, (size_t)n, 4096)]++;
-			for (int i = 0; i < n; i++)
-				assert_int_equal(used[i], 10);
-		}
+		memset(paths, 0, sizeof paths);
+		for (int i = 0; i < n; i++)
+			paths[i].usable = true;
+		for (int turn = 0; turn < 10 * n; turn++)
+			used[policy_pick(POLICY_ROUND_ROBIN, &s, paths, (size_t)n, 4096)]++;
+		for (int i = 0; i < n; i++)
+			assert_int_equal(used[i], 10);
+	}
 }
 
 static void round_robin_skips_and_goes_on(void **state)
@@ -205,6 +202,28 @@ static void adaptive_splits_by_rate(void **state)
 	}
 }
 
+/* Equal paths share a deep queue alike, and a command that comes alone stays where the last went. */
+static void adaptive_on_equal_paths(void **state)
+{
+	struct model m[4] = { { 100e-6, 100e6, 0 }, { 100e-6, 100e6, 0 }, { 100e-6, 100e6, 0 }, { 100e-6, 100e6, 0 } };
+	struct policy_path two[2] = { UP, UP };
+	struct policy_state s = { 0 };
+	int used[4], first;
+
+	(void)state;
+	simulate(m, 4, 64, 64 * KIB, 8000, used);
+	print_message("four equal ones: %d, %d, %d, %d\n", used[0], used[1], used[2], used[3]);
+	for (int i = 0; i < 4; i++)
+		assert_in_range(used[i], 1600, 2400);
+	two[0].latency = two[1].latency = 100e-6;
+	two[0].rate = two[1].rate = 1e9;
+	first = policy_pick(POLICY_ADAPTIVE, &s, two, 2, 4096);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(policy_pick(POLICY_ADAPTIVE, &s, two, 2, 4096), first);
+	two[first].bytes = 100000;	/* 100 us of work ahead: the other one is clearly faster */
+	assert_int_equal(policy_pick(POLICY_ADAPTIVE, &s, two, 2, 4096), !first);
+}
+
 static void adaptive_prefers_the_faster_when_idle(void **state)
 {
 	struct model rate[2] = { { 100e-6, 25e6, 0 }, { 100e-6, 100e6, 0 } };
@@ -263,6 +282,7 @@ int main(void)
 		cmocka_unit_test(round_robin_skips_and_goes_on),
 		cmocka_unit_test(fail_over_returns),
 		cmocka_unit_test(adaptive_splits_by_rate),
+		cmocka_unit_test(adaptive_on_equal_paths),
 		cmocka_unit_test(adaptive_prefers_the_faster_when_idle),
 		cmocka_unit_test(adaptive_with_three),
 		cmocka_unit_test(learns_sanely),
