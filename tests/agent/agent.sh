@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # agent.sh - for the server's scenarios: source it in place of functions.sh.
-# shellcheck source-path=SCRIPTDIR/..
+# shellcheck source=tests/functions.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../functions.sh"
 requires_cmd python3
 
@@ -10,6 +10,7 @@ AGENT_DIR=$TESTS_DIR/agent
 # its checks is a check of the test.  More arguments are in sys.argv[2:].
 scenario()
 {
+	# shellcheck disable=SC2154  # functions.sh counts
 	local line status=0 before=$tap_count
 
 	PYTHONPATH=$AGENT_DIR:$TESTS_DIR/peer PYTHONDONTWRITEBYTECODE=1 \
