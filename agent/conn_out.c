@@ -7,6 +7,7 @@
  * limits is ever over them here.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include "conn.h"
@@ -90,7 +91,8 @@ static size_t gather(struct conn *c, struct msghdr *m)
 	unsigned n = 0;
 
 	for (struct out *o = c->out; o && n < LOOP_IOV; o = o->next, skip = 0) {
-		iov[n].iov_base = o->header + skip;
+		/* Not o->header + skip: it goes on into the payload. */
+		iov[n].iov_base = (uint8_t *)o + offsetof(struct out, header) + skip;
 		iov[n].iov_len = o->length - skip;
 		bytes += iov[n++].iov_len;
 	}
