@@ -28,8 +28,12 @@ $(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/fuzz.o $(FUZZ_MAIN) $(LIBR
 $(BUILD)/tests/fuzz/fuzz_ctl: $(BUILD)/fusefs/control.o
 $(BUILD)/tests/fuzz/fuzz_ctl: WRAP := loop_call socket connect open_memstream
 PLAYS := $(BUILD)/tests/fuzz/fuzz_client $(BUILD)/tests/fuzz/fuzz_client_login
-$(PLAYS): $(BUILD)/tests/fuzz/play.o $(BUILD)/tests/fuzz/play_server.o
-$(PLAYS): WRAP := clock_gettime epoll_wait sock_connect secure_random
+WORLD := clock_gettime epoll_wait secure_random
+$(PLAYS): $(addprefix $(BUILD)/tests/fuzz/,play.o play_server.o world.o)
+$(PLAYS): WRAP := $(WORLD) sock_connect
+STAGES := $(BUILD)/tests/fuzz/fuzz_server $(BUILD)/tests/fuzz/fuzz_server_login
+$(STAGES): $(addprefix $(BUILD)/tests/fuzz/,stage.o stage_client.o world.o) $(filter-out %/main.o,$(AGENT_OBJ))
+$(STAGES): WRAP := $(WORLD) workers_submit workers_cancel
 
 $(BUILD)/tests/fuzz/seeds: $(BUILD)/tests/fuzz/seeds.o $(LIBRSIO)
 	$(call say,LINK)

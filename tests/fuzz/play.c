@@ -4,61 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <netinet/in.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include "namespace.h"
 #include "play_impl.h"
 #include "sock.h"
+#include "world.h"
 
 #define IOS 24			/* commands at once */
 #define HELD 8			/* volumes */
 #define STEPS_MAX 200
-#define MS UINT64_C(1000000)
 
-int __wrap_clock_gettime(clockid_t which, struct timespec *t);
-int __real_clock_gettime(clockid_t which, struct timespec *t);
-int __wrap_epoll_wait(int fd, struct epoll_event *events, int most, int ms);
-int __real_epoll_wait(int fd, struct epoll_event *events, int most, int ms);
 int __wrap_sock_connect(const struct sock_addr *from, const char *device, const struct sock_addr *to);
-int __wrap_secure_random(void *out, size_t size);
-
-/* Time: it goes on while the loop sleeps, as far as an input allows. */
-
-static uint64_t now = 1000 * MS, sleep_left;
-static uint8_t random_byte;
-
-int __wrap_clock_gettime(clockid_t which, struct timespec *t)
-{
-	if (which != CLOCK_BOOTTIME)
-		return __real_clock_gettime(which, t);
-	t->tv_sec = (time_t)(now / (1000 * MS));
-	t->tv_nsec = (long)(now % (1000 * MS));
-	return 0;
-}
-
-int __wrap_epoll_wait(int fd, struct epoll_event *events, int most, int ms)
-{
-	int n = __real_epoll_wait(fd, events, most, 0);
-	uint64_t ns = ms < 0 ? sleep_left : (uint64_t)ms * MS;
-
-	if (n)
-		return n;
-	if (ns > sleep_left)
-		ns = sleep_left;
-	sleep_left -= ns;
-	now += ns;
-	return 0;
-}
-
-int __wrap_secure_random(void *out, size_t size)
-{
-	memset(out, ++random_byte, size);
-	return 0;
-}
 
 /* Connections. */
 
@@ -398,7 +357,7 @@ static void step(uint8_t what, struct fuzz_in *in)
 		break;
 	case PLAY_TIME:
 		a = fuzz_u8(in);
-		sleep_left = (a & 128 ? (a & 127) * 200 : a * 5) * MS;
+		world_sleep = (a & 128 ? (a & 127) * 200 : a * 5) * MS;
 		play_turn(a & 128 ? 40 : 4);
 		break;
 	case PLAY_HOLD:
@@ -420,7 +379,8 @@ void play_begin(void)
 	struct namespace_identity id = { .machine = { 1 }, .boot = { 2 }, .run = { 3 }, .life = { 4 } };
 	struct err e;
 
-	random_byte = 0;
+	world_random = 0;
+	world_sleep = 0;
 	refuses = stopped = false;
 	peer_piece(SIZE_MAX);
 	ns = namespace_new(loop, conf, 0, &id, &ops, NULL, &e);
@@ -477,7 +437,7 @@ void play_end(bool goodbye)
 {
 	if (goodbye) {
 		namespace_stop(ns, has_stopped, NULL);
-		sleep_left = 2000 * MS;
+		world_sleep = 2000 * MS;
 		play_turn(16);
 		fuzz_check(stopped);
 	}

@@ -1,0 +1,17 @@
+/*
+ * world.h - what is below a program under test, in the hands of its target:
+ * time goes on when the target says so, waiting for events ends at once, and
+ * random numbers are the same for the same input.
+ */
+#ifndef RSIO_FUZZ_WORLD_H
+#define RSIO_FUZZ_WORLD_H
+
+#include <stdint.h>
+
+#define MS UINT64_C(1000000)
+
+extern uint64_t world_now;	/* CLOCK_BOOTTIME, ns */
+extern uint64_t world_sleep;	/* how much of it may pass where a loop sleeps */
+extern uint8_t world_random;	/* the byte that random numbers consist of, less one */
+
+#endif
