@@ -2,7 +2,7 @@
 # lab.sh - for the scenarios of paths and faults: source it in place of
 # functions.sh.  Two hosts with two networks, traffic that is verified meanwhile,
 # and the faults.
-# shellcheck source-path=SCRIPTDIR/..
+# shellcheck source=tests/functions.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../functions.sh"
 
 stamp=$BUILD/tests/stamp
@@ -36,6 +36,9 @@ link_down() { ip -n "$sw_ns" link set "clt$1" down; }	# NETWORK: the client's ca
 link_up() { ip -n "$sw_ns" link set "clt$1" up; }
 net_silent() { ip -n "$sw_ns" link set "srv$1" nomaster; }	# NETWORK: nobody notices anything
 net_heard() { ip -n "$sw_ns" link set "srv$1" master "br$1"; }
+# NETWORK: what the client sends goes to nobody's address; what the server sends arrives.
+net_mute() { ip -n "$clt_ns" neigh replace "10.99.$1.1" lladdr 02:00:00:00:00:99 nud permanent dev "eth$1"; }
+net_unmute() { ip -n "$clt_ns" neigh del "10.99.$1.1" dev "eth$1"; }
 
 # Paths, as the client's status says.
 
