@@ -77,13 +77,14 @@ like()		# GOT EXTENDED-REGEX NAME
 
 check()		# NAME COMMAND...: ok when it succeeds; its output is shown when not
 {
-	local name=$1 out
+	local name=$1 out status=0
 	shift
-	if out=$("$@" 2>&1); then
+	out=$("$@" 2>&1) || status=$?
+	if [ $status = 0 ]; then
 		ok "$name"
 	else
 		not_ok "$name"
-		note "$* ended with status $?"
+		note "$* ended with status $status"
 		note "$out"
 	fi
 }
