@@ -61,20 +61,17 @@ doors=(
 # Of a program's files these never see JSON: they are the data path.
 no_json='^(agent/(serve|conn|conn_out|engine|engine_[a-z]*|arena|workers|handle)|fusefs/(io|range|interrupt|request))\.[ch]$'
 
-# The module that a file of lib/ (its base name without ending) belongs to.
+# Puts into $module the module that a file of lib/ (its path) belongs to.  No
+# process is started for an include: there are many.
 module_of() {
-  local name=$1
-  while [ -n "$name" ]; do
-    if [ -n "${may[$name]+known}" ]; then
-      echo "$name"
-      return
-    fi
-    case $name in
-      *_*) name=${name%_*} ;;
-      *) break ;;
+  module=${1##*/}
+  module=${module%.*}
+  while [ -z "${may[$module]+known}" ]; do
+    case $module in
+      *_*) module=${module%_*} ;;
+      *) module="?"; return ;;
     esac
   done
-  echo "?"
 }
 
 in_words() {
@@ -102,9 +99,7 @@ check_program() { # file folder included-module
 }
 
 check_own_include() { # file header
-  local file=$1 header=$2 folder base
-  folder=${file%%/*}
-  base=$(basename "$header")
+  local file=$1 header=$2 folder=${1%%/*} to
   if [ "$folder" != lib ] && [ -e "$folder/$header" ]; then
     return
   fi
@@ -112,22 +107,24 @@ check_own_include() { # file header
     complain "$file: \"$header\" is neither its own nor in lib/"
     return
   fi
-  local to
-  to=$(module_of "${base%.*}")
+  module_of "$header"
+  to=$module
   if [ "$to" = "?" ]; then
     complain "$file: lib/$header is in no row of this test's table"
     return
   fi
-  case $base in
+  case $header in
     *_impl.h) [ "$folder" = lib ] || complain "$file: $header is private to lib/" ;;
   esac
-  if [ "$folder" = lib ]; then
-    local from
-    from=$(module_of "$(basename "${file%.*}")")
-    [ "$from" != "?" ] || { complain "$file is in no row of this test's table"; return; }
-    check_lib "$file" "$from" "$to"
-  else
+  if [ "$folder" != lib ]; then
     check_program "$file" "$folder" "$to"
+    return
+  fi
+  module_of "$file"
+  if [ "$module" = "?" ]; then
+    complain "$file is in no row of this test's table"
+  else
+    check_lib "$file" "$module" "$to"
   fi
 }
 
@@ -145,12 +142,11 @@ check_system_include() { # file header
 shopt -s nullglob
 files=(lib/*.[ch] lib/term/*.[ch] fusefs/*.[ch] agent/*.[ch] ops/*.[ch] tui/*.[ch] wizard/*.[ch])
 [ "${#files[@]}" -gt 0 ] || complain "no sources"
-for file in "${files[@]}"; do
-  while IFS= read -r header; do
-    check_own_include "$file" "$header"
-  done < <(sed -n 's/^# *include *"\([^"]*\)".*/\1/p' "$file")
-  while IFS= read -r header; do
-    check_system_include "$file" "$header"
-  done < <(sed -n 's/^# *include *<\([^>]*\)>.*/\1/p' "$file")
-done
+while IFS=: read -r file line; do
+  if [[ $line =~ ^#\ *include\ *\"([^\"]*)\" ]]; then
+    check_own_include "$file" "${BASH_REMATCH[1]}"
+  elif [[ $line =~ ^#\ *include\ *\<([^\>]*)\> ]]; then
+    check_system_include "$file" "${BASH_REMATCH[1]}"
+  fi
+done < <(grep -HE '^# *include' "${files[@]}")
 exit $failed
