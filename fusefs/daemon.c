@@ -8,11 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "control.h"
 #include "daemon.h"
@@ -20,55 +16,13 @@
 #include "helper_work.h"
 #include "log.h"
 #include "reload.h"
-#include "usable.h"
+#include "rundir.h"
+#include "startup.h"
 
 /* A second SIGTERM within so long (seconds) of a refused one unmounts all the same. */
 #define INSIST 10
 /* What changes often is looked at so seldom (ms). */
 #define LOOK_EVERY 200
-/* Seconds beyond detect that the first path may take. */
-#define START_GRACE 1.0
-
-/* The run directory. */
-
-/* An absolute path RUN_DIR/name; the caller frees. */
-static char *in_run_dir(const struct daemon *d, const char *name)
-{
-	char *path;
-
-	return asprintf(&path, "%s/%s", d->run_dir, name) < 0 ? NULL : path;
-}
-
-static int take_lock(struct daemon *d, struct err *e)
-{
-	char *path = in_run_dir(d, "rsiod.pid"), text[32] = "";
-	int r = 0;
-
-	d->pid_fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644) : -1;
-	if (d->pid_fd < 0) {
-		r = err_sys(e, errno, "%s", path ? path : d->run_dir);
-	} else if (flock(d->pid_fd, LOCK_EX | LOCK_NB) < 0) {
-		if (read(d->pid_fd, text, sizeof text - 1) < 0)
-			text[0] = 0;
-		r = err_set(e, EEXIST, "rsiod is already running, pid %d (run directory %s)", atoi(text), d->run_dir);
-		err_next(e, "a second one needs a run directory of its own: --run-dir DIR");
-	} else if (ftruncate(d->pid_fd, 0) < 0 || dprintf(d->pid_fd, "%d\n", (int)getpid()) < 0) {
-		r = err_sys(e, errno, "%s", path);
-	}
-	free(path);
-	return r;
-}
-
-/* Taken away while it is locked, so that no other's is. */
-static void drop_lock(struct daemon *d)
-{
-	char *path = in_run_dir(d, "rsiod.pid");
-
-	if (path)
-		unlink(path);
-	free(path);
-	close(d->pid_fd);
-}
 
 static gid_t admin_gid(const struct conf_client *conf)
 {
@@ -109,92 +63,31 @@ struct call {
 	struct daemon *daemon;
 	struct err *err;
 	int result;
-	json_t *json;
 };
+
+/* One loop serves all namespaces: it polls as long as the longest wants. */
+static void set_poll(struct daemon *d)
+{
+	const struct conf_client *conf = d->config->conf;
+	double poll = 0;
+
+	for (size_t i = 0; i < conf->namespace_count; i++)
+		if (conf->namespaces[i].behaviour.poll > poll)
+			poll = conf->namespaces[i].behaviour.poll;
+	loop_set_poll(d->loop, (uint64_t)(poll * 1e9));
+}
 
 static void start_namespaces(void *arg)
 {
 	struct call *c = arg;
 	struct daemon *d = c->daemon;
-	const struct conf_client *conf = d->config->conf;
-	double poll = 0;
 
 	d->client.newest = d->config;
-	for (size_t i = 0; i < conf->namespace_count && c->result == 0; i++) {
+	for (size_t i = 0; i < d->config->conf->namespace_count && c->result == 0; i++)
 		c->result = client_start(&d->client, d->config, i, c->err);
-		if (conf->namespaces[i].behaviour.poll > poll)
-			poll = conf->namespaces[i].behaviour.poll;
-	}
-	loop_set_poll(d->loop, (uint64_t)(poll * 1e9));
+	set_poll(d);
 	if (doorbell_start(&d->doorbell, &d->client) < 0)
 		log_warning("network", "changes of links and addresses are not noticed at once");
-}
-
-/* Waiting until it can be used. */
-
-static void get_status(void *arg)
-{
-	struct call *c = arg;
-
-	c->json = client_status(&c->daemon->client);
-}
-
-static double longest_detect(const struct conf_client *conf)
-{
-	double longest = 0;
-
-	for (size_t i = 0; i < conf->namespace_count; i++)
-		if (conf->namespaces[i].behaviour.detect > longest)
-			longest = conf->namespaces[i].behaviour.detect;
-	return longest;
-}
-
-/* How many namespaces are up, and how many have no verdict yet.  final: says why of those
- * that are not up; the first one's reason is *verdict. */
-static void judge(struct daemon *d, int final, size_t *up, size_t *pending, enum usable *verdict)
-{
-	struct call c = { .daemon = d };
-	json_t *ns;
-	size_t i;
-
-	loop_call(d->loop, get_status, &c);
-	*up = *pending = 0;
-	*verdict = USABLE_UP;
-	json_array_foreach(json_object_get(c.json, "namespaces"), i, ns) {
-		struct err e = { 0 };
-		enum usable u = usable_judge(ns, final, &e);
-
-		*up += u == USABLE_UP;
-		*pending += u == USABLE_PENDING;
-		if (!final || u == USABLE_UP)
-			continue;
-		if (*verdict == USABLE_UP)
-			*verdict = u;
-		err_print("rsiod", &e);
-		log_error("start", "%s", e.text);
-	}
-	json_decref(c.json);
-}
-
-/* 0, or the exit status that says why nothing came up. */
-static int wait_usable(struct daemon *d)
-{
-	double limit = longest_detect(d->config->conf) + START_GRACE;
-	uint64_t end = loop_clock() + (uint64_t)(limit * 1e9);
-	struct pollfd p = { .fd = d->client.changed, .events = POLLIN };
-	size_t up, pending;
-	enum usable verdict;
-	uint64_t n;
-
-	for (;;) {
-		judge(d, 0, &up, &pending, &verdict);
-		if (pending == 0 || loop_clock() >= end)
-			break;
-		if (poll(&p, 1, 100) > 0 && read(p.fd, &n, sizeof n) < 0)
-			break;
-	}
-	judge(d, 1, &up, &pending, &verdict);
-	return up > 0 ? 0 : (int)verdict;
 }
 
 /* The mount. */
@@ -273,6 +166,7 @@ static void apply(void *arg)
 
 	d->client.newest = d->config;
 	reload_apply(&d->client, d->config);
+	set_poll(d);
 	config_put(old);
 }
 
@@ -403,27 +297,6 @@ static int block_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-/* systemd's own protocol: one datagram to a socket that it names. */
-static void notify_ready(void)
-{
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	const char *name = getenv("NOTIFY_SOCKET"), text[] = "READY=1";
-	int fd;
-
-	if (!name || strlen(name) >= sizeof to.sun_path)
-		return;
-	strcpy(to.sun_path, name);
-	if (name[0] == '@')
-		to.sun_path[0] = 0;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (sendto(fd, text, sizeof text - 1, MSG_NOSIGNAL, (struct sockaddr *)&to,
-		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))) < 0)
-		log_warning("start", "%s: %s", name, strerror(errno));
-	close(fd);
-}
-
 /* Whoever started us may go on. */
 static void say_ready(struct daemon *d)
 {
@@ -431,7 +304,7 @@ static void say_ready(struct daemon *d)
 	int null;
 
 	log_info("start", "rsiod %s, pid %d, mounted at %s", RSIO_VERSION, (int)getpid(), d->client.mount_dir);
-	notify_ready();
+	startup_notify();
 	if (d->ready < 0)
 		return;
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -503,7 +376,7 @@ static void finish(struct daemon *d)
 		client_fini(&d->client);
 		loop_free(d->loop);
 	}
-	drop_lock(d);
+	rundir_unlock(d->run_dir, d->pid_fd);
 	log_info("start", "rsiod ends");
 	log_close();
 }
@@ -512,7 +385,7 @@ static void finish(struct daemon *d)
 
 static int open_log(struct daemon *d, const struct conf_client *conf, struct err *e)
 {
-	char *path = in_run_dir(d, "rsiod.log");
+	char *path = rundir_path(d->run_dir, "rsiod.log");
 	int r;
 
 	if (!path)
@@ -548,7 +421,7 @@ static int prepare(struct daemon *d, const char *mount_dir, struct err *e)
 static int go(struct daemon *d, struct err *e)
 {
 	struct call c = { .daemon = d, .err = e };
-	char *socket = in_run_dir(d, "rsiod.sock");
+	char *socket = rundir_path(d->run_dir, "rsiod.sock");
 	int status;
 
 	loop_call(d->loop, start_namespaces, &c);
@@ -556,7 +429,7 @@ static int go(struct daemon *d, struct err *e)
 		free(socket);
 		return 1;
 	}
-	status = d->options->no_wait ? 0 : wait_usable(d);
+	status = d->options->no_wait ? 0 : startup_wait(d);
 	if (status == 0 && open_mount(d, e) < 0)
 		status = 1;
 	if (status == 0) {
@@ -611,7 +484,7 @@ int daemon_run(const struct daemon_options *o, const char *config_path, struct c
 	d->config = config_new(conf);
 	if (!d->config || !d->config_path || !d->run_dir)
 		err_set(&e, ENOMEM, "no memory to start with");
-	else if (take_lock(d, &e) == 0 && open_log(d, conf, &e) == 0)
+	else if ((d->pid_fd = rundir_lock(d->run_dir, &e)) >= 0 && open_log(d, conf, &e) == 0)
 		status = run(d, mount_dir);
 	if (e.code)
 		err_print("rsiod", &e);

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 #include "helper.h"
 #include "helper_work.h"
+#include "log.h"
 
 struct helper {
 	int fd;
@@ -236,21 +238,37 @@ static json_t *check(json_t *j, struct err *e)
 	return NULL;
 }
 
+/* Somebody killed it: then the caller's thread does the work.  No reply depends on that
+ * thread either; but nobody cleans up any more should we be killed. */
+static json_t *without_helper(json_t *request, struct err *e)
+{
+	const char *what = json_string_value(json_object_get(request, "do"));
+
+	if (what && strcmp(what, "mounted") == 0)
+		return json_object();
+	log_warning("helper", "the helper process is gone; rsiod works on without it");
+	return helper_work(request, e);
+}
+
 json_t *helper_call(struct helper *h, json_t *request, struct err *e)
 {
 	json_t *j = NULL;
 	json_int_t id;
+	bool gone;
 	int r;
 
 	pthread_mutex_lock(&h->lock);
 	id = ++h->next;
 	json_object_set_new(request, "id", json_integer(id));
 	r = send_json(h->fd, request);
-	if (r < 0)
-		err_sys(e, -r, "the helper process of rsiod cannot be reached");
-	else
+	gone = r == -EPIPE || r == -ECONNRESET;
+	if (r == 0)
 		j = await(h, id, e);
+	else if (!gone)
+		err_sys(e, -r, "the helper process of rsiod cannot be reached");
 	pthread_mutex_unlock(&h->lock);
+	if (gone)
+		j = without_helper(request, e);
 	json_decref(request);
 	return j ? check(j, e) : NULL;
 }

@@ -1,7 +1,9 @@
 /* helper_work.c - see helper_work.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -10,6 +12,7 @@
 #include "attach.h"
 #include "helper_work.h"
 #include "holders.h"
+#include "mounts.h"
 
 /* A plain user's mount is taken away by fusermount3, which is setuid. */
 static int run_fusermount(const char *dir, int lazy)
@@ -29,6 +32,15 @@ static int run_fusermount(const char *dir, int lazy)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EBUSY;
 }
 
+static bool is_mounted(const char *dir)
+{
+	struct mounts_entry *m = malloc(sizeof *m);
+	bool found = m && mounts_at(dir, m);
+
+	free(m);
+	return found;
+}
+
 static int try_umount(const char *dir, int lazy)
 {
 	int r;
@@ -36,7 +48,7 @@ static int try_umount(const char *dir, int lazy)
 	if (geteuid() == 0)
 		r = umount2(dir, lazy ? MNT_DETACH : UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
 	else
-		r = run_fusermount(dir, lazy);
+		r = is_mounted(dir) ? run_fusermount(dir, lazy) : 0;
 	return r == -EINVAL ? 0 : r;	/* it was not mounted any more */
 }
 

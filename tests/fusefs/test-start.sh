@@ -97,6 +97,12 @@ rsiod
 p=$(pid)
 umount "$m"
 check "who unmounts it ends it" wait_for 5 gone "$p"
+rsiod
+p=$(pid)
+pkill_helper "$p"
+check "without its helper" wait_for 2 sh -c "! pgrep -P $p >/dev/null"
+check "it still ends in order" end_it
+check "and unmounts" not_mounted
 
 # What is wrong is said, with a status for each.
 run()	# SED-SCRIPT [ARGS...]: with a changed configuration; $out and $status

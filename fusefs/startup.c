@@ -1,0 +1,106 @@
+/* startup.c - see startup.h. */
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "daemon.h"
+#include "log.h"
+#include "startup.h"
+#include "usable.h"
+
+/* Seconds beyond detect that the first path may take. */
+#define START_GRACE 1.0
+
+struct query {
+	struct client *client;
+	json_t *status;
+};
+
+static void get_status(void *arg)
+{
+	struct query *q = arg;
+
+	q->status = client_status(q->client);
+}
+
+static double longest_detect(const struct conf_client *conf)
+{
+	double longest = 0;
+
+	for (size_t i = 0; i < conf->namespace_count; i++)
+		if (conf->namespaces[i].behaviour.detect > longest)
+			longest = conf->namespaces[i].behaviour.detect;
+	return longest;
+}
+
+/* How many namespaces are up, and how many have no verdict yet.  final: says why of those
+ * that are not up; the first one's reason is *verdict. */
+static void judge(struct daemon *d, int final, size_t *up, size_t *pending, enum usable *verdict)
+{
+	struct query q = { &d->client, NULL };
+	json_t *ns;
+	size_t i;
+
+	loop_call(d->loop, get_status, &q);
+	*up = *pending = 0;
+	*verdict = USABLE_UP;
+	json_array_foreach(json_object_get(q.status, "namespaces"), i, ns) {
+		struct err e = { 0 };
+		enum usable u = usable_judge(ns, final, &e);
+
+		*up += u == USABLE_UP;
+		*pending += u == USABLE_PENDING;
+		if (!final || u == USABLE_UP)
+			continue;
+		if (*verdict == USABLE_UP)
+			*verdict = u;
+		err_print("rsiod", &e);
+		log_error("start", "%s", e.text);
+	}
+	json_decref(q.status);
+}
+
+int startup_wait(struct daemon *d)
+{
+	double limit = longest_detect(d->config->conf) + START_GRACE;
+	uint64_t end = loop_clock() + (uint64_t)(limit * 1e9);
+	struct pollfd p = { .fd = d->client.changed, .events = POLLIN };
+	size_t up, pending;
+	enum usable verdict;
+	uint64_t n;
+
+	for (;;) {
+		judge(d, 0, &up, &pending, &verdict);
+		if (pending == 0 || loop_clock() >= end)
+			break;
+		if (poll(&p, 1, 100) > 0 && read(p.fd, &n, sizeof n) < 0)
+			break;
+	}
+	judge(d, 1, &up, &pending, &verdict);
+	return up > 0 ? 0 : (int)verdict;
+}
+
+/* systemd's own protocol: one datagram to a socket that it names. */
+void startup_notify(void)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	const char *name = getenv("NOTIFY_SOCKET"), text[] = "READY=1";
+	int fd;
+
+	if (!name || strlen(name) >= sizeof to.sun_path)
+		return;
+	strcpy(to.sun_path, name);
+	if (name[0] == '@')
+		to.sun_path[0] = 0;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (sendto(fd, text, sizeof text - 1, MSG_NOSIGNAL, (struct sockaddr *)&to,
+		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))) < 0)
+		log_warning("start", "%s: %s", name, strerror(errno));
+	close(fd);
+}
