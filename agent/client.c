@@ -105,6 +105,18 @@ static void unlink_client(struct clients *t, struct client *c)
 	t->ended = c;
 }
 
+void clients_free(struct clients *t)
+{
+	if (!t)
+		return;
+	clients_lock(t);
+	while (t->first)
+		unlink_client(t, t->first);
+	clients_unlock(t);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
+
 static struct client *find_session(struct clients *t, const uint8_t id[WIRE_SESSION_SIZE])
 {
 	static const uint8_t none[WIRE_SESSION_SIZE];

@@ -59,6 +59,7 @@ struct client {
 };
 
 struct clients *clients_new(struct server *s, struct err *e);
+void clients_free(struct clients *t);		/* no connection is left */
 void clients_lock(struct clients *t);
 void clients_unlock(struct clients *t);
 struct client *clients_first(struct clients *t);	/* under the lock; by next */

@@ -90,6 +90,7 @@ int meta_read(int dirfd, const char *name, struct meta *m, struct err *e)
 	int r;
 
 	memset(m, 0, sizeof(*m));
+	m->block_size = 512;
 	if (fd < 0)
 		return errno == ENOENT ? -ENOENT : err_sys(e, errno, "cannot read %s", name);
 	n = read(fd, text, sizeof(text) - 1);
@@ -224,7 +225,6 @@ static enum need renew(struct meta *m, bool found, const struct volume *v, const
 	}
 	if (!found) {
 		m->generation = now;
-		m->block_size = 512;
 		stamp(m);
 	}
 	if (uuid && memcmp(uuid, m->uuid, WIRE_UUID_SIZE) != 0) {

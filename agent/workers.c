@@ -399,3 +399,17 @@ bool workers_stop(struct workers *w, double seconds)
 	pthread_mutex_unlock(&w->lock);
 	return done;
 }
+
+void workers_free(struct workers *w)
+{
+	while (w->devices) {
+		struct work_device *d = w->devices;
+
+		w->devices = d->next;
+		free(d);
+	}
+	pthread_mutex_destroy(&w->lock);
+	pthread_cond_destroy(&w->wake);
+	pthread_cond_destroy(&w->ended);
+	free(w);
+}

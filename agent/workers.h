@@ -72,6 +72,7 @@ struct workers *workers_new(struct err *e);
 /* Waits until nothing runs any more, at most so long; threads that still hang
  * in the kernel then end with the process.  True: all are done. */
 bool workers_stop(struct workers *w, double seconds);
+void workers_free(struct workers *w);	/* all are done, and nothing will be submitted */
 
 void work_init(struct workers *w, struct work *k, dev_t device, unsigned batch);
 /* A list linked by next; takes it over. */
