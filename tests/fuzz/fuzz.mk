@@ -15,7 +15,7 @@ FUZZ_OBJ  := $(call objects,tests/fuzz/*.c)
 FUZZ_MAIN := $(if $(findstring fuzzer,$(SAN)),,$(BUILD)/tests/fuzz/driver.o)
 FUZZ_LINK := $(if $(findstring fuzzer,$(SAN)),-fsanitize=fuzzer)
 
-.PHONY: fuzz check-fuzz fuzz-programs fuzz-seeds clean-fuzz
+.PHONY: fuzz check-fuzz fuzz-programs fuzz-seeds fuzz-coverage clean-fuzz
 
 fuzz-programs: $(FUZZ)
 tests: fuzz-programs
@@ -53,7 +53,13 @@ fuzz:
 check-fuzz:
 	+@$(MAKE) --no-print-directory BUILD=build-asan SAN=address,undefined fuzz-programs
 	@BUILD=build-asan tests/fuzz/test-fuzz-corpus.sh
+# What the corpora reach: the one that is committed and the one of earlier runs.
+fuzz-coverage:
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD_FUZZ)-cov CC=clang \
+		CFLAGS='-O1 -fprofile-instr-generate -fcoverage-mapping' \
+		LDFLAGS=-fprofile-instr-generate fuzz-programs
+	@BUILD=$(BUILD_FUZZ)-cov tests/fuzz/coverage.sh tests/fuzz/corpus $(BUILD_FUZZ)/corpus
 
 clean: clean-fuzz
 clean-fuzz:
-	rm -rf $(BUILD_FUZZ)
+	rm -rf $(BUILD_FUZZ) $(BUILD_FUZZ)-cov

@@ -32,6 +32,7 @@ fuzz()		# TARGET
 	local name=$1 out=$BUILD/fuzz-$1.log found=$BUILD/corpus/$1 limit=(-max_total_time="$seconds") status=0
 
 	[ -z "$runs" ] || limit=(-runs="$runs")
+	[ ! -e "tests/fuzz/dict/$name" ] || limit+=(-dict="tests/fuzz/dict/$name")
 	mkdir -p "$found" "$BUILD/crashes" "tests/fuzz/corpus/$name"
 	nice -n 19 "$bin/fuzz_$name" "${limit[@]}" -max_len="$(max_len "$name")" -timeout=20 -rss_limit_mb=2048 \
 		-print_final_stats=1 -verbosity="${FUZZ_VERBOSITY:-1}" -artifact_prefix="$BUILD/crashes/$name-" \

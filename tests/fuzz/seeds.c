@@ -11,7 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "../unit/wire_samples.h"
+#include "play.h"
 #include "seeds.h"
+#include "stage.h"
 
 static const char *top;
 static const char *target;
@@ -218,6 +220,120 @@ static void log_seeds(void)
 	seed_write("writer");
 }
 
+/* fuzz_client*.c: goodbye or not, then steps (play.h); a step's first byte also says which
+ * connection. */
+#define PLAY(step, connection) (PLAY_##step + PLAY_STEPS * (connection))
+
+static void play_steps_of(const uint8_t *steps, size_t size, const char *name)
+{
+	seed_byte(1);
+	seed_add(steps, size);
+	seed_write(name);
+}
+
+static void play_seeds(void)
+{
+	static const uint8_t login[] = {
+		PLAY(WELCOME, 0), 0, PLAY(GRANT, 0), 0, 1, 0, PLAY(REPLY, 0), 0, 0, 0, PLAY(HOLD, 0), 0,
+		PLAY(REPLY, 0), 0, 0, 0, PLAY(SUBMIT, 0), 0, 0, 0, PLAY(REPLY, 0), 0, 0, 0,
+	};
+	static const uint8_t refused[] = {
+		PLAY(FRAME, 0), WIRE_HELLO, 0, 254, WIRE_E_KEY, 0, PLAY(WELCOME, 1), 0,
+		PLAY(FRAME, 1), WIRE_AUTH, 0, 254, WIRE_E_IN_USE, 0, PLAY(TIME, 0), 200,
+	};
+	static const uint8_t two_sessions[] = {
+		PLAY(WELCOME, 0), 0, PLAY(WELCOME, 1), 0, PLAY(WELCOME, 2), 2, PLAY(GRANT, 0), 0, 1, 0,
+		PLAY(GRANT, 1), 0, 2, 0, PLAY(GRANT, 2), 7, 1, 0, PLAY(CLOSE, 0), PLAY(TIME, 0), 100,
+	};
+	static const uint8_t io[] = {
+		PLAY(SUBMIT, 0), 0, 0, 0, PLAY(SUBMIT, 0), 0, 1, 1, PLAY(SUBMIT, 0), 0, 3, 0,
+		PLAY(SUBMIT, 0), 128, 4, 2, PLAY(SUBMIT, 0), 8, 6, 0, PLAY(REPLY, 0), 4, 0, 0,
+		PLAY(REPLY, 0), 0, 0, 0, PLAY(REPLY, 0), 0, 4, 0, PLAY(REPLY, 0), 0, 1, 0,
+	};
+	static const uint8_t fenced[] = {
+		PLAY(SUBMIT, 0), 0, 1, 1, PLAY(SUBMIT, 0), 0, 1, 2, PLAY(CLOSE, 0), PLAY(SUBMIT, 0), 0, 1, 1,
+		PLAY(REPLY, 1), 0, 0, 1, PLAY(REPLY, 1), 0, 0, 0, PLAY(REPLY, 1), 0, 0, 0,
+	};
+	static const uint8_t lost[] = {
+		PLAY(SUBMIT, 0), 0, 1, 1, PLAY(INTERRUPT, 0), 0, PLAY(CLOSE, 0), PLAY(CLOSE, 1),
+		PLAY(TIME, 0), 255, PLAY(SUBMIT, 0), 1, 0, 0, PLAY(FAIL, 0), 0, PLAY(OTHER, 0), 7,
+	};
+	static const uint8_t events[] = {
+		PLAY(EVENT, 0), WIRE_EVENT_VOLUME_ADDED, 2, 0, PLAY(EVENT, 0), WIRE_EVENT_VOLUME_RESIZED, 0, 4,
+		PLAY(EVENT, 0), WIRE_EVENT_VOLUME_REPLACED, 0, 3, PLAY(EVENT, 0), WIRE_EVENT_VOLUME_REMOVED, 1, 0,
+		PLAY(EVENT, 0), WIRE_EVENT_LEAVING, 0, 128, PLAY(OTHER, 0), 7,
+	};
+
+	seed_begin("client_login");
+	play_steps_of(login, sizeof(login), "login");
+	play_steps_of(refused, sizeof(refused), "refused");
+	play_steps_of(two_sessions, sizeof(two_sessions), "two-sessions");
+	seed_begin("client");
+	play_steps_of(io, sizeof(io), "io");
+	play_steps_of(fenced, sizeof(fenced), "fenced");
+	play_steps_of(lost, sizeof(lost), "lost");
+	play_steps_of(events, sizeof(events), "events");
+}
+
+/* fuzz_server*.c: where I/O is done, then steps (stage.h). */
+#define STAGE(step, client) (STAGE_##step + STAGE_STEPS * (client))
+
+static void stage_steps_of(unsigned how, const uint8_t *steps, size_t size, const char *name)
+{
+	seed_byte(how);
+	seed_add(steps, size);
+	seed_write(name);
+}
+
+static void stage_seeds(void)
+{
+	static const uint8_t login[] = {
+		STAGE(HELLO, 0), 0, STAGE(AUTH, 0), 0, 0, STAGE(CONNECT, 1), 1, STAGE(HELLO, 1), 0,
+		STAGE(AUTH, 1), 1, 0, STAGE(OPEN, 0), 1, 0, 1, STAGE(COMMAND, 1), 0, 9, 0, 0,
+	};
+	static const uint8_t refused[] = {
+		STAGE(HELLO, 0), 255, STAGE(CONNECT, 1), 0, STAGE(HELLO, 1), 254, STAGE(CONNECT, 2), 0,
+		STAGE(HELLO, 2), 253, STAGE(AUTH, 2), 0, 0, STAGE(CONNECT, 3), 0, STAGE(HELLO, 3), 0,
+		STAGE(AUTH, 3), 0, 5,
+	};
+	static const uint8_t replaced[] = {
+		STAGE(HELLO, 0), 0, STAGE(AUTH, 0), 0, 0, STAGE(CONNECT, 1), 1, STAGE(HELLO, 1), 4,
+		STAGE(AUTH, 1), 0, 0, STAGE(CONNECT, 2), 1, STAGE(HELLO, 2), 16, STAGE(AUTH, 2), 0, 0,
+	};
+	static const uint8_t slow[] = { STAGE(TIME, 0), 220, STAGE(BYTES, 0), 4, 'G', 'E', 'T', ' ' };
+	static const uint8_t io[] = {
+		STAGE(COMMAND, 0), 1, 9, 0, 0, STAGE(COMMAND, 0), 64, 9, 0, 0, STAGE(COMMAND, 1), 2, 1, 0, 0,
+		STAGE(COMMAND, 1), 3, 9, 0, 1, STAGE(COMMAND, 0), 132, 9, 0, 0, STAGE(COMMAND, 0), 5, 121, 0, 0,
+		STAGE(COMMAND, 0), 6, 8, 0, 0, STAGE(COMMAND, 0), 10, 0, 0, 0, STAGE(COMMAND, 0), 8, 0, 0, 0,
+		STAGE(COMMAND, 0), 7, 1, 0, 0, STAGE(COMMAND, 0), 9, 0, 0, 0,
+	};
+	static const uint8_t fence[] = {
+		STAGE(WORK, 0), 0, STAGE(COMMAND, 0), 1, 9, 0, 0, STAGE(COMMAND, 0), 3, 9, 0, 0, STAGE(WORK, 0), 64,
+		STAGE(FENCE, 1), 0, 255, STAGE(WORK, 0), 64, STAGE(WORK, 0), 0, STAGE(COMMAND, 1), 0, 9, 0, 0,
+	};
+	static const uint8_t volumes[] = {
+		STAGE(VOLUME, 0), 0, 8, STAGE(COMMAND, 0), 0, 9, 0, 1, STAGE(VOLUME, 0), 0, 2,
+		STAGE(COMMAND, 0), 0, 9, 0, 0, STAGE(OPEN, 0), 1, 0, 1, STAGE(VOLUME, 0), 1, 1,
+		STAGE(VOLUME, 0), 0, 67, STAGE(COMMAND, 0), 2, 1, 0, 0, STAGE(OTHER, 0), 0,
+	};
+	static const uint8_t deaf[] = {
+		STAGE(DEAF, 0), STAGE(COMMAND, 0), 0, 249, 0, 0, STAGE(COMMAND, 0), 0, 249, 0, 0,
+		STAGE(COMMAND, 0), 0, 249, 0, 0, STAGE(COMMAND, 0), 0, 249, 0, 0, STAGE(DEAF, 0), STAGE(OTHER, 0), 4,
+	};
+
+	seed_begin("server_login");
+	stage_steps_of(0, login, sizeof(login), "login");
+	stage_steps_of(0, refused, sizeof(refused), "refused");
+	stage_steps_of(0, replaced, sizeof(replaced), "replaced");
+	stage_steps_of(0, slow, sizeof(slow), "slow");
+	seed_begin("server");
+	stage_steps_of(0, io, sizeof(io), "io");
+	stage_steps_of(1, io, sizeof(io), "io-by-workers");
+	stage_steps_of(1, fence, sizeof(fence), "fence");
+	stage_steps_of(0, volumes, sizeof(volumes), "volumes");
+	stage_steps_of(0, deaf, sizeof(deaf), "deaf");
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
@@ -230,5 +346,7 @@ int main(int argc, char **argv)
 	frame_seeds();
 	ctl_seeds();
 	log_seeds();
+	play_seeds();
+	stage_seeds();
 	return 0;
 }
