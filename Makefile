@@ -64,7 +64,7 @@ ALL_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(ALL_C))
 SCRIPTS   := $(wildcard .ci/run dist/*.sh tests/*.sh tests/*/*.sh bench/*.sh)
 PAGES     := $(wildcard man/*.[1-9])
 
-.PHONY: all programs tests bench bench-full bench-plot demo demo-stop check check-long check-asan check-tsan \
+.PHONY: all programs tests bench bench-full bench-cost bench-plot demo demo-stop check check-long check-asan check-tsan \
 	check-valgrind lint install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -166,11 +166,15 @@ demo:
 demo-stop:
 	@BUILD='$(BUILD)' dist/demo.sh stop
 
-# Measurements: three interleaved runs, five, and a picture of the last figures.
+# Measurements: three interleaved runs, five; the parts of a request; a picture of the last figures.
 bench bench-full:
 	@dist/install-deps.sh bench
 	+@$(SUBMAKE) all
 	@bench/bench.py --build '$(BUILD)' --runs $(if $(filter bench-full,$@),5,3)
+bench-cost:
+	@dist/install-deps.sh bench
+	+@$(MAKE) --no-print-directory all
+	@bench/cost.py --build '$(BUILD)'
 bench-plot:
 	@BUILD='$(BUILD)' bench/plot.sh
 
@@ -206,6 +210,7 @@ help:
 	@echo 'check-fuzz       the corpus through each target, with the sanitizers'
 	@echo 'lint             shellcheck, mandoc, include directions, a build with clang'
 	@echo 'bench            rsio beside its peers, three runs in under ten minutes; bench-full: five runs'
+	@echo 'bench-cost       where the time of a request goes, and memory'
 	@echo 'bench-plot       draws the figures of the last one'
 	@echo 'demo, demo-stop  a server and a client on this machine (as root)'
 	@echo 'install          to DESTDIR/PREFIX, default /usr/local; uninstall takes it away'

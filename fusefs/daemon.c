@@ -238,6 +238,10 @@ static bool handle_signal(struct daemon *d, int fd, double *asked)
 
 	if (read(fd, &info, sizeof info) != sizeof info)
 		return false;
+	if (info.ssi_signo == SIGCHLD) {
+		helper_reap(d->helper);
+		return false;
+	}
 	if (info.ssi_signo == SIGHUP) {
 		daemon_reload(d, &e);
 		return false;
@@ -293,6 +297,7 @@ static int block_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }

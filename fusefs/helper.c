@@ -18,7 +18,7 @@
 
 struct helper {
 	int fd;
-	pid_t pid;
+	pid_t pid;			/* 0: it is gone; owner: the main thread */
 	pthread_mutex_t lock;		/* guards next, and a request with its reply */
 	json_int_t next;
 };
@@ -158,12 +158,21 @@ struct helper *helper_start(int quiet, struct err *e)
 	return h;
 }
 
+void helper_reap(struct helper *h)
+{
+	if (h->pid <= 0 || waitpid(h->pid, NULL, WNOHANG) != h->pid)
+		return;
+	h->pid = 0;
+	log_warning("helper", "the helper process is gone; nobody takes the mount away should rsiod be killed");
+}
+
 void helper_stop(struct helper *h)
 {
 	if (!h)
 		return;
 	close(h->fd);
-	waitpid(h->pid, NULL, 0);
+	if (h->pid > 0)
+		waitpid(h->pid, NULL, 0);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
 }
@@ -239,14 +248,13 @@ static json_t *check(json_t *j, struct err *e)
 }
 
 /* Somebody killed it: then the caller's thread does the work.  No reply depends on that
- * thread either; but nobody cleans up any more should we be killed. */
+ * thread either. */
 static json_t *without_helper(json_t *request, struct err *e)
 {
 	const char *what = json_string_value(json_object_get(request, "do"));
 
 	if (what && strcmp(what, "mounted") == 0)
 		return json_object();
-	log_warning("helper", "the helper process is gone; rsiod works on without it");
 	return helper_work(request, e);
 }
 

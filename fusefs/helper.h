@@ -25,6 +25,8 @@ struct helper;
 
 /* Forks; no thread may run yet.  quiet: standard error goes nowhere. */
 struct helper *helper_start(int quiet, struct err *e);
+/* The main thread's, on SIGCHLD: says it in the log when the helper is gone. */
+void helper_reap(struct helper *h);
 /* Ends it, and waits. */
 void helper_stop(struct helper *h);
 
