@@ -32,8 +32,8 @@
 #define LEAVE_TIME 5		/* seconds for what is being carried out */
 
 struct options {
-	const char *conf, *run_dir, *state_dir, *log_level;
-	bool foreground, check;
+	const char *conf, *run_dir, *state_dir, *log_level, *clear;
+	bool foreground, check, status;
 	int loops;
 };
 
@@ -52,6 +52,10 @@ static const struct opt table[] = {
 	  "error, warning, info or debug (default info)", 0, 0 },
 	{ 0, "loops", OPT_INT, "N", offsetof(struct options, loops),
 	  "threads that serve connections (default: one per processor)", 1, LOOPS_MAX },
+	{ 0, "status", OPT_FLAG, NULL, offsetof(struct options, status),
+	  "print what the running rssrv says of itself, as JSON", 0, 0 },
+	{ 0, "clear-flush-error", OPT_STRING, "VOLUME", offsetof(struct options, clear),
+	  "tell the running rssrv that the volume's failed flush was dealt with", 0, 0 },
 	{ 0, NULL, OPT_FLAG, NULL, 0, NULL, 0, 0 },
 };
 
@@ -385,6 +389,32 @@ static void leave(struct server *s)
 	log_close();
 }
 
+/* --status and --clear-flush-error: a question to the rssrv that runs. */
+static int ask_running(const struct options *o)
+{
+	json_t *request = o->clear ? json_pack("{s:s, s:s}", "do", "clear-flush-error", "volume", o->clear) :
+				     json_pack("{s:s}", "do", "status");
+	char *run_dir = opt_run_dir(o->run_dir), *path = NULL;
+	struct err e = { 0 };
+	json_t *reply = NULL;
+
+	if (request && run_dir && asprintf(&path, "%s/rssrv.sock", run_dir) >= 0)
+		reply = ctl_call(path, "rssrv", request, 10, &e);
+	else
+		err_set(&e, ENOMEM, "no memory");
+	if (!reply)
+		err_print("rssrv", &e);
+	else if (o->status)
+		json_dumpf(reply, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	if (reply && o->status)
+		putchar('\n');
+	json_decref(request);
+	json_decref(reply);
+	free(run_dir);
+	free(path);
+	return reply ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { 0 };
@@ -394,6 +424,8 @@ int main(int argc, char **argv)
 
 	opt_parse(&program, &o, argc, argv, &first);
 	set_log_level(o.log_level);
+	if (o.status || o.clear)
+		return ask_running(&o);
 	s->conf_path = conf_path(o.conf);
 	s->conf = s->conf_path ? read_conf(s->conf_path) : NULL;
 	if (o.check || !s->conf)

@@ -105,6 +105,7 @@ static struct volume *make(const struct offer *o, struct err *e)
 		.path = o->file,
 		.dirfd = o->dirfd,
 		.pool = o->pool,
+		.directory = o->directory,
 		.read_only = o->conf.read_only,
 		.shared = o->conf.shared,
 	};
@@ -183,7 +184,8 @@ void offer_check(struct offer *o)
 		return;
 	r = volume_origin_at(o->dirfd, o->file, o->pool ? AT_SYMLINK_NOFOLLOW : 0, &now);
 	if (r < 0) {
-		err_sys(&e, -r, "cannot look at %s", o->file);
+		err_sys(&e, -r, "cannot look at %s%s%s", o->directory ? o->directory : "",
+			o->directory ? "/" : "", o->file);
 		if (r == -ENOENT)
 			offer_withdraw(o);
 		complain(o, &e);

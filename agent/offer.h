@@ -20,7 +20,7 @@ struct offer {
 	int dirfd;			/* of the pool; AT_FDCWD */
 	char *file;			/* relative to dirfd */
 	char *meta;			/* where the identity is kept, likewise */
-	const char *pool;		/* the pool's name; NULL: a [volume] */
+	const char *pool, *directory;	/* the pool's name and path; NULL: a [volume] */
 	int order;
 	struct conf_volume conf;	/* of a [volume]; its strings are the offer's own */
 	struct volume *volume;		/* a reference; NULL: not offered now */

@@ -96,6 +96,7 @@ static void see(struct pool *p, const char *file)
 		if (!o)
 			return;		/* the next look tries again */
 		o->pool = p->name;
+		o->directory = p->path;
 		o->order = REGISTRY_POOL_ORDER;
 		o->next = p->offers;
 		p->offers = o;

@@ -170,7 +170,9 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 	v->fd = v->fd_sync = -1;
 	pthread_mutex_init(&v->range_lock, NULL);
 	pthread_cond_init(&v->range_free, NULL);
-	v->path = strdup(setup->path);
+	if (asprintf(&v->path, "%s%s%s", setup->directory ? setup->directory : "",
+		     setup->directory ? "/" : "", setup->path) < 0)
+		v->path = NULL;
 	v->pool = setup->pool ? strdup(setup->pool) : NULL;
 	if (!v->path || (setup->pool && !v->pool))
 		goto no_memory;
@@ -178,14 +180,14 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 	v->shared = setup->shared;
 	r = open_both(v, setup);
 	if (r < 0) {
-		err_sys(e, -r, "cannot open %s for volume %s", setup->path, setup->name);
+		err_sys(e, -r, "cannot open %s for volume %s", v->path, setup->name);
 		goto fail;
 	}
 	if (find_out(v, setup, e) < 0)
 		goto fail;
 	r = volume_size_now(v, &size);
 	if (r < 0) {
-		err_sys(e, -r, "cannot learn the size of %s", setup->path);
+		err_sys(e, -r, "cannot learn the size of %s", v->path);
 		goto fail;
 	}
 	atomic_store(&v->size, size);

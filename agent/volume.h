@@ -77,7 +77,7 @@ struct volume {
 	uint8_t uuid[WIRE_UUID_SIZE];
 	uint64_t generation;
 	bool shared;
-	char *path;			/* of the file or device */
+	char *path;			/* of the file or device, for people */
 	char *pool;			/* its pool's name; NULL for a [volume] */
 	int fd, fd_sync;		/* fd_sync is -1 when it cannot be written */
 	bool device;
@@ -111,7 +111,7 @@ struct volume {
 struct volume_setup {
 	const char *name, *path;
 	int dirfd;			/* path is relative to it; AT_FDCWD */
-	const char *pool;
+	const char *pool, *directory;	/* the pool's name and path; NULL for a [volume] */
 	bool read_only, shared;
 };
 struct volume *volume_open(struct server *s, const struct volume_setup *setup, struct err *e);
