@@ -63,6 +63,7 @@ static struct loop *loop;
 static struct namespace *ns;
 static bool stopped;
 static unsigned rounds;
+static int asked;		/* and not answered */
 uint8_t play_key[SECURE_KEY_SIZE];
 
 static void after(void *arg)
@@ -280,11 +281,25 @@ static void frame(struct peer *p, struct fuzz_in *in)
 	}
 }
 
+static void told(void *arg, int error, const char *text, size_t length)
+{
+	fuzz_check(arg == &asked && asked > 0 && error <= 0);
+	for (size_t i = 0; i < length; i++)
+		fuzz_check(text[i] == 0 || text[i]);	/* it is all there */
+	asked--;
+}
+
+static void ask(const struct held *h)
+{
+	if (h->users && mpio_ask_server(h->volume, "{\"do\":\"counters\"}", told, &asked) == 0)
+		asked++;
+}
+
 static void other(uint8_t what)
 {
 	json_t *j;
 
-	switch (what % 8) {
+	switch (what % 9) {
 	case 0:
 		namespace_kick(ns);
 		break;
@@ -301,6 +316,9 @@ static void other(uint8_t what)
 	case 5:
 	case 6:
 		peer_piece(1 + (what >> 3));
+		break;
+	case 7:
+		ask(&held[what >> 5 & 3]);
 		break;
 	default:
 		j = namespace_status(ns);
@@ -450,6 +468,7 @@ void play_end(bool goodbye)
 	memset(held, 0, sizeof(held));
 	for (unsigned i = 0; i < IOS; i++)
 		fuzz_check(!ios[i]);
+	fuzz_check(!asked);
 	/* What was posted, and the ends of the connections. */
 	play_turn(1);
 	for (unsigned i = 0; i < PEERS; i++)
