@@ -92,8 +92,8 @@ def ratio_lines(f):
             best = f.best(row)
             if not ratios:
                 why = f.notes(row.group, ours) or [n for s in row.beside for n in f.notes(row.group, s)]
-                if f.runs and any(r["group"] == row.group for r in f.rows):
-                    yield (title, "", "", "-", "", "", "", why[0][:60] if why else "not measured")
+                if any(r["group"] == row.group and r["stand"] == ours for r in f.rows):
+                    yield (title, "", "", "-", "", "", "", why[0][:60] if why else "nothing beside it")
                 continue
             ratio = statistics.median(ratios)
             ours_v = statistics.median(f.by_run(row.group, ours, row.unit).values())

@@ -74,8 +74,11 @@ class Process:
         return self.popen.poll() is None
 
     def kill(self):
-        if self.alive():
-            self.popen.kill()
+        """With its helpers: they are in its process group."""
+        try:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        except OSError:
+            pass            # it has ended, and they with it
         self.popen.wait()
 
     def stop(self, how=signal.SIGTERM):
