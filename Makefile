@@ -67,7 +67,6 @@ PAGES     := $(wildcard man/*.[1-9])
 .PHONY: all programs tests bench bench-full bench-cost bench-plot demo demo-stop check check-long check-asan check-tsan \
 	check-valgrind lint install uninstall clean help FORCE
 .DELETE_ON_ERROR:
-.SECONDARY:
 
 all: programs
 programs: $(LIBRSIO) $(PROGS)
