@@ -16,7 +16,7 @@ make_volume "$W/srv" ext 256M
 make_volume "$W/srv" xfs 400M
 start_server "$W/srv"
 start_client "$W/clt"
-rsconfig="$BUILD/rsconfig --run-dir $W/clt/run"
+rsconfig=("$BUILD/rsconfig" --run-dir "$W/clt/run")
 mkdir "$W/fs"
 
 sums()		# DIR: every file's checksum, in one order
@@ -35,14 +35,16 @@ mounted()	# DEVICE: mounts it; unmounted by the cleanup if the test ends here
 try_file_system()
 {
 	local mkfs=$1 fsck=$2 volume=$3 dev="" before after
-	check "$volume is attached" $rsconfig -a "osl:$volume"
+	check "$volume is attached" "${rsconfig[@]}" -a "osl:$volume"
 	dev=$(readlink -f "/dev/av0/$volume")
 	is "$(blockdev --getsize64 "$dev")" "$(stat -c %s "$W/clt/mnt/osl/$volume")" "$volume: the device has the volume's size"
+	# shellcheck disable=SC2086  # a command of several words
 	check "$volume: mkfs" $mkfs "$dev"
 	mounted "$dev"
 	check "$volume: a tree is copied" cp -r "$TOP/lib" "$W/fs/tree"
 	check "$volume: sync" sync -f "$W/fs"
 	umount "$W/fs"
+	# shellcheck disable=SC2086  # a command of several words
 	check "$volume: fsck" $fsck "$dev"
 	mounted "$dev"
 	is "$(sums "$W/fs/tree")" "$(cat "$W/expected")" "$volume: every file is what it was"
@@ -54,10 +56,10 @@ try_file_system()
 	after=$(du -k "$W/srv/pool/$volume.raw" | cut -f1)
 	check "$volume: a discard on the device punched the server's file ($before to $after KiB)" \
 		test "$after" -lt $((before - 30000))
-	like "$($rsconfig -d "osl:$volume" 2>&1 || true)" "$W/fs" "$volume: a detach names the mount that is in the way"
+	like "$("${rsconfig[@]}" -d "osl:$volume" 2>&1 || true)" "$W/fs" "$volume: a detach names the mount that is in the way"
 	check "$volume: and leaves it alone" test -e "$W/fs/tree/wire.h"
 	umount "$W/fs"
-	check "$volume is detached" $rsconfig -d "osl:$volume"
+	check "$volume is detached" "${rsconfig[@]}" -d "osl:$volume"
 	check_fails 1 "$volume: its names are gone" test -e "/dev/av0/$volume"
 	# What is in the pool is a plain image: the server's host finds the same in it.
 	mount -o ro,loop "$W/srv/pool/$volume.raw" "$W/fs"

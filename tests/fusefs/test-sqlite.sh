@@ -14,8 +14,8 @@ write_client_conf "$W/clt" "$W/srv"
 make_volume "$W/srv" db 128M
 start_server "$W/srv"
 start_client "$W/clt"
-rsconfig="$BUILD/rsconfig --run-dir $W/clt/run"
-$rsconfig -a osl:db >/dev/null || bail "the volume is attached"
+rsconfig=("$BUILD/rsconfig" --run-dir "$W/clt/run")
+"${rsconfig[@]}" -a osl:db >/dev/null || bail "the volume is attached"
 mkfs.ext4 -q /dev/av0/db
 mkdir "$W/fs"
 mount /dev/av0/db "$W/fs"
@@ -48,7 +48,7 @@ is "$(tail -n 1 "$W/acknowledged")" 300 "all are acknowledged"
 umount "$W/fs"
 check "fsck" e2fsck -fn /dev/av0/db
 # Read by another client: nothing comes from a cache of the first.
-check "the volume is detached" $rsconfig -d osl:db
+check "the volume is detached" "${rsconfig[@]}" -d osl:db
 mount -o loop "$W/srv/pool/db.raw" "$W/fs"
 is "$(sqlite3 "$W/fs/t.db" 'pragma integrity_check;')" ok "the database is whole"
 is "$(sqlite3 "$W/fs/t.db" 'select count(*), sum(n), min(length(what)) from t;')" "300|45150|2000" "every commit is there"
