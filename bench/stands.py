@@ -74,11 +74,8 @@ class Process:
         return self.popen.poll() is None
 
     def kill(self):
-        """With its helpers: they are in its process group."""
-        try:
-            os.killpg(self.popen.pid, signal.SIGKILL)
-        except OSError:
-            pass            # it has ended, and they with it
+        if self.alive():
+            self.popen.kill()
         self.popen.wait()
 
     def stop(self, how=signal.SIGTERM):
