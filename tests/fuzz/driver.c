@@ -28,7 +28,8 @@ static void make_room(void)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-	input = mmap(NULL, INPUT_MAX + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	input = mmap(NULL, INPUT_MAX + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		     -1, 0);
 	fuzz_check(input != MAP_FAILED);
 	fuzz_check(mprotect(input + INPUT_MAX, page, PROT_NONE) == 0);
 }

@@ -46,7 +46,8 @@ static void check_namespace(const struct conf_client *c, const struct conf_names
 		fuzz_check(conf_name_valid(n->portals[i].name) && n->portals[i].address[0]);
 		fuzz_check(port_ok(conf_client_port(c, n, NULL, &n->portals[i])));
 		for (size_t k = 0; k < c->interface_count; k++)
-			fuzz_check(port_ok(conf_client_port(c, n, &c->interfaces[k], &n->portals[i])));
+			fuzz_check(port_ok(conf_client_port(c, n, &c->interfaces[k],
+							    &n->portals[i])));
 	}
 }
 
@@ -60,7 +61,8 @@ static void check_client(const struct conf_client *c)
 	for (size_t i = 0; i < c->namespace_count; i++)
 		check_namespace(c, &c->namespaces[i]);
 	for (size_t i = 0; i < c->volume_count; i++)
-		fuzz_check(conf_name_valid(c->volumes[i].namespace) && conf_name_valid(c->volumes[i].name));
+		fuzz_check(conf_name_valid(c->volumes[i].namespace) &&
+			   conf_name_valid(c->volumes[i].name));
 }
 
 static void check_names(char *const *names)

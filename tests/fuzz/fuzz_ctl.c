@@ -80,7 +80,8 @@ json_t *attach_list(const char *mount_dir)
 
 json_t *devices_attach(struct devices *d, const char *namespace, const char *volume, struct err *e)
 {
-	fuzz_check(d == &daemon_now.devices && conf_name_valid(namespace) && conf_name_valid(volume));
+	fuzz_check(d == &daemon_now.devices && conf_name_valid(namespace) &&
+		   conf_name_valid(volume));
 	if (strcmp(volume, "oracle") == 0)
 		return json_pack("{s:s, s:i}", "block", "/dev/av0/oracle", "id", 0);
 	err_set(e, ENOENT, "there is no volume %s", volume);
@@ -119,14 +120,15 @@ int daemon_unmount(struct daemon *d, bool lazy, struct err *e)
 
 static void try_request(const char *text, size_t size)
 {
-	struct ctl_peer peer = { .uid = 1000, .gid = 1000, .pid = 4711, .may_change = size % 4 != 0 };
+	struct ctl_peer peer = { .uid = 1000, .gid = 1000, .pid = 4711, .may_change = size % 4 };
 	json_t *reply = ctl_answer(control_handle, &daemon_now, &peer, text, size);
 	json_t *ok = json_object_get(reply, "ok");
 	char *out;
 
 	fuzz_check(json_is_boolean(ok));
 	if (json_is_false(ok))
-		fuzz_check(json_is_string(json_object_get(json_object_get(reply, "error"), "text")));
+		fuzz_check(json_string_value(json_object_get(json_object_get(reply, "error"),
+							     "text")));
 	out = json_dumps(reply, JSON_COMPACT);
 	fuzz_check(out);
 	free(out);

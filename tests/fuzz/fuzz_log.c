@@ -71,7 +71,8 @@ static void make_file(struct fuzz_in *in, const char *name)
 		uint8_t bytes[FILE_SIZE];
 	} file;
 	uint8_t cut = fuzz_u8(in);
-	size_t have, size = cut < 230 ? FILE_SIZE : cut < 240 ? 1u << (cut - 230) : FILE_SIZE + 4096;
+	size_t size = cut < 230 ? FILE_SIZE : cut < 240 ? 1u << (cut - 230) : FILE_SIZE + 4096;
+	size_t have;
 	const uint8_t *pattern;
 	int fd;
 
@@ -121,7 +122,8 @@ static void read_all(struct log_reader *r, struct fuzz_in *in)
 	uint64_t lost;
 
 	for (int i = 0; i < READS_MAX; i++) {
-		size_t size = LOG_LINE_MAX + (fuzz_left(in) ? fuzz_u16(in) % (sizeof(buf) - LOG_LINE_MAX) : 7000);
+		size_t size = LOG_LINE_MAX +
+			      (fuzz_left(in) ? fuzz_u16(in) % (sizeof(buf) - LOG_LINE_MAX) : 7000);
 		ptrdiff_t n = log_reader_next(r, buf, size, &lost);
 
 		fuzz_check(n <= (ptrdiff_t)size && n > -4096);

@@ -95,7 +95,8 @@ static void try_welcome(const uint8_t *p, size_t n, uint8_t *buf)
 	fuzz_check(limits_ok(&h.limits));
 	memset(h.features.unknown, 0, sizeof(h.features.unknown));
 	n = wire_put_welcome(buf, &h);
-	fuzz_check(wire_get_welcome(buf, n, &again, &why) == 0 && memcmp(&h, &again, sizeof(h)) == 0);
+	fuzz_check(wire_get_welcome(buf, n, &again, &why) == 0 &&
+		   memcmp(&h, &again, sizeof(h)) == 0);
 }
 
 static void try_auth(const uint8_t *p, size_t n, uint8_t *buf)
@@ -115,7 +116,8 @@ static void try_granted(const uint8_t *p, size_t n, uint8_t *buf)
 	if (wire_get_granted(p, n, &g, &why))
 		return;
 	n = wire_put_granted(buf, &g);
-	fuzz_check(wire_get_granted(buf, n, &again, &why) == 0 && memcmp(&g, &again, sizeof(g)) == 0);
+	fuzz_check(wire_get_granted(buf, n, &again, &why) == 0 &&
+		   memcmp(&g, &again, sizeof(g)) == 0);
 }
 
 static void try_open(const uint8_t *p, size_t n, uint8_t *buf)

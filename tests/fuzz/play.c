@@ -17,13 +17,15 @@
 #define HELD 8			/* volumes */
 #define STEPS_MAX 200
 
-int __wrap_sock_connect(const struct sock_addr *from, const char *device, const struct sock_addr *to);
+int __wrap_sock_connect(const struct sock_addr *from, const char *device,
+			const struct sock_addr *to);
 
 /* Connections. */
 
 static bool refuses;
 
-int __wrap_sock_connect(const struct sock_addr *from, const char *device, const struct sock_addr *to)
+int __wrap_sock_connect(const struct sock_addr *from, const char *device,
+			const struct sock_addr *to)
 {
 	const struct sockaddr_in *sa = (const struct sockaddr_in *)&to->ss;
 	int fds[2];
@@ -144,7 +146,8 @@ void play_init(void)
 	char path[64];
 
 	fuzz_log();
-	fuzz_check(fd >= 0 && fchmod(fd, 0600) == 0 && write(fd, file, sizeof(file) - 1) == sizeof(file) - 1);
+	fuzz_check(fd >= 0 && fchmod(fd, 0600) == 0 &&
+		   write(fd, file, sizeof(file) - 1) == sizeof(file) - 1);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	conf = conf_client_read(path, (gid_t)-1, &report);
 	fuzz_check(conf);
@@ -190,8 +193,8 @@ static void give_up(struct command *c, int error)
 	io->told = true;
 }
 
-static const uint8_t types[] = { WIRE_READ, WIRE_WRITE, WIRE_WRITE, WIRE_FLUSH, WIRE_DISCARD, WIRE_WRITE_ZEROES,
-				 WIRE_STATUS };
+static const uint8_t types[] = { WIRE_READ, WIRE_WRITE, WIRE_WRITE, WIRE_FLUSH, WIRE_DISCARD,
+				 WIRE_WRITE_ZEROES, WIRE_STATUS };
 
 /* As the tree does it: within the volume's size, as it was told. */
 static void submit(struct held *h, uint8_t how, uint32_t offset, uint32_t count)
@@ -214,9 +217,11 @@ static void submit(struct held *h, uint8_t how, uint32_t offset, uint32_t count)
 		return;
 	io = calloc(1, sizeof(*io));
 	fuzz_check(io);
-	io->command = (struct command){ .type = type, .offset = offset, .count = count, .done = done,
-					.give_up = give_up };
-	io->command.flags = how & 128 && (type == WIRE_WRITE || type == WIRE_WRITE_ZEROES) ? WIRE_FLAG_FUA : 0;
+	io->command = (struct command){
+		.type = type, .offset = offset, .count = count, .done = done, .give_up = give_up,
+	};
+	if (how & 128 && (type == WIRE_WRITE || type == WIRE_WRITE_ZEROES))
+		io->command.flags = WIRE_FLAG_FUA;
 	if (type == WIRE_WRITE)
 		io->command.data = calloc(1, count);
 	io->place = i;
@@ -265,7 +270,12 @@ static void frame(struct peer *p, struct fuzz_in *in)
 	size_t n;
 	const uint8_t *body;
 
-	r.cookie = whose == 255 ? fuzz_u64(in) : whose == 254 ? p->cookie : p->count ? p->wait[whose % p->count].cookie : 0;
+	if (whose == 255)
+		r.cookie = fuzz_u64(in);
+	else if (whose == 254)
+		r.cookie = p->cookie;
+	else if (p->count)
+		r.cookie = p->wait[whose % p->count].cookie;
 	r.status = what & 63;
 	says = what & 64 ? fuzz_u32(in) : fuzz_u8(in);
 	body = fuzz_bytes(in, says, &n);
@@ -368,7 +378,8 @@ static void step(uint8_t what, struct fuzz_in *in)
 		a = fuzz_u8(in);
 		b = fuzz_u8(in);
 		/* Few places, so that commands overlap; some of them large. */
-		submit(&held[a % HELD], b, (fuzz_u8(in) & 31) * 512u, a & 128 ? 40960u + (a & 96) * 4096u : (a & 56) * 64 + 512u);
+		submit(&held[a % HELD], b, (fuzz_u8(in) & 31) * 512u,
+		       a & 128 ? 40960u + (a & 96) * 4096u : (a & 56) * 64 + 512u);
 		break;
 	case PLAY_INTERRUPT:
 		interrupt(fuzz_u8(in));
@@ -394,7 +405,7 @@ static void step(uint8_t what, struct fuzz_in *in)
 
 void play_begin(void)
 {
-	struct namespace_identity id = { .machine = { 1 }, .boot = { 2 }, .run = { 3 }, .life = { 4 } };
+	struct namespace_identity id = { { 1 }, { 2 }, { 3 }, { 4 } };
 	struct err e;
 
 	world_random = 0;

@@ -22,7 +22,7 @@ void play_steps(struct fuzz_in *in);
 void play_end(bool goodbye);	/* everything that was submitted has ended, once */
 
 enum play_step {		/* the first byte of each, modulo their number */
-	PLAY_REPLY,		/* connection, which command, status, how, bytes: as its type demands */
+	PLAY_REPLY,		/* connection, which command, status, how, bytes: what it wants */
 	PLAY_FRAME,		/* connection, type, flags, whose cookie, status, length, bytes */
 	PLAY_BYTES,		/* connection, length, bytes */
 	PLAY_WELCOME,		/* connection, what of it is unusual */
@@ -34,7 +34,7 @@ enum play_step {		/* the first byte of each, modulo their number */
 	PLAY_TIME,		/* how long */
 	PLAY_HOLD,		/* volume: held, or let go */
 	PLAY_FAIL,		/* volume */
-	PLAY_OTHER,		/* kick, policy, status, question, size of pieces, refused connections */
+	PLAY_OTHER,		/* kick, policy, status, question, pieces, refused connections */
 	PLAY_STEPS
 };
 

@@ -102,7 +102,7 @@ static void take(struct peer *p, const uint8_t *data, size_t size)
 
 	while (size) {
 		bool header = p->have < WIRE_REQUEST_SIZE;
-		size_t want = header ? WIRE_REQUEST_SIZE - p->have : WIRE_REQUEST_SIZE + p->request.length - p->have;
+		size_t want = WIRE_REQUEST_SIZE + (header ? 0 : p->request.length) - p->have;
 		size_t n = size < want ? size : want, at = p->have - WIRE_REQUEST_SIZE;
 
 		if (header)
@@ -149,7 +149,8 @@ void peer_say(struct peer *p, const void *data, size_t size)
 	unsigned stuck = 0;
 
 	while (size && p->fd >= 0 && stuck < 3) {
-		ssize_t n = send(p->fd, at, size < piece ? size : piece, MSG_DONTWAIT | MSG_NOSIGNAL);
+		size_t some = size < piece ? size : piece;
+		ssize_t n = send(p->fd, at, some, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0 && errno != EAGAIN)
 			return;
@@ -221,7 +222,8 @@ void peer_grant(struct peer *p, uint8_t session, uint8_t number, uint8_t wrong)
 	else
 		memset(g.session, session ? session : 0x51, sizeof(g.session));
 	if (p->transcript)
-		secure_server_proof(p->transcript, play_key, g.session, g.connection, p->proof, g.proof);
+		secure_server_proof(p->transcript, play_key, g.session, g.connection, p->proof,
+				    g.proof);
 	g.proof[0] ^= wrong;
 	r.length = (uint32_t)wire_put_granted(body, &g);
 	p->auth = false;
@@ -246,7 +248,9 @@ static struct wire_volume volume(uint8_t which, uint8_t how)
 
 void peer_event(struct peer *p, uint16_t kind, uint8_t which, uint8_t how)
 {
-	struct wire_event_body e = { .kind = kind, .has_volume = !(how & 128), .volume = volume(which, how) };
+	struct wire_event_body e = {
+		.kind = kind, .has_volume = !(how & 128), .volume = volume(which, how),
+	};
 	struct wire_reply r = { .type = WIRE_EVENT };
 	uint8_t body[WIRE_LOGIN_MAX];
 
@@ -281,7 +285,8 @@ static size_t fence_body(uint8_t *body, const struct peer *p, unsigned which, ui
 
 	f = (struct wire_fence){ .connection = p->fences[which] + (how >> 7) };
 	/* Only the newest FENCE's body is remembered; of others nothing was done. */
-	if (wire_get_fence(p->body, p->request.length, &asked, false, &why) || asked.connection != p->fences[which])
+	if (wire_get_fence(p->body, p->request.length, &asked, false, &why) ||
+	    asked.connection != p->fences[which])
 		return wire_put_fence(body, &f, true);
 	for (size_t i = 0; i < asked.count; i++) {
 		if (!(how >> (i % 7) & 1))
@@ -320,10 +325,15 @@ void peer_reply(struct peer *p, unsigned which, uint8_t status, uint8_t how, str
 		r.length = q.count;
 	} else if (q.type == WIRE_PING) {
 		r.length = 8;
-	} else if (q.type == WIRE_LIST || q.type == WIRE_FENCE || q.type == WIRE_STATUS) {
+	} else if (q.type == WIRE_LIST) {
 		body = b;
-		r.length = (uint32_t)(q.type == WIRE_LIST ? list_body(b, how, in) :
-				      q.type == WIRE_FENCE ? fence_body(b, p, which, how) : status_body(b, &q, how));
+		r.length = (uint32_t)list_body(b, how, in);
+	} else if (q.type == WIRE_FENCE) {
+		body = b;
+		r.length = (uint32_t)fence_body(b, p, which, how);
+	} else if (q.type == WIRE_STATUS) {
+		body = b;
+		r.length = (uint32_t)status_body(b, &q, how);
 	}
 	if (how & 64) {
 		r.flags = WIRE_FLAG_CRC;

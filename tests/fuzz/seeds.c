@@ -76,7 +76,7 @@ static void wire_login_bodies(uint8_t *b)
 	struct wire_hello hello = a_hello();
 	struct wire_welcome welcome = a_welcome();
 	struct wire_auth auth = { .session = { 1, 2, 3 }, .proof = { 4, 5, 6 } };
-	struct wire_granted granted = { .session = { 1, 2, 3 }, .connection = 6, .proof = { 7, 8 } };
+	struct wire_granted granted = { .session = { 1, 2 }, .connection = 6, .proof = { 7 } };
 
 	wire_body(0, "hello", b, wire_put_hello(b, &hello));
 	wire_body(1, "welcome", b, wire_put_welcome(b, &welcome));
@@ -86,12 +86,14 @@ static void wire_login_bodies(uint8_t *b)
 
 static void wire_other_bodies(uint8_t *b)
 {
-	struct wire_open open = { .name = "oracle", .has_identity = true, .uuid = { 9 }, .generation = 17 };
+	struct wire_open open = { .name = "oracle", .has_identity = true, .uuid = { 9 },
+				  .generation = 17 };
 	struct wire_fence fence = { .connection = 3, .count = 3, .cookies = { 1024, 1025, 2050 },
 				    .statuses = { 0, WIRE_E_NO_SPACE, 0 } };
 	struct wire_event_body event = { .kind = WIRE_EVENT_VOLUME_ADDED, .has_volume = true,
 					 .volume = a_volume() };
-	struct wire_event_body portal = { .kind = WIRE_EVENT_PORTAL_ADDED, .portal = "192.168.45.10/5000" };
+	struct wire_event_body portal = { .kind = WIRE_EVENT_PORTAL_ADDED,
+					  .portal = "192.168.45.10/5000" };
 	struct wire_volume v = a_volume();
 	struct wire_writer w;
 
@@ -100,7 +102,7 @@ static void wire_other_bodies(uint8_t *b)
 	wire_body(6, "fence-reply", b, wire_put_fence(b, &fence, true));
 	wire_body(7, "event-volume", b, wire_put_event(b, WIRE_LOGIN_MAX, &event));
 	wire_body(7, "event-portal", b, wire_put_event(b, WIRE_LOGIN_MAX, &portal));
-	wire_body(9, "text", b, wire_put_text_body(b, WIRE_LOGIN_MAX, "no such namespace on this server"));
+	wire_body(9, "text", b, wire_put_text_body(b, WIRE_LOGIN_MAX, "no such namespace"));
 	wire_writer_init(&w, b, WIRE_LOGIN_MAX);
 	wire_put_volume(&w, &v);
 	wire_put_u32(&w, WIRE_TAG_TOTAL, 1);
@@ -137,7 +139,7 @@ static void frame_seeds(void)
 {
 	static const uint8_t mixed[] = { 5, 255, 0, 100, 6, 0, 16, 8, 0, 7, 0, 0x90, 0, 9,
 					 10, 0, 0, 200, 1, 3, 0, 64, 2 };
-	static const uint8_t bytewise[] = { 2, 255, 0, 3, 8, 5, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1 };
+	static const uint8_t bytewise[] = { 2, 255, 0, 3, 8, 5, 0, 0, 1, 0, 0, 1, 0, 0, 1 };
 	static const uint8_t refused[] = { 3, 1, 0, 3, 0, 5, 0, 1 };
 
 	seed_begin("frame");
@@ -163,21 +165,28 @@ static void ctl_text(unsigned what, const char *name, const char *text)
 }
 
 static const char status[] =
-	"{\"ok\":true,\"version\":\"0.1\",\"pid\":4711,\"uptime\":60,\"mount\":\"/rsio\",\"run_dir\":\"/run/rsio\","
-	"\"memory\":{\"buffers_used\":4096,\"buffers_held\":8192,\"buffers_limit\":1048576,\"requests\":1,\"paused\":0,"
-	"\"interrupted\":0},\"namespaces\":[{\"name\":\"osl\",\"id\":0,\"node\":\"sles1\",\"servers\":[{\"id\":0,"
-	"\"name\":\"big-9\",\"version\":\"0.1\",\"state\":\"up\",\"policy\":\"adaptive\",\"listed\":true,\"paths\":[{"
-	"\"name\":\"if0/big-9-1\",\"interface\":\"if0\",\"local\":\"192.168.10.1\",\"server\":\"big-9-1\",\"portal\":"
-	"\"192.168.10.9\",\"port\":5000,\"protocol\":\"tcp\",\"family\":\"IP\",\"state\":\"up\",\"since\":12,\"reason\":null,"
-	"\"connection\":3,\"rtt_us\":80.5,\"in_flight\":3,\"bytes_in_flight\":24576,\"read_bytes\":1,\"write_bytes\":2,"
-	"\"commands\":3,\"share\":0.5,\"errors\":0}]}],\"unassigned\":[{\"name\":\"if1/big-9-2\",\"interface\":\"if1\","
-	"\"state\":\"down\",\"since\":3,\"reason\":\"refused\",\"portal\":\"::1\",\"port\":5000,\"family\":\"IPv6\"}],"
-	"\"volumes\":[{\"id\":0,\"name\":\"oracle\",\"uuid\":\"00\",\"generation\":17,\"size\":16106127360,\"blocks\":"
-	"31457280,\"block_size\":512,\"read_only\":true,\"av\":0,\"server\":\"big-9\",\"servers\":1,\"state\":\"waiting\","
-	"\"on_loss\":\"fail\",\"give_up_in\":87.5,\"opens\":1,\"in_flight\":0,\"reads\":1,\"read_bytes\":2,\"writes\":3,"
-	"\"write_bytes\":4,\"flushes\":5,\"errors\":6,\"resent\":7}]}],\"devices\":[{\"namespace\":\"osl\",\"volume\":"
-	"\"oracle\",\"id\":0,\"av\":0,\"block\":\"/dev/av0/oracle\",\"raw\":\"/dev/av0/roracle\",\"loop\":\"/dev/loop3\","
-	"\"blocks\":31457280,\"block_size\":512,\"servers\":1,\"state\":\"ready\"}]}";
+	"{\"ok\":true,\"version\":\"0.1\",\"pid\":4711,\"uptime\":60,\"mount\":\"/rsio\","
+	"\"run_dir\":\"/run/rsio\",\"memory\":{\"buffers_used\":4096,\"buffers_held\":8192,"
+	"\"buffers_limit\":1048576,\"requests\":1,\"paused\":0,\"interrupted\":0},"
+	"\"namespaces\":[{\"name\":\"osl\",\"id\":0,\"node\":\"sles1\","
+	"\"servers\":[{\"id\":0,\"name\":\"big-9\",\"version\":\"0.1\",\"state\":\"up\","
+	"\"policy\":\"adaptive\",\"listed\":true,\"paths\":[{\"name\":\"if0/big-9-1\","
+	"\"interface\":\"if0\",\"local\":\"192.168.10.1\",\"server\":\"big-9-1\","
+	"\"portal\":\"192.168.10.9\",\"port\":5000,\"protocol\":\"tcp\",\"family\":\"IP\","
+	"\"state\":\"up\",\"since\":12,\"reason\":null,\"connection\":3,\"rtt_us\":80.5,"
+	"\"in_flight\":3,\"bytes_in_flight\":24576,\"read_bytes\":1,\"write_bytes\":2,"
+	"\"commands\":3,\"share\":0.5,\"errors\":0}]}],"
+	"\"unassigned\":[{\"name\":\"if1/big-9-2\",\"interface\":\"if1\",\"state\":\"down\","
+	"\"since\":3,\"reason\":\"refused\",\"portal\":\"::1\",\"port\":5000,"
+	"\"family\":\"IPv6\"}],\"volumes\":[{\"id\":0,\"name\":\"oracle\",\"uuid\":\"00\","
+	"\"generation\":17,\"size\":16106127360,\"blocks\":31457280,\"block_size\":512,"
+	"\"read_only\":true,\"av\":0,\"server\":\"big-9\",\"servers\":1,"
+	"\"state\":\"waiting\",\"on_loss\":\"fail\",\"give_up_in\":87.5,\"opens\":1,"
+	"\"in_flight\":0,\"reads\":1,\"read_bytes\":2,\"writes\":3,\"write_bytes\":4,"
+	"\"flushes\":5,\"errors\":6,\"resent\":7}]}],\"devices\":[{\"namespace\":\"osl\","
+	"\"volume\":\"oracle\",\"id\":0,\"av\":0,\"block\":\"/dev/av0/oracle\","
+	"\"raw\":\"/dev/av0/roracle\",\"loop\":\"/dev/loop3\",\"blocks\":31457280,"
+	"\"block_size\":512,\"servers\":1,\"state\":\"ready\"}]}";
 
 static void ctl_seeds(void)
 {
@@ -186,12 +195,14 @@ static void ctl_seeds(void)
 	ctl_text(0, "attach", "{\"do\":\"attach\",\"volumes\":[\"osl:oracle\",\"osl/mail\",7]}");
 	ctl_text(0, "detach", "{\"do\":\"detach\",\"volumes\":[],\"force\":true}");
 	ctl_text(0, "fail", "{\"do\":\"fail\",\"volume\":\"osl:oracle\"}");
-	ctl_text(0, "policy", "{\"do\":\"policy\",\"namespace\":\"osl\",\"server\":\"big-9\",\"policy\":\"fail-over\"}");
+	ctl_text(0, "policy", "{\"do\":\"policy\",\"namespace\":\"osl\",\"server\":\"big-9\","
+		 "\"policy\":\"fail-over\"}");
 	ctl_text(0, "reload", "{\"do\":\"reload\"}");
 	ctl_text(0, "stop", "{\"do\":\"stop\",\"force\":true}");
 	ctl_text(1, "bytes", "{\"do\":\"fail\",\"volume\":\"osl:mail\"}");
 	ctl_text(2, "answer", "{\"ok\":true,\"results\":[]}");
-	ctl_text(2, "error", "{\"ok\":false,\"error\":{\"code\":\"ENOENT\",\"text\":\"no \\u0085 such\",\"next\":\"do\"}}");
+	ctl_text(2, "error", "{\"ok\":false,\"error\":{\"code\":\"ENOENT\","
+		 "\"text\":\"no \\u0085 such\",\"next\":\"do\"}}");
 	ctl_text(2, "progress", "{\"progress\":0.5}");
 	ctl_text(3, "view", status);
 }
@@ -234,7 +245,8 @@ static void play_steps_of(const uint8_t *steps, size_t size, const char *name)
 static void play_seeds(void)
 {
 	static const uint8_t login[] = {
-		PLAY(WELCOME, 0), 0, PLAY(GRANT, 0), 0, 1, 0, PLAY(REPLY, 0), 0, 0, 0, PLAY(HOLD, 0), 0,
+		PLAY(WELCOME, 0), 0, PLAY(GRANT, 0), 0, 1, 0, PLAY(REPLY, 0), 0, 0, 0,
+		PLAY(HOLD, 0), 0,
 		PLAY(REPLY, 0), 0, 0, 0, PLAY(SUBMIT, 0), 0, 0, 0, PLAY(REPLY, 0), 0, 0, 0,
 	};
 	static const uint8_t refused[] = {
@@ -242,8 +254,10 @@ static void play_seeds(void)
 		PLAY(FRAME, 1), WIRE_AUTH, 0, 254, WIRE_E_IN_USE, 0, PLAY(TIME, 0), 200,
 	};
 	static const uint8_t two_sessions[] = {
-		PLAY(WELCOME, 0), 0, PLAY(WELCOME, 1), 0, PLAY(WELCOME, 2), 2, PLAY(GRANT, 0), 0, 1, 0,
-		PLAY(GRANT, 1), 0, 2, 0, PLAY(GRANT, 2), 7, 1, 0, PLAY(CLOSE, 0), PLAY(TIME, 0), 100,
+		PLAY(WELCOME, 0), 0, PLAY(WELCOME, 1), 0, PLAY(WELCOME, 2), 2,
+		PLAY(GRANT, 0), 0, 1, 0,
+		PLAY(GRANT, 1), 0, 2, 0, PLAY(GRANT, 2), 7, 1, 0, PLAY(CLOSE, 0),
+		PLAY(TIME, 0), 100,
 	};
 	static const uint8_t io[] = {
 		PLAY(SUBMIT, 0), 0, 0, 0, PLAY(SUBMIT, 0), 0, 1, 1, PLAY(SUBMIT, 0), 0, 3, 0,
@@ -251,7 +265,8 @@ static void play_seeds(void)
 		PLAY(REPLY, 0), 0, 0, 0, PLAY(REPLY, 0), 0, 4, 0, PLAY(REPLY, 0), 0, 1, 0,
 	};
 	static const uint8_t fenced[] = {
-		PLAY(SUBMIT, 0), 0, 1, 1, PLAY(SUBMIT, 0), 0, 1, 2, PLAY(CLOSE, 0), PLAY(SUBMIT, 0), 0, 1, 1,
+		PLAY(SUBMIT, 0), 0, 1, 1, PLAY(SUBMIT, 0), 0, 1, 2, PLAY(CLOSE, 0),
+		PLAY(SUBMIT, 0), 0, 1, 1,
 		PLAY(REPLY, 1), 0, 0, 1, PLAY(REPLY, 1), 0, 0, 0, PLAY(REPLY, 1), 0, 0, 0,
 	};
 	static const uint8_t lost[] = {
@@ -259,8 +274,10 @@ static void play_seeds(void)
 		PLAY(TIME, 0), 255, PLAY(SUBMIT, 0), 1, 0, 0, PLAY(FAIL, 0), 0, PLAY(OTHER, 0), 8,
 	};
 	static const uint8_t events[] = {
-		PLAY(EVENT, 0), WIRE_EVENT_VOLUME_ADDED, 2, 0, PLAY(EVENT, 0), WIRE_EVENT_VOLUME_RESIZED, 0, 4,
-		PLAY(EVENT, 0), WIRE_EVENT_VOLUME_REPLACED, 0, 3, PLAY(EVENT, 0), WIRE_EVENT_VOLUME_REMOVED, 1, 0,
+		PLAY(EVENT, 0), WIRE_EVENT_VOLUME_ADDED, 2, 0,
+		PLAY(EVENT, 0), WIRE_EVENT_VOLUME_RESIZED, 0, 4,
+		PLAY(EVENT, 0), WIRE_EVENT_VOLUME_REPLACED, 0, 3,
+		PLAY(EVENT, 0), WIRE_EVENT_VOLUME_REMOVED, 1, 0,
 		PLAY(EVENT, 0), WIRE_EVENT_LEAVING, 0, 128, PLAY(OTHER, 0), 8,
 	};
 
@@ -292,24 +309,34 @@ static void stage_seeds(void)
 		STAGE(AUTH, 1), 1, 0, STAGE(OPEN, 0), 1, 0, 1, STAGE(COMMAND, 1), 0, 9, 0, 0,
 	};
 	static const uint8_t refused[] = {
-		STAGE(HELLO, 0), 255, STAGE(CONNECT, 1), 0, STAGE(HELLO, 1), 254, STAGE(CONNECT, 2), 0,
-		STAGE(HELLO, 2), 253, STAGE(AUTH, 2), 0, 0, STAGE(CONNECT, 3), 0, STAGE(HELLO, 3), 0,
+		STAGE(HELLO, 0), 255, STAGE(CONNECT, 1), 0, STAGE(HELLO, 1), 254,
+		STAGE(CONNECT, 2), 0,
+		STAGE(HELLO, 2), 253, STAGE(AUTH, 2), 0, 0, STAGE(CONNECT, 3), 0,
+		STAGE(HELLO, 3), 0,
 		STAGE(AUTH, 3), 0, 5,
 	};
 	static const uint8_t replaced[] = {
 		STAGE(HELLO, 0), 0, STAGE(AUTH, 0), 0, 0, STAGE(CONNECT, 1), 1, STAGE(HELLO, 1), 4,
-		STAGE(AUTH, 1), 0, 0, STAGE(CONNECT, 2), 1, STAGE(HELLO, 2), 16, STAGE(AUTH, 2), 0, 0,
+		STAGE(AUTH, 1), 0, 0, STAGE(CONNECT, 2), 1, STAGE(HELLO, 2), 16,
+		STAGE(AUTH, 2), 0, 0,
 	};
-	static const uint8_t slow[] = { STAGE(TIME, 0), 220, STAGE(BYTES, 0), 4, 'G', 'E', 'T', ' ' };
+	static const uint8_t slow[] = {
+		STAGE(TIME, 0), 220, STAGE(BYTES, 0), 4, 'G', 'E', 'T', ' ',
+	};
 	static const uint8_t io[] = {
-		STAGE(COMMAND, 0), 1, 9, 0, 0, STAGE(COMMAND, 0), 64, 9, 0, 0, STAGE(COMMAND, 1), 2, 1, 0, 0,
-		STAGE(COMMAND, 1), 3, 9, 0, 1, STAGE(COMMAND, 0), 132, 9, 0, 0, STAGE(COMMAND, 0), 5, 121, 0, 0,
-		STAGE(COMMAND, 0), 6, 8, 0, 0, STAGE(COMMAND, 0), 10, 0, 0, 0, STAGE(COMMAND, 0), 8, 0, 0, 0,
+		STAGE(COMMAND, 0), 1, 9, 0, 0, STAGE(COMMAND, 0), 64, 9, 0, 0,
+		STAGE(COMMAND, 1), 2, 1, 0, 0,
+		STAGE(COMMAND, 1), 3, 9, 0, 1, STAGE(COMMAND, 0), 132, 9, 0, 0,
+		STAGE(COMMAND, 0), 5, 121, 0, 0,
+		STAGE(COMMAND, 0), 6, 8, 0, 0, STAGE(COMMAND, 0), 10, 0, 0, 0,
+		STAGE(COMMAND, 0), 8, 0, 0, 0,
 		STAGE(COMMAND, 0), 7, 1, 0, 0, STAGE(COMMAND, 0), 9, 0, 0, 0,
 	};
 	static const uint8_t fence[] = {
-		STAGE(WORK, 0), 0, STAGE(COMMAND, 0), 1, 9, 0, 0, STAGE(COMMAND, 0), 3, 9, 0, 0, STAGE(WORK, 0), 64,
-		STAGE(FENCE, 1), 0, 255, STAGE(WORK, 0), 64, STAGE(WORK, 0), 0, STAGE(COMMAND, 1), 0, 9, 0, 0,
+		STAGE(WORK, 0), 0, STAGE(COMMAND, 0), 1, 9, 0, 0, STAGE(COMMAND, 0), 3, 9, 0, 0,
+		STAGE(WORK, 0), 64,
+		STAGE(FENCE, 1), 0, 255, STAGE(WORK, 0), 64, STAGE(WORK, 0), 0,
+		STAGE(COMMAND, 1), 0, 9, 0, 0,
 	};
 	static const uint8_t volumes[] = {
 		STAGE(VOLUME, 0), 0, 8, STAGE(COMMAND, 0), 0, 9, 0, 1, STAGE(VOLUME, 0), 0, 2,
@@ -318,7 +345,8 @@ static void stage_seeds(void)
 	};
 	static const uint8_t deaf[] = {
 		STAGE(DEAF, 0), STAGE(COMMAND, 0), 0, 249, 0, 0, STAGE(COMMAND, 0), 0, 249, 0, 0,
-		STAGE(COMMAND, 0), 0, 249, 0, 0, STAGE(COMMAND, 0), 0, 249, 0, 0, STAGE(DEAF, 0), STAGE(OTHER, 0), 4,
+		STAGE(COMMAND, 0), 0, 249, 0, 0, STAGE(COMMAND, 0), 0, 249, 0, 0, STAGE(DEAF, 0),
+		STAGE(OTHER, 0), 4,
 	};
 
 	seed_begin("server_login");

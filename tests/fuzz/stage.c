@@ -146,7 +146,8 @@ static void make_conf(void)
 	struct conf_report report;
 	char path[64];
 
-	fuzz_check(fd >= 0 && fchmod(fd, 0600) == 0 && write(fd, file, sizeof(file) - 1) == sizeof(file) - 1);
+	fuzz_check(fd >= 0 && fchmod(fd, 0600) == 0 &&
+		   write(fd, file, sizeof(file) - 1) == sizeof(file) - 1);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	server.conf = conf_server_read(path, (gid_t)-1, &report);
 	fuzz_check(server.conf);
@@ -207,7 +208,8 @@ void stage_init(void)
 	server.clients = clients_new(&server, &e);
 	server.listeners = listeners_new(&server, &e);
 	server.watch = watch_new(&server, server.conf, &e);
-	fuzz_check(server.workers && server.registry && server.clients && server.listeners && server.watch);
+	fuzz_check(server.workers && server.registry && server.clients && server.listeners &&
+		   server.watch);
 	for (unsigned i = 0; i < VOLUMES; i++)
 		make_offer(i);
 	for (unsigned i = 0; i < GUESTS; i++)
@@ -222,7 +224,8 @@ static void connect_guest(unsigned which, unsigned loop)
 
 	fuzz_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
 	guest_open(&guests[which], fds[1]);
-	fuzz_check(conn_adopt(server.loops[loop % LOOPS], fds[0], "127.0.0.1", (int)which, "if0") == 0);
+	loop %= LOOPS;
+	fuzz_check(conn_adopt(server.loops[loop], fds[0], "127.0.0.1", (int)which, "if0") == 0);
 	stage_turn();
 }
 
@@ -368,7 +371,8 @@ static void step(uint8_t what, struct fuzz_in *in)
 		b = fuzz_u8(in);
 		offset = fuzz_u16(in);
 		/* Few handles; counts of any size, most of them small. */
-		guest_command(g, a, b & 7, offset * 64u, b & 128 ? (b >> 3 & 15) * 65536u + 1 : (b >> 3) * 512u);
+		guest_command(g, a, b & 7, offset * 64u,
+			      b & 128 ? (b >> 3 & 15) * 65536u + 1 : (b >> 3) * 512u);
 		break;
 	case STAGE_FRAME:
 		guest_frame(g, in);
@@ -473,7 +477,8 @@ static void restore(void)
 		}
 		offer_check(offers[i]);
 		v = offers[i]->volume;
-		fuzz_check(v && atomic_load(&v->size) == (uint64_t)sizes[i] && !atomic_load(&v->opens));
+		fuzz_check(v && atomic_load(&v->size) == (uint64_t)sizes[i] &&
+			   !atomic_load(&v->opens));
 		atomic_store(&v->flush_failed, false);
 		atomic_store(&v->read_only, i == 1);
 	}
@@ -497,6 +502,7 @@ void stage_end(void)
 	for (unsigned i = 0; i < LOOPS; i++)
 		for (int k = 0; k < 2; k++)
 			arena_trim(&server.loops[i]->arena);
-	fuzz_check(atomic_load(&server.memory.used) <= LOOPS * (sizeof(struct chunk) + ARENA_CHUNK_SIZE + 4096));
+	fuzz_check(atomic_load(&server.memory.used) <=
+		   LOOPS * (sizeof(struct chunk) + ARENA_CHUNK_SIZE + 4096));
 	restore();
 }

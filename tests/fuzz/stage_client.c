@@ -60,7 +60,8 @@ static void heard_login(struct guest *g)
 		return;
 	}
 	/* Nobody gets in without the proof. */
-	fuzz_check(wire_get_granted(g->body, r->length, &a, &why) == 0 && g->proof[0] + g->proof[1] + g->proof[2]);
+	fuzz_check(wire_get_granted(g->body, r->length, &a, &why) == 0 &&
+		   g->proof[0] + g->proof[1] + g->proof[2]);
 	memcpy(g->session, a.session, sizeof(g->session));
 	g->number = a.connection;
 	g->up = true;
@@ -94,7 +95,7 @@ static void take(struct guest *g, const uint8_t *data, size_t size)
 
 	while (size) {
 		bool header = g->have < WIRE_REPLY_SIZE;
-		size_t want = header ? WIRE_REPLY_SIZE - g->have : WIRE_REPLY_SIZE + g->reply.length - g->have;
+		size_t want = WIRE_REPLY_SIZE + (header ? 0 : g->reply.length) - g->have;
 		size_t n = size < want ? size : want, at = g->have - WIRE_REPLY_SIZE;
 
 		if (header)
@@ -141,7 +142,8 @@ void guest_say(struct guest *g, const void *data, size_t size)
 	unsigned stuck = 0;
 
 	while (size && g->fd >= 0 && stuck < 3) {
-		ssize_t n = send(g->fd, at, size < piece ? size : piece, MSG_DONTWAIT | MSG_NOSIGNAL);
+		size_t some = size < piece ? size : piece;
+		ssize_t n = send(g->fd, at, some, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0 && errno != EAGAIN)
 			return;
@@ -232,13 +234,15 @@ void guest_auth(struct guest *g, uint8_t whose, uint8_t wrong)
 	say_frame(g, &r, body, r.length);
 }
 
-static const uint8_t types[] = { WIRE_READ, WIRE_WRITE, WIRE_FLUSH, WIRE_DISCARD, WIRE_WRITE_ZEROES,
-				 WIRE_STATUS, WIRE_LIST, WIRE_CLOSE, WIRE_PING, WIRE_BYE, WIRE_CONTROL };
+static const uint8_t types[] = { WIRE_READ, WIRE_WRITE, WIRE_FLUSH, WIRE_DISCARD,
+				 WIRE_WRITE_ZEROES, WIRE_STATUS, WIRE_LIST, WIRE_CLOSE, WIRE_PING,
+				 WIRE_BYE, WIRE_CONTROL };
 
 void guest_command(struct guest *g, uint8_t how, uint8_t handle, uint32_t offset, uint32_t count)
 {
 	static const char control[] = "{\"do\":\"counters\"}";
-	struct wire_request r = { .type = types[how % sizeof(types)], .handle = handle, .offset = offset };
+	uint8_t type = types[how % sizeof(types)];
+	struct wire_request r = { .type = type, .handle = handle, .offset = offset };
 	const void *payload = zeroes;
 	bool fua = r.type == WIRE_WRITE || r.type == WIRE_DISCARD || r.type == WIRE_WRITE_ZEROES;
 
