@@ -32,7 +32,8 @@
 char *view_query(const json_t *status, int verbosity);
 
 /* rsconfig -m status: by client interface, the portals it reaches.  1 adds each
- * path's name, server, round trip and load. */
+ * path's name, server, round trip and load, and the pairs that need not be used; 2
+ * counters. */
 char *view_paths(const json_t *status, int verbosity);
 
 /* rsconfig -l: attached devices, one a line; 1 the block device, 2 the raw name
