@@ -52,7 +52,8 @@ static const struct opt_program program = {
 	.operands = "[NS:VOLUME…]",
 	.page = "rsconfig(8)",
 	/* With a slash: bash breaks words at a colon. */
-	.complete = "timeout 2 rsconfig -q | awk '/^[0-9]/ { ns = $2 } /^    [0-9]/ { print ns \"/\" $2 }'",
+	.complete = "timeout 2 rsconfig -q |"
+		    " awk '/^[0-9]/ { ns = $2 } /^    [0-9]/ { print ns \"/\" $2 }'",
 };
 
 void rsconfig_usage(const char *fmt, ...)
