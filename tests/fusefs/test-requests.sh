@@ -57,8 +57,9 @@ like "$(full dd if=/dev/zero of="$v" bs=8192 seek=512 count=1 conv=notrunc)" 'No
 	"a write behind the end fails as on a disk"
 like "$(full bash -c "echo more >>'$v'")" 'No space left' "so does one that appends"
 is "$(commands)" "" "without asking the server"
-like "$(full dd if=/dev/zero of="$v" bs=1024 seek=4095 count=2 conv=notrunc)" '1\+0 records out' \
-	"one over the end is cut"
+like "$(full dd if=/dev/zero of="$v" bs=8192 seek=4190208 oflag=seek_bytes count=1 conv=notrunc)" \
+	'4096 bytes' "one over the end is cut"
+is "$(commands)" "write 4190208 4096" "and goes out as far as there is room"
 is "$(dd if="$v" bs=8192 skip=511 status=none | wc -c)" 8192 "a read ends at the end"
 is "$(dd if="$v" bs=4096 skip=1024 status=none 2>/dev/null | wc -c)" 0 "there is nothing behind it"
 commands >/dev/null
