@@ -31,6 +31,7 @@ PLAYS := $(BUILD)/tests/fuzz/fuzz_client $(BUILD)/tests/fuzz/fuzz_client_login
 WORLD := clock_gettime epoll_wait secure_random
 $(PLAYS): $(addprefix $(BUILD)/tests/fuzz/,play.o play_server.o world.o)
 $(PLAYS): WRAP := $(WORLD) sock_connect
+$(BUILD)/tests/fuzz/fuzz_meta: $(filter-out %/main.o,$(AGENT_OBJ))
 STAGES := $(BUILD)/tests/fuzz/fuzz_server $(BUILD)/tests/fuzz/fuzz_server_login
 $(STAGES): $(addprefix $(BUILD)/tests/fuzz/,stage.o stage_client.o world.o) $(filter-out %/main.o,$(AGENT_OBJ))
 $(STAGES): WRAP := $(WORLD) workers_submit workers_cancel
