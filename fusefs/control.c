@@ -177,9 +177,11 @@ static json_t *do_policy(struct daemon *d, json_t *request, struct err *e)
 		return json_object();
 	if (!q.found)
 		err_set(e, ENOENT, "there is no namespace %s", q.namespace);
+	else if (q.error == -ENOENT)
+		err_set(e, ENOENT, "namespace %s has no server%s%s that was ever reached", q.namespace,
+			q.server ? " " : "", q.server ? q.server : "");
 	else
-		err_set(e, EINVAL, "namespace %s: policy %s is not to be had%s%s", q.namespace, name,
-			q.server ? " for server " : "", q.server ? q.server : "");
+		err_set(e, EINVAL, "policy %s is not available in this version", name);
 	return NULL;
 }
 

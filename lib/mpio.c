@@ -305,7 +305,7 @@ void mpio_lose(struct mpio *v)
 	log_error(v->info.name, "no path to %s:%s for %.0f s: I/O ends with an error (on-loss = %s)", v->namespace,
 		  v->info.name, v->give_up, conf_on_loss_name(v->on_loss));
 	if (v->on_loss == CONF_ON_LOSS_READ_ONLY) {
-		v->no_writes = true;
+		v->no_writes = v->users > 0;	/* who opens it afterwards begins anew */
 		end_all(v, -EIO, -EROFS);
 	} else {
 		end_all(v, -EIO, -EIO);

@@ -409,7 +409,7 @@ void namespace_kick(struct namespace *ns)
 
 int namespace_set_policy(struct namespace *ns, const char *server, enum conf_policy p)
 {
-	int known = policy_parse(conf_policy_name(p)), found = -EINVAL;
+	int known = policy_parse(conf_policy_name(p)), found = -ENOENT;
 	struct list *l;
 
 	if (known < 0)

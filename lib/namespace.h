@@ -48,7 +48,8 @@ void namespace_flush(struct namespace *ns);
 /* A link or an address changed: paths that wait to reconnect try at once, paths over an
  * interface that went down are given up at once. */
 void namespace_kick(struct namespace *ns);
-/* Policy at run time; -EINVAL. */
+/* Policy at run time, of one server or (NULL) all: 0, -EINVAL (not in this version),
+ * -ENOENT (no such server is known). */
 int namespace_set_policy(struct namespace *ns, const char *server, enum conf_policy p);
 
 /* The whole state as JSON (new reference), the one source of status files and rsconfig:

@@ -20,7 +20,7 @@ static json_t *path_status(const struct path *p)
 
 	sock_format(&p->from, local);
 	sock_format(&p->to, portal);
-	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:i, s:s, s:s, s:s, s:f, s:o, s:o, s:i, s:f, s:i, s:I, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:i, s:s, s:s, s:s, s:f, s:o, s:o, s:i, s:o, s:i, s:I, s:I, s:I, s:I, s:I}",
 		"name", p->setup.name,
 		"interface", f ? f->name : "any",
 		"local", p->from.length ? json_string(local) : optional_text(f ? f->address : NULL),
@@ -34,7 +34,7 @@ static json_t *path_status(const struct path *p)
 		"reason", optional_text(p->reason),
 		"refused", optional_text(refusal_name(p)),
 		"connection", (int)p->connection,
-		"rtt_us", p->policy.latency * 1e6,
+		"rtt_us", p->policy.latency > 0 ? json_real(p->policy.latency * 1e6) : json_null(),
 		"in_flight", (int)p->policy.in_flight,
 		"bytes_in_flight", (json_int_t)p->policy.bytes,
 		"read_bytes", (json_int_t)p->read_bytes,
