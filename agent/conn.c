@@ -119,8 +119,11 @@ void conn_close(struct conn *c, enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_line(level, conn_part(c, false, part), "connection of %s%s%s ended: %s",
-		 c->client ? c->client->node : "", c->client ? " " : "", c->peer, text);
+	if (c->client)
+		log_line(level, conn_part(c, false, part), "connection of %s %s ended: %s",
+			 c->client->node, c->peer, text);
+	else
+		login_log(c, level, "connection of %s ended: %s", c->peer, text);
 	if (c->state == CONN_JOINING && client_login_cancel(c->loop->server->clients, c))
 		c->holds--;
 	c->state = CONN_DEAD;
@@ -205,13 +208,12 @@ static int check_time(struct conn *c)
 static int on_header(void *arg, const uint8_t *header, uint32_t *length)
 {
 	struct conn *c = arg;
-	char part[CONN_PART_MAX];
 	const char *why;
 
 	/* The one field that later versions keep: who speaks another one is told so. */
 	if (c->state == CONN_HELLO && header[0] == WIRE_MAGIC && header[1] != WIRE_VERSION) {
 		conn_refuse(c, WIRE_HELLO, 0, WIRE_E_VERSION, "this server speaks version 1 of the protocol only");
-		log_warning(conn_part(c, false, part), "%s: a hello of protocol version %u", c->peer, header[1]);
+		login_log(c, LOG_LEVEL_WARNING, "%s: a hello of protocol version %u", c->peer, header[1]);
 		leave(c);
 		return -EPROTO;
 	}

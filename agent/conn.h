@@ -145,6 +145,10 @@ void conn_tick(struct engine *l);	/* engine's tick */
 void login_header(struct conn *c, const uint8_t *header);
 int login_frame(struct conn *c, const uint8_t *payload, uint32_t length);
 void login_free(struct conn *c);
+/* A line about a connection that is not logged in.  Whoever has no key must not be able to
+ * flush the log: beyond some lines in 10 s they are counted only. */
+void login_log(struct conn *c, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* The earlier session ended: AUTH is looked at once more. */
 void conn_login_again(struct engine *l, struct message *m);
 

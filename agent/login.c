@@ -25,6 +25,45 @@ struct conn_login {
 	bool known;				/* the node is in the client list */
 };
 
+#define LINES_MAX 100			/* in LINES_TIME, about strangers */
+#define LINES_TIME (10 * SECOND)
+
+/* Returns whether there is room for a line; *left_out: how many had none before this one. */
+static bool take_line(uint64_t now, unsigned *left_out)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static uint64_t since;
+	static unsigned lines;
+
+	*left_out = 0;
+	pthread_mutex_lock(&lock);
+	if (now - since > LINES_TIME) {
+		*left_out = lines > LINES_MAX ? lines - LINES_MAX : 0;
+		since = now;
+		lines = 0;
+	}
+	lines++;
+	now = lines;
+	pthread_mutex_unlock(&lock);
+	return now <= LINES_MAX;
+}
+
+void login_log(struct conn *c, enum log_level level, const char *fmt, ...)
+{
+	char part[CONN_PART_MAX], text[WIRE_TEXT_MAX + 200];
+	unsigned left_out;
+	va_list ap;
+
+	if (level < LOG_LEVEL_DEBUG && !take_line(c->loop->now, &left_out))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (level < LOG_LEVEL_DEBUG && left_out)
+		log_warning("login", "%u lines about logins were left out", left_out);
+	log_line(level, conn_part(c, false, part), "%s", text);
+}
+
 void login_free(struct conn *c)
 {
 	if (!c->login)
@@ -48,11 +87,10 @@ void login_header(struct conn *c, const uint8_t *header)
 /* The client gets a sentence, and so does the log. */
 static int refuse(struct conn *c, enum wire_status status, const char *log_text, const char *text)
 {
-	char part[CONN_PART_MAX];
 	const struct wire_hello *h = &c->login->hello;
 
-	log_warning(conn_part(c, false, part), "login of %s from %s refused (%s): %s",
-		    h->node[0] ? h->node : "(no name)", c->peer, wire_status_name(status), log_text);
+	login_log(c, LOG_LEVEL_WARNING, "login of %s from %s refused (%s): %s",
+		  h->node[0] ? h->node : "(no name)", c->peer, wire_status_name(status), log_text);
 	conn_refuse(c, c->request.type, c->request.cookie, status, text);
 	conn_leave(c);
 	return FRAME_STOP;

@@ -172,7 +172,9 @@ int meta_write(int dirfd, const char *name, const struct meta *m, struct err *e)
 		r = -errno;
 	if (r) {
 		unlinkat(dirfd, temporary, 0);
-		return err_sys(e, -r, "cannot write %s, where the volume's identity is kept", name);
+		err_sys(e, -r, "cannot write %s, where the volume's identity is kept", name);
+		err_next(e, "let rssrv write into that directory; a symbolic link in another one to the file would do too");
+		return r;
 	}
 	r = sync_directory_of(dirfd, name);
 	return r ? err_sys(e, -r, "cannot sync the directory of %s", name) : 0;

@@ -50,10 +50,8 @@ for i in range(200):
     times.append(time.monotonic() - t)
 check("another volume goes on, on the same connection", sorted(times)[190] < 0.05, sorted(times)[190:])
 t = time.monotonic()
-s = status()
+status()
 check("and so does the control socket", time.monotonic() - t < 1)
-workers = s["process"]["workers"]
-check("few workers wait for it", workers <= 16, workers)
 open(os.path.join(DIR, "pool", "new.raw"), "wb").truncate(4096)
 check("other pools are watched", next_event(b, EV_ADDED, 2).name == "new")
 

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/agent.sh"
 requires_program rssrv
 
-write_server_conf "$W" portals=2
+write_server_conf "$W" address=127.0.0.1 address=::1
 make_volume "$W" v 1M
 start_server "$W"
 
@@ -51,7 +51,7 @@ b = Node("node1", life=a.life).login(a.session, portal=1)
 is_("the same life joins its session", (b.session, b.connection), (a.session, 2))
 text = refused("another machine with this node name", E_IN_USE,
                lambda: Node("node1", machine=b"X" * 16).login())
-check("is told where the first one is", "127.0.0.1" in text, text)
+check("is told where the first one is", "at ::1;" in text, text)
 refused("so is another run directory", E_IN_USE, lambda: Node("node1", run=b"X" * 16).login())
 is_("and the first one goes on", a.ping(5), 5)
 c = Node("node1", life=a.life).login(b"no such session!")
@@ -72,7 +72,7 @@ EOT
 logged "$W" 'refused \(key\): its key is wrong' "the log tells a wrong key"
 logged "$W" 'refused \(key\): no such node' "from an unknown node"
 logged "$W" 'TLS hello' "and names a TLS hello"
-logged "$W" 'INFO \([0-9]+-if1-tx2\): started transmit for clt node1 127.0.0.1/[0-9]+$' "a login is logged with its interface"
+logged "$W" 'INFO \([0-9]+-if1-tx2\): started transmit for clt node1 ::1/[0-9]+$' "a login is logged with its interface"
 if grep -q "$TEST_KEY" "$W/rssrv.out"; then not_ok "no key in the log"; else ok "no key in the log"; fi
 
 scenario "$W" <<'EOT'
