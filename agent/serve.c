@@ -194,9 +194,19 @@ static void run_zero(struct job *j)
 				j->flags & WIRE_FLAG_FUA);
 }
 
+/* A store may tell extents apart that are smaller than 512 bytes: the answer is then
+ * about the beginning of the range. */
+static unsigned extents_most(uint32_t count)
+{
+	uint32_t most = count / 512 + 1;
+
+	return most < EXTENTS_MAX ? most : EXTENTS_MAX;
+}
+
 static void run_status(struct job *j)
 {
-	int n = volume_extents(j->handle->volume, j->count, j->offset, j->reply->payload, EXTENTS_MAX);
+	int n = volume_extents(j->handle->volume, j->count, j->offset, j->reply->payload,
+			       extents_most(j->count));
 
 	j->result = n < 0 ? n : 0;
 	j->reply_length = n < 0 ? 0 : (uint32_t)n * WIRE_EXTENT_SIZE;
@@ -298,13 +308,6 @@ static enum wire_status handle_flush(struct conn *c, struct handle *h)
 	return WIRE_OK;
 }
 
-static uint64_t extents_room(const struct wire_request *r)
-{
-	uint64_t most = r->count / 512 + 1;
-
-	return (most < EXTENTS_MAX ? most : EXTENTS_MAX) * WIRE_EXTENT_SIZE;
-}
-
 static enum wire_status handle_volume(struct conn *c, struct handle *h, const uint8_t *payload)
 {
 	switch (c->request.type) {
@@ -320,7 +323,8 @@ static enum wire_status handle_volume(struct conn *c, struct handle *h, const ui
 		return start_job(c, h, JOB_SLOW, run_zero, 0);
 	case WIRE_STATUS:
 		COUNT(c->traffic.others, 1);
-		return start_job(c, h, JOB_SLOW, run_status, (uint32_t)extents_room(&c->request));
+		return start_job(c, h, JOB_SLOW, run_status, 
+				 extents_most(c->request.count) * WIRE_EXTENT_SIZE);
 	default:
 		return WIRE_E_INVALID;
 	}

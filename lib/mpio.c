@@ -319,11 +319,22 @@ void mpio_found(struct mpio *v)
 	v->lost = false;
 }
 
+/* The server's handle stands for what is gone: kept open it would keep that alive
+ * there, and be of no use when the same volume is offered again. */
+static void close_withdrawn(struct mpio *v)
+{
+	if (v->open != MPIO_OPEN)
+		return;		/* OPENING: when the answer is here */
+	session_close(v->session, v->handle);
+	v->open = MPIO_CLOSED;
+}
+
 void mpio_withdrawn(struct mpio *v, bool stale)
 {
 	v->offered = false;
 	v->stale = v->stale || stale;
 	end_all(v, stale ? -ESTALE : -ENXIO, stale ? -ESTALE : -ENXIO);
+	close_withdrawn(v);
 }
 
 void mpio_cache_lost(struct mpio *v)
@@ -366,7 +377,10 @@ void mpio_opened(struct mpio *v, int error)
 		else
 			dispatch(v, c);
 	}
-	close_unused(v);	/* its last user may have gone meanwhile */
+	if (v->offered)
+		close_unused(v);	/* its last user may have gone meanwhile */
+	else
+		close_withdrawn(v);
 }
 
 void mpio_forgotten(struct mpio *v)
@@ -382,7 +396,7 @@ void mpio_forgotten(struct mpio *v)
 			list_append(&v->pending, &c->link);
 		}
 	}
-	if (v->users || !list_empty(&v->pending))
+	if (v->offered && (v->users || !list_empty(&v->pending)))
 		want_open(v);
 }
 

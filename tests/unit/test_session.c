@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include "../scripted.h"
 
@@ -496,6 +497,30 @@ static void volume_gone(void **state)
 	assert_true(io_wait(w) < 0);
 }
 
+static void becomes_gone(bool gone)
+{
+	for (int i = 0; (client_state() == MPIO_GONE) != gone; i++) {
+		assert_true(i < 1000);
+		usleep(10000);
+	}
+}
+
+/* It is offered again, as the same: what the server opened before stands for what went. */
+static void volume_comes_back(void **state)
+{
+	struct io *w;
+
+	(void)state;
+	script_event(a, WIRE_EVENT_VOLUME_REMOVED);
+	becomes_gone(true);
+	assert_int_equal(script_expect(a, WIRE_CLOSE)->h.handle, 1);
+	script_event(a, WIRE_EVENT_VOLUME_ADDED);
+	becomes_gone(false);
+	w = write_block(0, 'W');
+	script_open(a);
+	carry_out(a, w);
+}
+
 /* Whose waiter has gone. */
 
 static void interrupted_write_is_waited_for(void **state)
@@ -718,6 +743,7 @@ int main(void)
 		TEST(another_makes_the_session),
 		TEST(content_replaced),
 		TEST(volume_gone),
+		TEST(volume_comes_back),
 		TEST(interrupted_write_is_waited_for),
 		TEST(interrupted_before_it_was_sent),
 		TEST(interrupted_and_fenced),
