@@ -323,7 +323,7 @@ static enum wire_status handle_volume(struct conn *c, struct handle *h, const ui
 		return start_job(c, h, JOB_SLOW, run_zero, 0);
 	case WIRE_STATUS:
 		COUNT(c->traffic.others, 1);
-		return start_job(c, h, JOB_SLOW, run_status, 
+		return start_job(c, h, JOB_SLOW, run_status,
 				 extents_most(c->request.count) * WIRE_EXTENT_SIZE);
 	default:
 		return WIRE_E_INVALID;
