@@ -180,7 +180,8 @@ static int read_again(struct daemon *d, struct err *e)
 		log_line(conf ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "reload", "%s", report.lines[i]);
 	if (!conf) {
 		r = err_set(e, EINVAL, "%s", report.count ? report.lines[0] : "the configuration cannot be read");
-		err_next(e, "nothing was changed; rsiod --check shows all mistakes");
+		err_next(e, "nothing was changed; there %s, rsiod --check -c %s shows all",
+			 report.count > 1 ? "are more mistakes" : "is no other mistake", d->config_path);
 	}
 	conf_report_free(&report);
 	if (!conf)

@@ -152,6 +152,7 @@ int main(int argc, char **argv)
 	char *config, *run_dir;
 	int first, status;
 
+	close_range(3, ~0U, 0);		/* a daemon keeps nothing open that its starter had */
 	opt_parse(&program, &o, argc, argv, &first);
 	config = o.config ? absolute(o.config) : conf_client_default_path();
 	run_dir = opt_run_dir(o.run_dir);

@@ -1,0 +1,80 @@
+#!/bin/bash
+# test-reload.sh - SIGHUP: what did not change goes on, what did is changed, mistakes change nothing.
+# time-limit: 90
+# shellcheck source=tests/functions.sh
+. "$(dirname "$0")/../functions.sh"
+requires_root
+requires_fuse
+requires_program rssrv rsiod rsconfig
+
+new=new$$
+write_server_conf "$W/srv" portals=2
+make_volume "$W/srv" vol 16M
+write_server_conf "$W/srv2" namespace=lab id=201 server=srv2
+make_volume "$W/srv2" vol 8M
+start_server "$W/srv"
+start_server "$W/srv2"
+write_client_conf "$W/clt" "$W/srv" "$W/srv2"
+start_client "$W/clt"
+m=$W/clt/mnt
+cfg=$W/clt/rscltcfg
+cp "$cfg" "$W/good"
+reload() { timeout 15 "$BUILD/rsconfig" --run-dir "$W/clt/run" -m reload; }
+connections() { jq -c "[.servers[].paths[].connection]" "$m/$1/.rsio/status.json"; }
+
+before=$(connections osl)
+exec 5<"$m/osl/vol" 6<"$m/lab/vol"
+check "without a change" reload
+is "$(connections osl)" "$before" "sessions stay"
+check "and open files too" dd of=/dev/null bs=4k count=1 status=none <&6
+
+# A mistake.
+sed 's/^nodename/nodenaem/' "$W/good" >"$cfg"
+out=$(reload 2>&1) && status=0 || status=$?
+is "$status" 1 "a file with mistakes is refused"
+like "$out" 'rscltcfg:[0-9]+: .*nodename: is missing' "and what is wrong is said"
+kill -HUP "$(client_pid "$W/clt")"
+logged() { grep -q 'reload): nothing was changed' "$m/.rsio/log"; }
+check "SIGHUP logs it" wait_for 3 logged
+is "$(connections osl)" "$before" "and nothing changes"
+check "in no namespace" dd of=/dev/null bs=4k count=1 status=none <&6
+
+# One of the two changes.
+while dd if="$m/osl/vol" of=/dev/null bs=64k status=none; do [ ! -e "$W/enough" ] || exit 0; done >"$W/load" 2>&1 &
+load=$!
+{ cat "$W/good"; printf '[volume osl:%s]\nattach = yes\n' "$new"; } |
+	awk '/namespace lab/ { print; print "give-up = 7"; next } { print }' >"$cfg"
+check "a change of one namespace" reload
+changed() { [ "$(jq -r '.servers[0].state' "$m/lab/.rsio/status.json" 2>/dev/null)" = up ]; }
+check "it comes up again" wait_for 5 changed
+is "$(connections osl)" "$before" "the other keeps its sessions"
+check_fails 1 "who had a file of the changed one open" dd of=/dev/null bs=4k count=1 <&6
+wait_for 3 test -s "$m/lab/vol"
+check "opens it again" dd if="$m/lab/vol" of=/dev/null bs=4k count=1 status=none
+touch "$W/enough"
+check "I/O in the other goes on" wait_for 10 gone $load
+is "$(cat "$W/load")" "" "without an error"
+
+# What is to be attached is when it comes.
+if losetup -f >/dev/null 2>&1; then
+	detach() { timeout 10 "$BUILD/rsconfig" --run-dir "$W/clt/run" -d --force >/dev/null 2>&1 || true; }
+	cleanup_fn detach
+	make_volume "$W/srv" "$new" 4M
+	kill -HUP "$(server_pid "$W/srv")"
+	check "a volume with attach = yes is attached when it appears" wait_for 3 test -b "/dev/av0/$new"
+else
+	ok "attach = yes # SKIP no loop devices"
+fi
+
+# One goes, and comes back.
+write_client_conf "$W/clt" "$W/srv"
+check "a namespace is taken out" reload
+is_gone() { [ ! -e "$m/lab" ]; }
+check "it leaves the tree" wait_for 3 is_gone
+is "$(connections osl)" "$before" "the other stays"
+exec 6<&-
+cp "$W/good" "$cfg"
+check "and is put in again" reload
+check "it is there" wait_for 5 test -s "$m/lab/vol"
+exec 5<&-
+done_testing
