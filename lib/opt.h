@@ -41,7 +41,8 @@ struct opt_program {
 
 /* Parses; operands end up at argv[*first…argc-1].  Options and operands may be
  * mixed; "--" ends options; unique prefixes of long names are taken.
- * --help, --version, --long-options and --completion print to standard output and exit 0.
+ * --help, --version, --long-options and --completion print to standard output and exit 0;
+ * the last two are for scripts and are neither listed nor guessed from their beginning.
  * A mistake prints one line and "try --help" to standard error and exits 2. */
 void opt_parse(const struct opt_program *p, void *values, int argc, char **argv, int *first);
 
