@@ -296,7 +296,7 @@ static double retry_delay(struct path *p)
 
 	if (p->state == PATH_UNUSED)
 		return RETRY_UNUSED;
-	if (p->refused)
+	if (p->refused && p->refused != WIRE_E_LEAVING)
 		return RETRY_REFUSED;
 	for (unsigned i = 1; i < p->failures && delay < RETRY_MAX; i++)
 		delay *= 2;

@@ -275,7 +275,9 @@ static int got_own(struct path *p, const struct wire_reply *r, const uint8_t *pa
 		p->ops->event(p->owner, p, payload, r->length);
 		return 0;
 	case WIRE_PING:
-		if (p->pinged && !p->inflight.used)
+		if (!p->pinged)
+			return broken(p, "an answer that nobody asked for");
+		if (!p->inflight.used)
 			policy_learn(&p->policy, 0, 0, (double)(loop_now(p->loop) - p->pinged) / 1e9);
 		p->pinged = 0;
 		return 0;

@@ -158,7 +158,7 @@ int path_login_reply(struct path *p, const struct wire_reply *r, const uint8_t *
 		return got_welcome(p, r, payload);
 	if (p->state == PATH_LOGIN && r->type == WIRE_AUTH)
 		return got_grant(p, r, payload);
-	if (r->type == WIRE_HELLO || r->type == WIRE_AUTH)
+	if ((r->type == WIRE_HELLO || r->type == WIRE_AUTH) && r->status)
 		return refused(p, r, payload);	/* a late refusal: the connection's limits, say */
 	return protocol_error(p, "the login", "an answer that nobody asked for");
 }

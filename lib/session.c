@@ -267,6 +267,7 @@ static void start_anew(struct session *s, struct path *p, const struct wire_gran
 	while (!list_empty(&s->fences))
 		fence_settle(s, container_of(s->fences.next, struct session_fence, link));
 	drop_own_waiting(s);
+	memset(s->handles, 0, sizeof s->handles);
 	memcpy(s->id, g->session, sizeof s->id);
 	memcpy(s->machine, w->machine, sizeof s->machine);
 	memcpy(s->boot, w->boot, sizeof s->boot);
@@ -382,9 +383,12 @@ void session_answered(struct session *s, struct path *p, struct command *c, cons
 		session_own_answered(s, p, c, r, payload);
 		return;
 	}
-	/* Damaged on its way, not executed; the server hangs up now. */
-	if (r->status == WIRE_E_CHECKSUM && !c->abandoned) {
+	/* Not executed: again, unless nobody waits.  After CHECKSUM the server hangs up by
+	 * itself, after LEAVING it would only say the same again. */
+	if ((r->status == WIRE_E_CHECKSUM || r->status == WIRE_E_LEAVING) && !c->abandoned) {
 		wait_again(s, c);
+		if (r->status == WIRE_E_LEAVING)
+			path_lost(p, "the server is shutting down");
 		return;
 	}
 	s->ops->completed(s->owner, s, c, -wire_status_errno(r->status), payload, r->length);

@@ -7,6 +7,7 @@
 #include "session_impl.h"
 
 #define LIST_PAGE 1000u
+#define VOLUMES_MAX 65536u	/* of a server: what a list may make us allocate has an end */
 
 /* A command of the session's own, with the payload it points to. */
 struct own {
@@ -86,35 +87,71 @@ void session_list(struct session *s)
 		s->list_again = true;
 		return;
 	}
-	s->list_again = false;
+	s->list_again = s->list_old = false;
 	s->listed = 0;
 	s->ops->list_began(s->owner, s);
 	send_list(s);
 }
 
-static void list_answered(struct session *s, const struct wire_reply *r, const uint8_t *payload)
+/* The reply's volumes are offered; how many, or -EPROTO with why. */
+static int take_list(struct session *s, const uint8_t *payload, uint32_t length, uint32_t *total, const char **why)
 {
 	struct wire_reader reader;
 	struct wire_record record;
 	struct wire_volume v;
-	uint32_t total = 0, count = 0;
+	int more, count = 0;
+
+	wire_reader_init(&reader, payload, length);
+	while ((more = wire_next(&reader, &record)) == 1) {
+		if (record.tag == WIRE_TAG_TOTAL && record.length == 4) {
+			memcpy(total, record.data, 4);
+			*total = le32toh(*total);
+		} else if (record.tag == WIRE_TAG_VOLUME) {
+			*why = "a volume that cannot be";
+			if (wire_get_volume(&record, &v) < 0)
+				return -EPROTO;
+			s->ops->offered(s->owner, s, &v);
+			count++;
+		} else if (record.mandatory) {
+			*why = "a mandatory record that is not known";
+			return -EPROTO;
+		}
+	}
+	*why = "a torn record";
+	return more < 0 ? -EPROTO : count;
+}
+
+static void list_answered(struct session *s, struct path *p, const struct wire_reply *r, const uint8_t *payload)
+{
+	uint32_t total = 0;
+	const char *why;
+	int count;
 
 	s->listing = NULL;
 	if (r->status) {
 		log_warning(s->name, "the list of volumes: %s", wire_status_text(r->status));
 		return;
 	}
-	wire_reader_init(&reader, payload, r->length);
-	while (wire_next(&reader, &record) == 1) {
-		if (record.tag == WIRE_TAG_TOTAL && record.length == 4)
-			memcpy(&total, record.data, 4);
-		if (record.tag != WIRE_TAG_VOLUME || wire_get_volume(&record, &v) < 0)
-			continue;
-		count++;
-		s->ops->offered(s->owner, s, &v);
+	/* The event went over another path and was faster. */
+	if (s->list_old) {
+		session_list(s);
+		return;
 	}
-	total = le32toh(total);
-	s->listed += count;
+	count = take_list(s, payload, r->length, &total, &why);
+	if (count >= 0 && total > VOLUMES_MAX) {
+		count = -EPROTO;
+		why = "more volumes than a server can have";
+	}
+	if (count < 0) {
+		path_lost(p, "protocol error in the list of volumes: %s", why);
+		session_list(s);	/* over another path, or when one is back */
+		return;
+	}
+	/* Between two pages a volume came or went: others have moved over the page's edge. */
+	if (s->listed && total != s->list_total)
+		s->list_again = true;
+	s->list_total = total;
+	s->listed += (uint32_t)count;
 	if (s->list_again)
 		session_list(s);
 	else if (count && s->listed < total)
@@ -145,6 +182,7 @@ void session_close(struct session *s, uint32_t handle)
 		return;		/* the handle stays open until the session ends: a small leak at the server */
 	o->command.handle = handle;
 	session_submit(s, &o->command);
+	session_free_handle(s, handle);
 }
 
 int session_control(struct session *s, const char *json, session_control_fn answered, void *arg)
@@ -162,10 +200,27 @@ int session_control(struct session *s, const char *json, session_control_fn answ
 	return 0;
 }
 
+static bool handle_taken(const struct session *s, uint32_t handle)
+{
+	return s->handles[handle / 64] & UINT64_C(1) << handle % 64;
+}
+
+/* The one that was not used for the longest: a CLOSE or OPEN that a dead connection still
+ * holds back must not meet another volume. */
 uint32_t session_new_handle(struct session *s)
 {
-	s->next_handle = s->next_handle % WIRE_HANDLE_MAX + 1;
+	for (uint32_t i = 0; i < WIRE_HANDLE_MAX; i++) {
+		s->next_handle = s->next_handle % WIRE_HANDLE_MAX + 1;
+		if (!handle_taken(s, s->next_handle))
+			break;
+	}
+	s->handles[s->next_handle / 64] |= UINT64_C(1) << s->next_handle % 64;
 	return s->next_handle;
+}
+
+void session_free_handle(struct session *s, uint32_t handle)
+{
+	s->handles[handle / 64] &= ~(UINT64_C(1) << handle % 64);
 }
 
 void session_own_answered(struct session *s, struct path *p, struct command *c, const struct wire_reply *r,
@@ -175,7 +230,7 @@ void session_own_answered(struct session *s, struct path *p, struct command *c, 
 
 	switch (c->type) {
 	case WIRE_LIST:
-		list_answered(s, r, payload);
+		list_answered(s, p, r, payload);
 		break;
 	case WIRE_OPEN:
 		s->ops->opened(s->owner, s, o->volume, -wire_status_errno(r->status));
@@ -228,6 +283,8 @@ void session_event(struct session *s, struct path *p, const uint8_t *payload, ui
 		path_lost(p, "protocol error in an event: %s", why);
 		return;
 	}
+	if (s->listing && e.has_volume)
+		s->list_old = true;
 	switch (e.kind) {
 	case WIRE_EVENT_VOLUME_ADDED:
 	case WIRE_EVENT_VOLUME_RESIZED:

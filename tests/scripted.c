@@ -152,13 +152,19 @@ void script_reply(struct conn *c, const struct request *r, enum wire_status stat
 		  const void *payload, uint32_t length)
 {
 	struct wire_reply h = { .type = r->h.type, .cookie = r->h.cookie, .status = status, .length = length };
-	uint8_t *frame = malloc(WIRE_REPLY_SIZE + length);
 
 	if (length && !c->server->no_crc) {
 		h.flags = WIRE_FLAG_CRC;
 		h.payload_crc = crc32c(0, payload, length);
 	}
-	wire_put_reply(frame, &h);
+	script_say(c, &h, payload, length);
+}
+
+void script_say(struct conn *c, const struct wire_reply *h, const void *payload, uint32_t length)
+{
+	uint8_t *frame = malloc(WIRE_REPLY_SIZE + length);
+
+	wire_put_reply(frame, h);
 	if (length)
 		memcpy(frame + WIRE_REPLY_SIZE, payload, length);
 	script_send(c, frame, WIRE_REPLY_SIZE + length);
@@ -289,14 +295,19 @@ static void answer_list(struct conn *c, const struct request *r)
 	script_reply(c, r, WIRE_OK, body, (uint32_t)wire_writer_used(&w, body));
 }
 
-void script_list(struct conn *c)
+struct request *script_expect_list(struct conn *c)
 {
 	uint8_t raw[WIRE_REQUEST_SIZE];
 	struct request *r = read_request(c, raw);
 
 	assert_non_null(r);
 	assert_int_equal(r->h.type, WIRE_LIST);
-	answer_list(c, r);
+	return r;
+}
+
+void script_list(struct conn *c)
+{
+	answer_list(c, script_expect_list(c));
 }
 
 struct request *script_next(struct conn *c)
@@ -593,6 +604,36 @@ struct mpio *client_new_volume(const struct mpio *old)
 struct mpio *client_volume(void)
 {
 	return client_new_volume(NULL);
+}
+
+static void kick(void *arg)
+{
+	(void)arg;
+	namespace_kick(client.ns);
+}
+
+void client_kick(void)
+{
+	client_call(kick, NULL);
+}
+
+static void count_volume(void *arg, struct mpio *v)
+{
+	(void)v;
+	++*(unsigned *)arg;
+}
+
+static void count_volumes(void *arg)
+{
+	namespace_each_volume(client.ns, count_volume, arg);
+}
+
+unsigned client_volumes(void)
+{
+	unsigned n = 0;
+
+	client_call(count_volumes, &n);
+	return n;
 }
 
 static void get_state(void *arg)

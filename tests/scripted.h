@@ -62,12 +62,15 @@ bool script_ended(struct conn *c);		/* has it come? */
 /* The connection has something to read: 1; not within ms: 0. */
 int script_poll(struct conn *c, int ms);
 
-void script_list(struct conn *c);		/* expects LIST next and answers it */
+struct request *script_expect_list(struct conn *c);
+void script_list(struct conn *c);		/* and answers it */
 struct request *script_next(struct conn *c);	/* NULL: end of stream */
 struct request *script_expect(struct conn *c, enum wire_type type);
 void script_send(struct conn *c, const void *data, size_t size);
 void script_reply(struct conn *c, const struct request *r, enum wire_status status,
 		  const void *payload, uint32_t length);
+/* A reply with any header, length and payload's checksum as h says. */
+void script_say(struct conn *c, const struct wire_reply *h, const void *payload, uint32_t length);
 void script_event(struct conn *c, enum wire_event kind);
 void script_open(struct conn *c);		/* expects OPEN and answers it with the volume */
 /* Expects FENCE of that connection with these cookies, in any order. */
@@ -86,10 +89,12 @@ void client_start(struct script *s, const struct client_setup *setup);
 void client_stop(void);
 struct mpio *client_volume(void);	/* waits until one is offered; it is held */
 struct mpio *client_new_volume(const struct mpio *old);	/* waits until another one is */
+unsigned client_volumes(void);			/* how many are offered */
 enum mpio_state client_state(void);
 /* A text of that path's status: "state", "reason". */
 void client_path(int portal, const char *key, char *out, size_t size);
 void client_path_becomes(int portal, const char *state);	/* waits for it */
+void client_kick(void);			/* paths that are down try at once */
 void client_call(void (*fn)(void *arg), void *arg);	/* on the loop */
 
 struct io {
