@@ -89,12 +89,19 @@ static void finish(struct conn *c)
 	if (c->finished || c->executing || c->state != CONN_DEAD)
 		return;
 	c->finished = true;
-	if (c->client) {
-		atomic_fetch_sub(&c->client->bytes, c->bytes_counted);
+	if (c->client)
 		client_conn_finished(c->loop->server->clients, c);
-	}
 	fence_finished(c);
 	conn_release(c);
+}
+
+/* The session's other connections may use what a dead one had in flight: its client
+ * counts that no longer, and what a disk still holds up is a few jobs. */
+static void give_bytes_back(struct conn *c)
+{
+	if (c->client)
+		atomic_fetch_sub(&c->client->bytes, c->bytes_counted);
+	c->bytes_counted = 0;
 }
 
 static void drop_out(struct conn *c)
@@ -132,6 +139,7 @@ void conn_close(struct conn *c, enum log_level level, const char *fmt, ...)
 	close(c->source.fd);
 	c->source.fd = -1;
 	drop_out(c);
+	give_bytes_back(c);
 	frame_fini(&c->frame);
 	buffer_free(&c->loop->server->memory, c->placed);
 	c->placed = NULL;

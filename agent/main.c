@@ -73,8 +73,9 @@ static struct ctl_server *ctl;
 
 static void __attribute__((noreturn)) die(const struct err *e)
 {
-	err_print("rssrv", e);
+	log_set_stderr(0);
 	log_error("main", "not started: %s", e->text);
+	err_print("rssrv", e);
 	exit(1);
 }
 
@@ -422,6 +423,7 @@ int main(int argc, char **argv)
 	struct err e = { 0 };
 	int first;
 
+	close_range(3, ~0U, 0);		/* a daemon keeps nothing open that its starter had */
 	opt_parse(&program, &o, argc, argv, &first);
 	set_log_level(o.log_level);
 	if (o.status || o.clear)

@@ -13,6 +13,7 @@ struct registry {
 	pthread_mutex_t lock;
 	struct volume **volumes;	/* in order */
 	size_t count, room;
+	bool seen;			/* a client knows the numbers: they stay */
 };
 
 struct registry *registry_new(struct server *s, struct err *e)
@@ -62,6 +63,11 @@ struct volume *registry_find(struct registry *r, const char *name)
 	return NULL;
 }
 
+void registry_seen(struct registry *r)
+{
+	r->seen = true;
+}
+
 struct volume *registry_at(struct registry *r, size_t i)
 {
 	return i < r->count ? r->volumes[i] : NULL;
@@ -74,10 +80,32 @@ static int in_order(const struct volume *a, const struct volume *b)
 	return strcmp(a->name, b->name);
 }
 
-static void renumber(struct registry *r)
+#define NO_ID UINT32_MAX
+
+static bool id_taken(const struct registry *r, uint32_t id)
 {
 	for (size_t i = 0; i < r->count; i++)
-		r->volumes[i]->id = (uint32_t)i;
+		if (r->volumes[i]->id == id)
+			return true;
+	return false;
+}
+
+/* Numbers follow the order as long as no client has seen any.  Afterwards a volume
+ * keeps its number while it is offered, and a new one gets the least that is free. */
+static void renumber(struct registry *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		struct volume *v = r->volumes[i];
+		uint32_t id = 0;
+
+		if (!r->seen) {
+			v->id = (uint32_t)i;
+		} else if (v->id == NO_ID) {
+			while (id_taken(r, id))
+				id++;
+			v->id = id;
+		}
+	}
 }
 
 static int check_duplicate(const struct registry *r, const struct volume *v, struct err *e)
@@ -122,6 +150,7 @@ static int insert(struct registry *r, struct volume *v, struct err *e)
 	while (at < r->count && in_order(r->volumes[at], v) < 0)
 		at++;
 	memmove(r->volumes + at + 1, r->volumes + at, (r->count - at) * sizeof(struct volume *));
+	v->id = NO_ID;
 	r->volumes[at] = volume_get(v);
 	r->count++;
 	renumber(r);

@@ -36,6 +36,7 @@ void registry_unlock(struct registry *r);
 /* Under the lock: */
 bool registry_visible(const struct volume *v, const char *node);
 struct volume *registry_find(struct registry *r, const char *name);	/* no reference; NULL */
-struct volume *registry_at(struct registry *r, size_t i);		/* in order of id; NULL behind the last */
+void registry_seen(struct registry *r);		/* a client gets to know the numbers */
+struct volume *registry_at(struct registry *r, size_t i);		/* in their order; NULL behind the last */
 
 #endif

@@ -380,6 +380,7 @@ static int serve_list(struct conn *c)
 		return conn_fail(c, "no memory for a reply");
 	wire_writer_init(&w, o->payload, LIST_BYTES);
 	registry_lock(g);
+	registry_seen(g);
 	for (size_t i = 0; (v = registry_at(g, i)); i++) {
 		if (!registry_visible(v, c->client->node))
 			continue;

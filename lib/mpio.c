@@ -91,6 +91,8 @@ static void want_open(struct mpio *v)
 	v->handle = session_new_handle(v->session);
 	if (session_open(v->session, v, v->handle, &o, v->info.flags & WIRE_FLAG_READ_ONLY) == 0)
 		v->open = MPIO_OPENING;
+	else
+		session_free_handle(v->session, v->handle);
 }
 
 static void dispatch(struct mpio *v, struct command *c)
@@ -363,6 +365,8 @@ void mpio_opened(struct mpio *v, int error)
 	list_init(&ready);
 	list_splice(&ready, &v->pending);
 	v->open = error ? MPIO_CLOSED : MPIO_OPEN;
+	if (error && error != -EBUSY)	/* which says that it is taken */
+		session_free_handle(v->session, v->handle);
 	if (error)
 		log_error(v->info.name, "%s:%s cannot be opened on %s: %s", v->namespace, v->info.name,
 			  v->session->name, strerror(-error));

@@ -65,10 +65,13 @@ struct session {
 	uint64_t bytes, bytes_max;		/* in flight; the limit */
 	struct loop_timer loss;			/* the owner's: fires when give-up has passed */
 	uint32_t next_handle;
+	uint64_t handles[(WIRE_HANDLE_MAX + 1) / 64];	/* a bit for each that is taken */
 	bool dirty;
 
 	struct command *listing;		/* a LIST under way */
 	bool list_again;			/* another is wanted after it */
+	bool list_old;			/* an event came meanwhile: what it says may be older than that */
+	uint32_t list_total;		/* what there is, as its last page said */
 	uint32_t listed;			/* entries so far */
 };
 
@@ -95,7 +98,10 @@ void session_close(struct session *s, uint32_t handle);
  * session ended before.  After a path failed it is asked again.  0 or -ENOMEM. */
 typedef void (*session_control_fn)(void *arg, int error, const char *text, size_t length);
 int session_control(struct session *s, const char *json, session_control_fn answered, void *arg);
+/* One that no volume has; it is free again after session_close, or with the session, or
+ * when the server did not open it. */
 uint32_t session_new_handle(struct session *s);
+void session_free_handle(struct session *s, uint32_t handle);
 /* At the very end: settles the oldest fence by ending its commands with -EIO. */
 void session_end_fence(struct session *s);
 /* Sends what waits: once a round. */

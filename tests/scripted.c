@@ -284,7 +284,7 @@ bool script_ended(struct conn *c)
 	return recv(c->fd, &b, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-static void answer_list(struct conn *c, const struct request *r)
+void script_answer_list(struct conn *c, const struct request *r)
 {
 	uint8_t body[WIRE_VOLUME_MAX + 16];
 	struct wire_writer w;
@@ -307,7 +307,7 @@ struct request *script_expect_list(struct conn *c)
 
 void script_list(struct conn *c)
 {
-	answer_list(c, script_expect_list(c));
+	script_answer_list(c, script_expect_list(c));
 }
 
 struct request *script_next(struct conn *c)
@@ -323,8 +323,8 @@ struct request *script_next(struct conn *c)
 		if (r->h.type == WIRE_PING) {
 			clock = r->h.offset;
 			script_reply(c, r, WIRE_OK, &clock, 8);
-		} else if (r->h.type == WIRE_LIST) {
-			answer_list(c, r);
+		} else if (r->h.type == WIRE_LIST && !c->server->own_lists) {
+			script_answer_list(c, r);
 		} else {
 			return r;
 		}

@@ -25,6 +25,7 @@ struct script {
 	struct wire_limits limits;
 	struct wire_volume volume;	/* the one that it offers */
 	bool no_crc;
+	bool own_lists;			/* the test answers LIST itself */
 	struct conn *conns;		/* all that were accepted, to be freed */
 };
 
@@ -64,6 +65,7 @@ int script_poll(struct conn *c, int ms);
 
 struct request *script_expect_list(struct conn *c);
 void script_list(struct conn *c);		/* and answers it */
+void script_answer_list(struct conn *c, const struct request *r);
 struct request *script_next(struct conn *c);	/* NULL: end of stream */
 struct request *script_expect(struct conn *c, enum wire_type type);
 void script_send(struct conn *c, const void *data, size_t size);
@@ -84,6 +86,7 @@ struct client_setup {
 	double give_up;			/* 0: 60 s */
 	const char *on_loss, *policy;	/* NULL: fail, fail-over */
 	bool no_crc;
+	bool own_lists;			/* the test answers LIST itself */
 };
 void client_start(struct script *s, const struct client_setup *setup);
 void client_stop(void);

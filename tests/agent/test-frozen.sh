@@ -151,6 +151,27 @@ except Closed:
     check("more than 64 MiB in flight end a connection", True)
 thaw()
 
+# What a dead connection had in flight is not held against the others, though some of it
+# is in the kernel still.
+g = [Node("node1", life=a.life).login(a.session, crc=False) for i in range(2)]
+g[0].open("slow", handle=8)
+g[0].open("quick", handle=9)
+freeze()
+for i in range(62):
+    g[0].start(WRITE, bytes(1 << 20), offset=0, count=1 << 20, handle=8)
+g[0].ping(1)
+fence = f.start(FENCE, fence_body(g[0].connection, []))
+check("it is closed", g[0].closed(5))
+try:
+    for k in [g[1].start(WRITE, bytes(1 << 20), offset=0, count=1 << 20, handle=9) for i in range(8)]:
+        g[1].wait(k)
+    check("another may have 64 MiB in flight while its writes hang", True)
+except Closed as e:
+    check("another may have 64 MiB in flight while its writes hang", False, e)
+thaw()
+is_("and the dead one is fenced", f.wait(fence).status, OK)
+g[1].close()
+
 # The server ends although a disk hangs; the next one waits for it.
 f.open("slow", handle=6)
 freeze()

@@ -11,10 +11,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "../scripted.h"
+#include "session.h"
 
 #define S1 0x11			/* session ids: this byte 16 times */
 #define S2 0x22
@@ -521,6 +523,100 @@ static void volume_comes_back(void **state)
 	carry_out(a, w);
 }
 
+/* Numbers go round: one that is still in use is left out. */
+static void handles_go_round(void **state)
+{
+	struct session *s = calloc(1, sizeof *s);
+
+	(void)state;
+	assert_int_equal(session_new_handle(s), 1);
+	for (uint32_t i = 2; i <= WIRE_HANDLE_MAX; i++) {
+		assert_int_equal(session_new_handle(s), i);
+		session_free_handle(s, i);
+	}
+	assert_int_equal(session_new_handle(s), 2);
+	free(s);
+}
+
+/* Lists. */
+
+static struct mpio *volume;
+static uint64_t volume_size;
+
+static void look_at_size(void *arg)
+{
+	(void)arg;
+	volume_size = mpio_info(volume)->size;
+}
+
+static void becomes(uint64_t size)
+{
+	for (int i = 0; volume_size != size; i++) {
+		assert_true(i < 1000);
+		usleep(10000);
+		client_call(look_at_size, NULL);
+	}
+}
+
+/* A LIST is under way over a. */
+static struct request *list_again(void)
+{
+	volume = client_volume();
+	server.own_lists = true;
+	script_close(b);
+	b = script_login(&server, 1, S1, 3);
+	return script_expect(a, WIRE_LIST);
+}
+
+/* The event goes over b, and is there before the answer that is older than it. */
+static void event_overtakes_a_list(void **state)
+{
+	struct request *r = list_again();
+	uint64_t old = server.volume.size;
+
+	(void)state;
+	server.volume.size = 2 * old;
+	script_event(b, WIRE_EVENT_VOLUME_RESIZED);
+	becomes(2 * old);
+	server.volume.size = old;
+	script_answer_list(a, r);
+	server.volume.size = 2 * old;
+	script_answer_list(a, script_expect(a, WIRE_LIST));
+	io_barrier(a);
+	client_call(look_at_size, NULL);
+	assert_int_equal(volume_size, 2 * old);
+}
+
+static void answer_page(const struct request *r, const char *name, uint32_t total)
+{
+	struct wire_volume v = server.volume;
+	struct wire_writer w;
+	uint8_t body[512];
+
+	strcpy(v.name, name);
+	v.uuid[0] ^= 1;
+	wire_writer_init(&w, body, sizeof body);
+	wire_put_volume(&w, &v);
+	wire_put_u32(&w, WIRE_TAG_TOTAL, total);
+	script_reply(a, r, WIRE_OK, body, (uint32_t)wire_writer_used(&w, body));
+}
+
+/* Between two pages one of the first goes: ours moves from the second to the first, and
+ * is on neither. */
+static void list_changes_between_pages(void **state)
+{
+	struct request *r = list_again();
+
+	(void)state;
+	answer_page(r, "one", 3);
+	answer_page(script_expect(a, WIRE_LIST), "two", 2);
+	r = script_expect(a, WIRE_LIST);
+	assert_int_equal(r->h.offset, 0);
+	script_answer_list(a, r);
+	io_barrier(a);
+	assert_int_equal(client_state(), MPIO_READY);
+}
+
 /* Whose waiter has gone. */
 
 static void interrupted_write_is_waited_for(void **state)
@@ -744,6 +840,9 @@ int main(void)
 		TEST(content_replaced),
 		TEST(volume_gone),
 		TEST(volume_comes_back),
+		cmocka_unit_test(handles_go_round),
+		TEST(event_overtakes_a_list),
+		TEST(list_changes_between_pages),
 		TEST(interrupted_write_is_waited_for),
 		TEST(interrupted_before_it_was_sent),
 		TEST(interrupted_and_fenced),
