@@ -211,9 +211,10 @@ static int make_loop(const struct target *t, struct err *e)
 	return r < 0 ? r : number;
 }
 
-static json_t *attached(const char *block, const char *raw, const char *loop)
+static json_t *attached(const char *block, const char *raw, const char *loop, bool made)
 {
-	return json_pack("{s:s, s:s, s:s}", "block", block, "raw", raw, "loop", loop);
+	return json_pack("{s:s, s:s, s:s, s:i}", "block", block, "raw", raw, "loop", loop,
+			 "opener", made ? (int)getpid() : 0);
 }
 
 json_t *attach_run(json_t *request, struct err *e)
@@ -240,7 +241,7 @@ json_t *attach_run(json_t *request, struct err *e)
 		made = true;
 	}
 	if (link_make(block, loop, e) == 0 && link_make(raw, t.file, e) == 0)
-		return attached(block, raw, loop);
+		return attached(block, raw, loop, made);
 	if (made) {
 		remove_links(&t, loop);
 		loopdev_clear(number, &later, NULL);

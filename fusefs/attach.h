@@ -22,7 +22,8 @@
 json_t *attach_list(const char *mount_dir);
 
 /* The helper's verbs: the reply's members, or NULL with e filled.
- * attach: mount, namespace, volume, av, size, read_only -> block, raw, loop; done already is fine.
+ * attach: mount, namespace, volume, av, size, read_only -> block, raw, loop, and opener: who
+ *   opened the file (0: it was attached already, which is fine).
  * detach: mount, namespace, volume, force -> note (or absent).
  * resize: mount, namespace, volume, size -> loop. */
 json_t *attach_run(json_t *request, struct err *e);

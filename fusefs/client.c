@@ -182,7 +182,14 @@ int client_start(struct client *c, struct config *config, size_t n, struct err *
 	return 0;
 }
 
-/* Whoever has a file of it open keeps the file, not the volume. */
+/* Whoever has it open keeps the file, not the volume. */
+static void cut(struct handle *h)
+{
+	mpio_put(h->volume);
+	h->volume = NULL;
+	h->ns = NULL;
+}
+
 static void close_volumes(struct client *c, struct namespace *ns)
 {
 	struct list *pos;
@@ -190,11 +197,8 @@ static void close_volumes(struct client *c, struct namespace *ns)
 	list_each(pos, &c->opens) {
 		struct handle *h = container_of(pos, struct handle, link);
 
-		if (h->ns != ns || !h->volume)
-			continue;
-		mpio_put(h->volume);
-		h->volume = NULL;
-		h->ns = NULL;
+		if (h->ns == ns && h->volume)
+			cut(h);
 	}
 }
 
@@ -270,6 +274,30 @@ struct mpio *client_volume(const struct client *c, const char *namespace, const 
 			return v;
 	}
 	return NULL;
+}
+
+void client_mark_device(struct client *c, pid_t opener)
+{
+	struct list *pos;
+
+	list_each(pos, &c->opens) {
+		struct handle *h = container_of(pos, struct handle, link);
+
+		h->device = h->device || h->opener == opener;
+	}
+}
+
+void client_cut_device(struct client *c, const char *namespace, const char *volume)
+{
+	struct list *pos;
+
+	list_each(pos, &c->opens) {
+		struct handle *h = container_of(pos, struct handle, link);
+
+		if (h->device && h->volume && strcmp(mpio_namespace(h->volume), namespace) == 0 &&
+		    strcmp(mpio_info(h->volume)->name, volume) == 0)
+			cut(h);
+	}
 }
 
 void client_each_volume(struct client *c, void (*fn)(void *arg, struct mpio *v), void *arg)

@@ -75,6 +75,10 @@ struct member *client_member(const struct client *c, const char *name);
 json_t *client_status(struct client *c);
 /* The volume that is offered under these names, or is not any more but open still; or NULL. */
 struct mpio *client_volume(const struct client *c, const char *namespace, const char *volume);
+/* The volumes that this process has open were opened for a loop device. */
+void client_mark_device(struct client *c, pid_t opener);
+/* The devices over a volume get EIO from now on, for good. */
+void client_cut_device(struct client *c, const char *namespace, const char *volume);
 /* Every volume that is offered, of all namespaces. */
 void client_each_volume(struct client *c, void (*fn)(void *arg, struct mpio *v), void *arg);
 /* Tells the main thread that something changed; any thread. */

@@ -45,8 +45,24 @@ static void query_volume(void *arg)
 		return;
 	q->found = true;
 	q->info = *mpio_info(v);
-	if (q->fail)
-		mpio_fail(v);
+	if (!q->fail)
+		return;
+	/* What waits ends, and the device's file gets nothing more done: whoever has the
+	 * device still, a file system that is being unmounted say, waits for nobody. */
+	mpio_fail(v);
+	client_cut_device(q->client, q->namespace, q->volume);
+}
+
+struct mark_query {
+	struct client *client;
+	pid_t opener;
+};
+
+static void mark(void *arg)
+{
+	struct mark_query *q = arg;
+
+	client_mark_device(q->client, q->opener);
 }
 
 struct list_query {
@@ -119,6 +135,7 @@ static json_t *ask(struct devices *d, const char *what, const struct volume_quer
 json_t *devices_attach(struct devices *d, const char *namespace, const char *volume, struct err *e)
 {
 	struct volume_query q = { .client = d->client, .namespace = namespace, .volume = volume };
+	struct mark_query m = { d->client, 0 };
 	json_t *j;
 
 	loop_call(d->client->loop, query_volume, &q);
@@ -128,8 +145,12 @@ json_t *devices_attach(struct devices *d, const char *namespace, const char *vol
 		return NULL;
 	}
 	j = ask(d, "attach", &q, false, e);
+	m.opener = (pid_t)json_integer_value(json_object_get(j, "opener"));
+	if (m.opener > 0)
+		loop_call(d->client->loop, mark, &m);
 	if (j)
 		log_info("attach", "%s:%s is %s (%s)", namespace, volume, member(j, "block"), member(j, "loop"));
+	json_object_del(j, "opener");
 	client_wake(d->client);
 	return j;
 }

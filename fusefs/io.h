@@ -35,7 +35,9 @@ struct handle {
 	struct list link;		/* VOLUME: on the client's list of open ones */
 	struct node *node;
 	struct namespace *ns;		/* VOLUME: that it was opened in */
-	struct mpio *volume;		/* held; NULL: a text, or its namespace was taken away (EIO) */
+	struct mpio *volume;		/* held; NULL: a text, or it was taken away from this file (EIO) */
+	pid_t opener;
+	bool device;			/* a loop device's file */
 	char *text;
 	size_t length;
 };

@@ -282,6 +282,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	list_init(&h->link);
 	h->node = node;
+	h->opener = fuse_req_ctx(req)->pid;
 	error = open_node(c, h, node, fi->flags);
 	if (error) {
 		free(h);

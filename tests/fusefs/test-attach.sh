@@ -130,7 +130,9 @@ wait_for 3 in_flight
 check "-d --force ends within seconds while the server hangs" rsconfig -d --force osl:$vol
 check "and what waited" wait_for 10 gone $writer
 check "its names are gone" test ! -L $dev -a ! -L /dev/av0/r$vol
-umount -l "$W/fs"
+umount_fs &
+unmounter=$!
+check "a file system that was on it can be unmounted" wait_for 10 gone $unmounter
 kill -CONT "$(server_pid "$W/srv")"
 
 # A daemon that dies: what nobody uses is taken away.
