@@ -202,7 +202,7 @@ static int make_loop(const struct target *t, struct err *e)
 		free(d);
 		return number < 0 ? number : err_set(e, ENOMEM, "no memory");
 	}
-	if (!loopdev_get(number, d) || d->size != t->size) {
+	if (!loopdev_get(number, d) || d->size != loopdev_size(t->size)) {
 		r = err_set(e, EIO, "/dev/loop%d has %llu bytes, the volume %llu", number,
 			    (unsigned long long)d->size, (unsigned long long)t->size);
 		loopdev_clear(number, &later, NULL);

@@ -116,6 +116,7 @@ static void added(void *arg, struct namespace *ns, struct mpio *v)
 		return;
 	}
 	mpio_set_tag(v, node);
+	log_debug(namespace_name(ns), "volume %s is there", info->name);
 	client_wake(m->client);
 }
 
@@ -124,7 +125,8 @@ static void removed(void *arg, struct namespace *ns, struct mpio *v)
 	struct member *m = arg;
 	struct node *node = mpio_tag(v);
 
-	(void)ns;
+	if (!m->stopping)
+		log_info(namespace_name(ns), "volume %s is not offered any more", mpio_info(v)->name);
 	mpio_set_tag(v, NULL);
 	if (node && node->volume == v)
 		names_remove(&m->client->names, node);
@@ -136,7 +138,8 @@ static void resized(void *arg, struct namespace *ns, struct mpio *v)
 	struct member *m = arg;
 	struct node *node = mpio_tag(v);
 
-	(void)ns;
+	log_info(namespace_name(ns), "volume %s has %llu bytes now", mpio_info(v)->name,
+		 (unsigned long long)mpio_info(v)->size);
 	if (node)
 		names_set_size(&m->client->names, node, mpio_info(v)->size);
 	client_wake(m->client);

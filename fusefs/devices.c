@@ -6,6 +6,7 @@
 #include "attach.h"
 #include "devices.h"
 #include "log.h"
+#include "loopdev.h"
 
 int devices_init(struct devices *d, struct client *c, struct helper *h)
 {
@@ -231,7 +232,7 @@ static void follow_size(struct devices *d, const json_t *volume, const json_t *d
 	json_t *j;
 
 	q.info.size = (uint64_t)json_integer_value(json_object_get(volume, "size"));
-	if ((uint64_t)json_integer_value(json_object_get(device, "size")) == q.info.size)
+	if ((uint64_t)json_integer_value(json_object_get(device, "size")) == loopdev_size(q.info.size))
 		return;
 	j = ask(d, "resize", &q, false, &e);
 	if (j)

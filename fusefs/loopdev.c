@@ -173,7 +173,12 @@ int loopdev_make(int file, bool read_only, struct err *e)
 	return r < 0 ? err_sys(e, -r, "no loop device") : number;
 }
 
-int loopdev_refresh(int number, uint64_t size, struct err *e)
+uint64_t loopdev_size(uint64_t bytes)
+{
+	return bytes & ~UINT64_C(511);
+}
+
+int loopdev_refresh(int number, uint64_t bytes, struct err *e)
 {
 	int fd = open_device(number, O_RDONLY);
 	uint64_t now = 0;
@@ -183,9 +188,9 @@ int loopdev_refresh(int number, uint64_t size, struct err *e)
 		return err_sys(e, -fd, "/dev/loop%d", number);
 	if (ioctl(fd, LOOP_SET_CAPACITY) < 0 || ioctl(fd, BLKGETSIZE64, &now) < 0)
 		r = err_sys(e, errno, "the size of /dev/loop%d cannot be set", number);
-	else if (now != size)
+	else if (now != loopdev_size(bytes))
 		r = err_set(e, EIO, "/dev/loop%d has %llu bytes, its volume %llu", number,
-			    (unsigned long long)now, (unsigned long long)size);
+			    (unsigned long long)now, (unsigned long long)bytes);
 	close(fd);
 	return r;
 }

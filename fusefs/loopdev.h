@@ -32,8 +32,10 @@ dev_t loopdev_backing(int number);
 
 /* A new one over an open file; direct I/O, or it fails.  Its number or -errno. */
 int loopdev_make(int file, bool read_only, struct err *e);
-/* Takes the file's size anew. */
-int loopdev_refresh(int number, uint64_t size, struct err *e);
+/* The size that a device over so many bytes has: whole sectors. */
+uint64_t loopdev_size(uint64_t bytes);
+/* Takes the file's size anew; bytes is what it should be. */
+int loopdev_refresh(int number, uint64_t bytes, struct err *e);
 /* Lets the file go: at once, or when its last user does (*later). */
 int loopdev_clear(int number, bool *later, struct err *e);
 /* Whether somebody claims it: -EBUSY (a mount, another device), else 0 or -errno. */

@@ -102,7 +102,7 @@ static int wait_ready(int fd, pid_t pid)
 static int in_background(const struct daemon_options *o, const char *config, struct conf_client *conf,
 			 const char *run_dir, const char *mount_dir)
 {
-	int p[2];
+	int p[2], ready;
 	pid_t pid;
 
 	if (pipe2(p, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
@@ -115,11 +115,14 @@ static int in_background(const struct daemon_options *o, const char *config, str
 		close(p[1]);
 		return wait_ready(p[0], pid);
 	}
-	close(p[0]);
+	/* What the caller had open is not ours to keep. */
+	ready = dup2(p[1], 3);
+	close_range(4, ~0U, 0);
+	fcntl(ready, F_SETFD, FD_CLOEXEC);
 	setsid();
 	if (chdir("/") < 0)
 		perror("rsiod: /");
-	return daemon_run(o, config, conf, run_dir, mount_dir, p[1]);
+	return daemon_run(o, config, conf, run_dir, mount_dir, ready);
 }
 
 /* Starts with the configuration that was read. */

@@ -10,10 +10,11 @@ requires_cmd mkfs.ext4 blkdiscard
 requires_program rssrv rsiod rsconfig
 
 # Names in /dev/avN are the machine's: these are this test's.
-vol=vol$$ ro=ro$$ wanted=wanted$$
+vol=vol$$ ro=ro$$ wanted=wanted$$ odd=odd$$
 write_server_conf "$W/srv"
 make_volume "$W/srv" $vol 64M
 make_volume "$W/srv" $wanted 8M
+make_volume "$W/srv" $odd 1000000
 truncate -s 16M "$W/ro.raw"
 printf '\n[volume %s]\npath = %s\nmode = ro\nav = 3\n' $ro "$W/ro.raw" >>"$W/srv/rssrvcfg"
 write_client_conf "$W/clt" "$W/srv"
@@ -43,6 +44,8 @@ is "$(readlink $dev)" "$loop" "and makes no second one"
 check "a read-only volume" rsconfig -a osl:$ro
 is "$(blockdev --getro /dev/av3/$ro)" 1 "is a read-only device, in the av that its server proposes"
 like "$(says -lvv)" "osl:$vol@[0-9]+" "-l shows it"
+check "a volume of any size" rsconfig -a osl:$odd
+is "$(blockdev --getsize64 /dev/av0/$odd)" 999936 "is a device of whole sectors"
 check_fails 1 "an unknown volume is refused" rsconfig -a osl:nothing
 
 # Data, and holes all the way down.
