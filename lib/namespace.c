@@ -298,13 +298,18 @@ static int path_welcome(void *owner, struct path *p, const struct wire_welcome *
 {
 	struct namespace *ns = owner;
 	struct session *s = session_of(ns, p, w);
+	int go;
 
 	if (!s)
 		return -EADDRINUSE;
-	if (p->session && p->session != s)	/* the portal leads to another server now */
+	if (p->session && p->session != s) {	/* the portal leads to another server now */
 		session_path_gone(p->session, p);
-	p->session = s;
-	return session_welcome(s, p, w, join);
+		p->session = NULL;
+	}
+	go = session_welcome(s, p, w, join);
+	if (go >= 0)	/* else it stays among those that belong to nobody */
+		p->session = s;
+	return go;
 }
 
 static void path_up(void *owner, struct path *p, const struct wire_granted *g)
