@@ -71,8 +71,10 @@ void guard_memory(void)
 	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
 	size_t locked, all;
 
-	if (!can_lock())
+	if (!can_lock()) {
+		log_warning("memory", "0 KiB are locked in memory: this rsiod is built with a sanitizer");
 		return;
+	}
 	if (geteuid() == 0)
 		spare_us();
 	else

@@ -14,6 +14,7 @@
 #include <linux/falloc.h>
 
 static uint64_t state;
+static uint8_t *copy, *got;
 
 static uint64_t next(void)
 {
@@ -34,7 +35,7 @@ static size_t pick(size_t most)
 	return n < most ? n : most;
 }
 
-static int differs(int fd, uint8_t *got, const uint8_t *want, size_t at, size_t length)
+static int differs(int fd, size_t at, size_t length)
 {
 	ssize_t n = pread(fd, got, length, (off_t)at);
 
@@ -43,15 +44,15 @@ static int differs(int fd, uint8_t *got, const uint8_t *want, size_t at, size_t 
 		return 1;
 	}
 	for (size_t i = 0; i < length; i++) {
-		if (got[i] == want[at + i])
+		if (got[i] == copy[at + i])
 			continue;
-		printf("at %zu: %d, not %d\n", at + i, got[i], want[at + i]);
+		printf("at %zu: %d, not %d\n", at + i, got[i], copy[at + i]);
 		return 1;
 	}
 	return 0;
 }
 
-static int change(int fd, uint8_t *copy, size_t at, size_t length)
+static int change(int fd, size_t at, size_t length)
 {
 	int mode = next() % 10;
 
@@ -68,9 +69,10 @@ static int change(int fd, uint8_t *copy, size_t at, size_t length)
 int main(int argc, char **argv)
 {
 	size_t size = argc == 5 ? strtoul(argv[2], NULL, 10) : 0;
-	uint8_t *copy = malloc(size + 1), *got = malloc(size + 1);
 	int fd = argc == 5 ? open(argv[1], O_RDWR) : -1;
 
+	copy = malloc(size + 1);
+	got = malloc(size + 1);
 	if (fd < 0 || !copy || !got || pread(fd, copy, size, 0) != (ssize_t)size) {
 		perror(argc == 5 ? argv[1] : "usage: odd_io FILE BYTES OPERATIONS SEED");
 		return 2;
@@ -80,13 +82,13 @@ int main(int argc, char **argv)
 		size_t at = next() % size, length = pick(size - at);
 
 		if (next() % 3 == 0) {
-			if (differs(fd, got, copy, at, length))
+			if (differs(fd, at, length))
 				return 1;
-		} else if (change(fd, copy, at, length) < 0) {
+		} else if (change(fd, at, length) < 0) {
 			perror("change");
 			printf("at %zu, %zu bytes\n", at, length);
 			return 1;
 		}
 	}
-	return differs(fd, got, copy, 0, size);
+	return differs(fd, 0, size);
 }
