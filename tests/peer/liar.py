@@ -1,14 +1,16 @@
 """Portals that lie to a real client, one lie after the other.
 
-    liar.py KEY HONEST-PORT LYING-PORT PATHS-FILE
+    liar.py KEY HONEST-PORT LYING-PORT PATHS-FILE LOG-FILE
 
 The honest portal serves all the time.  For each lie the client has to close that
-connection and say why in its status; then the next lie has its turn.  Prints "ok NAME"
-or "not ok NAME" a line, "ready" when it listens.
+connection and say why, in its status or its log; then the next lie has its turn.
+Prints "ok NAME" or "not ok NAME" a line, "ready" when it listens, "done" at the end.
 """
 
 import json
+import os
 import queue
+import re
 import sys
 import time
 
@@ -89,15 +91,86 @@ LOGIN = [
 ]
 
 
+# Lies to a client that is let in: each gets a peer and the request that it answers.
+# What was asked may have been done or not; the fence over the honest portal says so.
+
+def answers(**wrong):
+    def lie(p, r, payload):
+        wrong.setdefault("cookie", r.cookie)
+        p.send(rsio.reply(wrong.get("kind", r.type), payload,
+                          **{k: v for k, v in wrong.items() if k != "kind"}))
+    return lie
+
+
+def damaged(p, r, payload):
+    payload = payload or b"x"
+    p.send(rsio.reply(r.type, payload, cookie=r.cookie, crc=True, payload_crc=1))
+
+
+def too_long(p, r, payload):
+    p.send(rsio.reply(r.type, payload + bytes(300), cookie=r.cookie))
+
+
+def torn(p, r, payload):
+    p.send(rsio.reply(r.type, payload, cookie=r.cookie)[:20])
+    p.sock.shutdown(1)
+
+
+def twice(p, r, payload):
+    p.send(rsio.reply(r.type, payload, cookie=r.cookie) * 2)
+
+
+def not_in_flight(p, r, payload):
+    p.send(rsio.reply(r.type, payload, cookie=r.cookie ^ 0x155))
+
+
+COMMAND = [
+    ("a damaged payload", damaged, "damaged|belongs"),
+    ("a header's checksum", answers(header_crc=1), "checksum"),
+    ("an unknown type", answers(kind=77), "unknown type"),
+    ("another type", answers(kind=rsio.LIST), "not in flight|belongs"),
+    ("more than was asked", too_long, "longer|belongs|number of bytes"),
+    ("another cookie", not_in_flight, "not in flight"),
+    ("a reply twice", twice, "not in flight"),
+    ("half a header", torn, "closed by the server"),
+    ("a goodbye", lambda p, r, payload: p.send(rsio.reply(rsio.BYE)), "nobody said"),
+    ("a ping's answer", lambda p, r, payload: p.send(rsio.reply(rsio.PING, bytes(8))),
+     "nobody asked for"),
+    ("a torn event", lambda p, r, payload: p.send(rsio.reply(rsio.EVENT, b"abc")), "torn"),
+]
+
+
 class Liar:
-    def __init__(self, model, port, paths):
-        self.turns, self.paths, self.failed = queue.Queue(1), paths, 0
-        self.port = model.portal(login=self.lie, port=port)
+    def __init__(self, model, port, paths, log):
+        self.turns, self.paths, self.log, self.model = queue.Queue(1), paths, log, model
+        self.commands, self.over = 0, False
+        self.port = model.portal(login=self.lie, command=self.lie_later, port=port)
+
+    def lie_later(self, peer, r):
+        """Some commands are answered rightly, then one with a lie, and not always done."""
+        if r.type not in (rsio.READ, rsio.WRITE):
+            return False
+        self.commands += 1
+        if self.commands < 5:
+            return False
+        try:
+            name, lie, _, heard = self.turns.get_nowait()
+        except queue.Empty:
+            return False
+        self.commands = 0
+        payload = b""
+        if r.type == rsio.READ or len(name) % 2:
+            payload = self.model.carry_out(peer, r)[1]
+        lie(peer, r, payload)
+        heard.put(peer.closed(7))
+        raise rsio.Closed("lied")
 
     def lie(self, peer):
         """The next connection hears the lie whose turn it is."""
+        if self.over:
+            return False
         try:
-            name, lie, reason, heard = self.turns.get_nowait()
+            name, lie, _, heard = self.turns.get_nowait()
         except queue.Empty:
             peer.close()
             return True
@@ -110,42 +183,41 @@ class Liar:
         except rsio.Broken as e:
             print("# %s: %s" % (name, e), flush=True)
             closed = False
-        heard.put((closed, name, reason))
+        heard.put(closed)
         return True
 
-    def reason(self):
-        text = ""
+    def status(self):
+        """The reason in the status of the path to the lying portal."""
         with open(self.paths) as f:
-            for path in self.walk(json.load(f)):
+            for path in walk(json.load(f)):
                 if path.get("port") == self.port:
-                    text = path.get("reason") or ""
-        return text
+                    return path.get("reason") or ""
+        return ""
 
-    def walk(self, value):
-        if isinstance(value, dict):
-            if "portal" in value and "reason" in value:
-                yield value
-            for v in value.values():
-                yield from self.walk(v)
-        elif isinstance(value, list):
-            for v in value:
-                yield from self.walk(v)
+    def logged(self, mark):
+        with open(self.log, errors="replace") as f:
+            f.seek(mark)
+            return "".join(x for x in f if "srv-2)" in x)
 
     def say(self, name, lie, reason):
-        heard = queue.Queue()
+        heard, mark = queue.Queue(), os.path.getsize(self.log)
         self.turns.put((name, lie, reason, heard))
         try:
-            closed, _, _ = heard.get(timeout=20)
+            if not heard.get(timeout=20):
+                self.verdict(name, "the client did not close the connection")
+                return
         except queue.Empty:
             self.verdict(name, "the client did not come")
             return
-        if not closed:
-            self.verdict(name, "the client did not close the connection")
-            return
         end = time.monotonic() + 5
-        while reason not in (text := self.reason()) and time.monotonic() < end:
+        while time.monotonic() < end:
+            # Once the path is up again its status has no reason any more.
+            text = self.logged(mark) if self.over else self.status()
+            if re.search(reason, text):
+                break
             time.sleep(0.02)
-        self.verdict(name, "" if reason in text else 'its reason is "%s", not "%s"' % (text, reason))
+        self.verdict(name, "" if re.search(reason, text) else
+                     'its reason is "%s", not "%s"' % (text, reason))
 
     def verdict(self, name, wrong):
         print("%s a server that says: %s" % ("not ok" if wrong else "ok", name))
@@ -154,14 +226,29 @@ class Liar:
         sys.stdout.flush()
 
 
+def walk(value):
+    """Every path in a status."""
+    if isinstance(value, dict):
+        if "portal" in value and "reason" in value:
+            yield value
+        for v in value.values():
+            yield from walk(v)
+    elif isinstance(value, list):
+        for v in value:
+            yield from walk(v)
+
+
 def main():
-    key, honest, lying, paths = sys.argv[1:5]
+    key, honest, lying, paths, log = sys.argv[1:6]
     model = Model(key, name="srv", server_id=1, machine=b"m" * 16)
     model.portal(port=int(honest))
-    liar = Liar(model, int(lying), paths)
+    liar = Liar(model, int(lying), paths, log)
     print("ready", flush=True)
     sys.stdin.readline()		# the client is there
     for case in LOGIN:
+        liar.say(*case)
+    liar.over = True
+    for case in COMMAND:
         liar.say(*case)
     print("done", flush=True)
     sys.stdin.readline()		# the traffic has ended

@@ -1,6 +1,7 @@
 #!/bin/bash
-# A real client, one honest portal and one that lies at the login: each lie closes that
-# connection and is named in the path's status; I/O goes on over the honest one.
+# A real client, one honest portal and one that lies, at the login and in its answers:
+# each lie closes that connection and is named in the path's status or in the log; I/O
+# goes on over the honest one, and nothing is done twice in the wrong order.
 # time-limit: 150
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lab.sh"
@@ -19,7 +20,7 @@ vol=$W/clt/mnt/osl/vol
 
 coproc LIAR { trap - EXIT; exec env PYTHONPATH="$TESTS_DIR/peer" PYTHONDONTWRITEBYTECODE=1 \
 	python3 "$TESTS_DIR/peer/liar.py" "$TEST_KEY" "$honest" "$lying" \
-	"$W/clt/mnt/osl/.rsio/paths.json" 2>"$W/liar.err"; }
+	"$W/clt/mnt/osl/.rsio/paths.json" "$W/clt/rsiod.out" 2>"$W/liar.err"; }
 # shellcheck disable=SC2153
 liar_pid=$LIAR_PID
 exec {said}<&"${LIAR[0]}" {go}>&"${LIAR[1]}"
