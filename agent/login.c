@@ -25,27 +25,31 @@ struct conn_login {
 	bool known;				/* the node is in the client list */
 };
 
-#define LINES_MAX 100			/* in LINES_TIME, about strangers */
-#define LINES_TIME (10 * SECOND)
+/* Lines about strangers: so many at once, and so many a second in the long run. */
+#define LINES_AT_ONCE 2000
+#define LINES_A_SECOND 5
 
 /* Returns whether there is room for a line; *left_out: how many had none before this one. */
 static bool take_line(uint64_t now, unsigned *left_out)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static uint64_t since;
-	static unsigned lines;
+	static unsigned room = LINES_AT_ONCE, without;
+	uint64_t more;
+	bool ok;
 
-	*left_out = 0;
 	pthread_mutex_lock(&lock);
-	if (now - since > LINES_TIME) {
-		*left_out = lines > LINES_MAX ? lines - LINES_MAX : 0;
+	more = now > since ? (now - since) * LINES_A_SECOND / SECOND : 0;
+	if (more) {
+		room = more < LINES_AT_ONCE - room ? room + (unsigned)more : LINES_AT_ONCE;
 		since = now;
-		lines = 0;
 	}
-	lines++;
-	now = lines;
+	ok = room > 0;
+	*left_out = ok ? without : 0;
+	without = ok ? 0 : without + 1;
+	room -= ok;
 	pthread_mutex_unlock(&lock);
-	return now <= LINES_MAX;
+	return ok;
 }
 
 void login_log(struct conn *c, enum log_level level, const char *fmt, ...)

@@ -286,7 +286,7 @@ gone()		# PID
 {
 	local state
 
-	state=$(sed -n 's/^State:[^A-Z]*\([A-Z]\).*/\1/p' "/proc/$1/status" 2>/dev/null) || true
+	state=$(sed -n 's/^State:[^A-Za-z]*\([A-Za-z]\).*/\1/p' "/proc/$1/status" 2>/dev/null) || true
 	[ -z "$state" ] || [ "$state" = Z ]
 }
 

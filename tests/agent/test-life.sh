@@ -40,6 +40,11 @@ check_fails 1 "a second one does not start" rssrv_says -c "$W/rssrvcfg" --run-di
 like "$(cat "$W/said")" "already running in .*, pid $pid" "it names the first"
 check_fails 1 "nor one with another run directory" rssrv_says -c "$W/rssrvcfg" --run-dir "$W/run2"
 like "$(cat "$W/said")" "is in use by another rssrv" "because of the pool"
+# The pool alone, at another port.
+sed '/^\[volume/,$d; s/^port = .*/port = '"$(free_port)/" "$W/rssrvcfg" >"$W/other"
+chmod 600 "$W/other"
+check_fails 1 "nor one that has only the pool in common" rssrv_says -c "$W/other" --run-dir "$W/run2"
+like "$(cat "$W/said")" "/pool is in use by another rssrv" "which is locked"
 sed "s|^path = $W/pool|path = $W/pool2|" "$W/rssrvcfg" >"$W/other"
 chmod 600 "$W/other"
 mkdir "$W/pool2"

@@ -82,7 +82,7 @@ check("without the copied identity it is", v and v.name == "copy" and v.uuid.hex
 open(pool_file("good.meta"), "w").write("uuid = nonsense\n")
 EOT
 logged "$W" 'volumes first .* and copy .* have the same UUID' "the log names both of one UUID"
-logged "$W" 'the name section stands for .*section.raw and for section.raw' "and of one name"
+logged "$W" 'the name section stands for .*/section.raw and for .*/pool/section.raw' "and of one name"
 logged "$W" 'link.raw' "and the link"
 is "$(grep -c 'have the same UUID' "$W/rssrv.out")" 1 "it says so once"
 

@@ -173,9 +173,12 @@ static void flushes_are_merged_but_not_into_one_that_began(void **state)
 	for (int i = 0; i < 50; i++)
 		list = job(&k, JOB_FLUSH, NULL, list);
 	workers_submit(workers, list);
+	/* A worker that took them now would be seen. */
+	nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
 	pthread_mutex_unlock(&gate);
 	assert_true(reaches(&back, 51));
 	assert_int_equal(atomic_load(&runs), 2);
+	assert_int_equal(atomic_load(&most_running), 1);
 }
 
 static void what_has_not_begun_is_taken_back(void **state)
