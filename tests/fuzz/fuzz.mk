@@ -29,7 +29,7 @@ $(BUILD)/tests/fuzz/fuzz_ctl: $(BUILD)/fusefs/control.o
 $(BUILD)/tests/fuzz/fuzz_ctl: WRAP := loop_call socket connect open_memstream
 PLAYS := $(BUILD)/tests/fuzz/fuzz_client $(BUILD)/tests/fuzz/fuzz_client_login
 WORLD := clock_gettime epoll_wait secure_random
-$(PLAYS): $(addprefix $(BUILD)/tests/fuzz/,play.o play_server.o world.o)
+$(PLAYS): $(addprefix $(BUILD)/tests/fuzz/,play.o play_order.o play_server.o world.o)
 $(PLAYS): WRAP := $(WORLD) sock_connect
 $(BUILD)/tests/fuzz/fuzz_meta: $(filter-out %/main.o,$(AGENT_OBJ))
 STAGES := $(BUILD)/tests/fuzz/fuzz_server $(BUILD)/tests/fuzz/fuzz_server_login

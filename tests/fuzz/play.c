@@ -8,8 +8,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "namespace.h"
+#include "namespace_impl.h"
+#include "path_impl.h"
 #include "play_impl.h"
+#include "play_order.h"
 #include "sock.h"
 #include "world.h"
 
@@ -51,6 +53,7 @@ static const char file[] =
 struct io {
 	struct command command;		/* first */
 	unsigned place;
+	uint64_t number;		/* of a write, for play_order.c; 0: not watched */
 	bool told;
 };
 
@@ -83,6 +86,10 @@ void play_turn(unsigned n)
 	loop_run(loop, after, NULL);
 	for (unsigned i = 0; i < PEERS; i++)
 		peer_read(&play_peers[i]);
+	for (size_t i = 0; ns && i < ns->path_count; i++)
+		if (!path_out_empty(&ns->paths[i]))
+			return;
+	order_all_heard();
 }
 
 static struct held *held_of(const struct mpio *v)
@@ -166,6 +173,7 @@ static void end_io(struct io *io)
 {
 	fuzz_check(ios[io->place] == io);
 	ios[io->place] = NULL;
+	order_done(io->number);
 	free((void *)(uintptr_t)io->command.data);
 	free(io);
 }
@@ -191,6 +199,7 @@ static void give_up(struct command *c, int error)
 
 	fuzz_check(error < 0 && !io->told);
 	io->told = true;
+	order_told(io->number);
 }
 
 static const uint8_t types[] = { WIRE_READ, WIRE_WRITE, WIRE_WRITE, WIRE_FLUSH, WIRE_DISCARD,
@@ -222,8 +231,13 @@ static void submit(struct held *h, uint8_t how, uint32_t offset, uint32_t count)
 	};
 	if (how & 128 && (type == WIRE_WRITE || type == WIRE_WRITE_ZEROES))
 		io->command.flags = WIRE_FLAG_FUA;
-	if (type == WIRE_WRITE)
-		io->command.data = calloc(1, count);
+	if (type == WIRE_WRITE) {
+		uint8_t *data = calloc(1, count);
+
+		io->number = order_submitted(h->volume, offset, count);
+		memcpy(data, &io->number, sizeof(io->number));
+		io->command.data = data;
+	}
 	io->place = i;
 	ios[i] = io;
 	mpio_submit(h->volume, &io->command);
@@ -241,6 +255,8 @@ static void interrupt(uint8_t which)
 		end_io(io);
 	else if (!io->command.abandoned)
 		io->told = false;	/* it was finished already */
+	else
+		order_told(io->number);
 }
 
 static void hold(struct held *h)
@@ -279,6 +295,7 @@ static void frame(struct peer *p, struct fuzz_in *in)
 	r.status = what & 63;
 	says = what & 64 ? fuzz_u32(in) : fuzz_u8(in);
 	body = fuzz_bytes(in, says, &n);
+	order_unknown();
 	r.length = what & 128 ? says : (uint32_t)n;
 	if (r.length == n) {
 		peer_frame(p, &r, body);
@@ -356,6 +373,7 @@ static void step(uint8_t what, struct fuzz_in *in)
 		break;
 	case PLAY_BYTES:
 		bytes = fuzz_bytes(in, fuzz_u8(in), &n);
+		order_unknown();
 		peer_say(p, bytes, n);
 		break;
 	case PLAY_WELCOME:
@@ -409,6 +427,8 @@ void play_begin(void)
 	struct err e;
 
 	world_random = 0;
+	play_serial = 0;
+	order_begin();
 	world_sleep = 0;
 	refuses = stopped = false;
 	peer_piece(SIZE_MAX);

@@ -13,6 +13,7 @@
 struct peer {
 	int fd;			/* -1: none */
 	unsigned portal;
+	unsigned serial;	/* no other connection of this play has it */
 	struct secure_transcript *transcript;
 	bool hello, auth;	/* was received, not answered */
 	uint64_t cookie;	/* of it */
@@ -28,6 +29,7 @@ struct peer {
 };
 
 extern struct peer play_peers[PEERS];
+extern unsigned play_serial;	/* of the newest connection */
 extern uint8_t play_key[SECURE_KEY_SIZE];
 
 /* play.c */

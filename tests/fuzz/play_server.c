@@ -8,11 +8,13 @@
 #include "../unit/wire_samples.h"
 #include "crc.h"
 #include "play_impl.h"
+#include "play_order.h"
 
 #define VOLUMES 4
 #define VOLUME_SIZE (1u << 20)
 
 struct peer play_peers[PEERS];
+unsigned play_serial;
 static size_t piece = SIZE_MAX;
 static uint8_t zeroes[WIRE_DATA_MAX + 4096];
 
@@ -25,6 +27,7 @@ void peer_open(struct peer *p, int fd)
 {
 	peer_close(p);
 	p->fd = fd;
+	p->serial = ++play_serial;
 	p->have = 0;
 	p->count = 0;
 	p->hello = p->auth = false;
@@ -34,8 +37,10 @@ void peer_open(struct peer *p, int fd)
 
 void peer_close(struct peer *p)
 {
-	if (p->fd >= 0)
+	if (p->fd >= 0) {
 		close(p->fd);
+		order_ended(p->serial);
+	}
 	p->fd = -1;
 	secure_transcript_free(p->transcript);
 	p->transcript = NULL;
@@ -69,10 +74,15 @@ static void heard(struct peer *p)
 	static struct wire_fence f;
 	const struct wire_request *r = &p->request;
 	const char *why;
+	uint64_t number;
 
 	if (r->type == WIRE_HELLO || r->type == WIRE_AUTH) {
 		heard_login(p);
 		return;
+	}
+	if (r->type == WIRE_WRITE) {
+		memcpy(&number, p->body, sizeof(number));
+		order_heard(p->serial, number, r->cookie);
 	}
 	if (p->count == WAIT_MAX)
 		return;
@@ -107,8 +117,8 @@ static void take(struct peer *p, const uint8_t *data, size_t size)
 
 		if (header)
 			memcpy(p->header + p->have, data, n);
-		else if (at + n <= sizeof(p->body))
-			memcpy(p->body + at, data, n);
+		else if (at < sizeof(p->body))
+			memcpy(p->body + at, data, n < sizeof(p->body) - at ? n : sizeof(p->body) - at);
 		p->have += (uint32_t)n;
 		data += n;
 		size -= n;
@@ -224,6 +234,8 @@ void peer_grant(struct peer *p, uint8_t session, uint8_t number, uint8_t wrong)
 	if (p->transcript)
 		secure_server_proof(p->transcript, play_key, g.session, g.connection, p->proof,
 				    g.proof);
+	if (p->auth && !wrong)
+		order_granted(p->serial, p->portal == 2, g.session, g.connection);
 	g.proof[0] ^= wrong;
 	r.length = (uint32_t)wire_put_granted(body, &g);
 	p->auth = false;
@@ -339,6 +351,9 @@ void peer_reply(struct peer *p, unsigned which, uint8_t status, uint8_t how, str
 		r.flags = WIRE_FLAG_CRC;
 		r.payload_crc = crc32c(0, body, r.length);
 	}
+	order_answered(p->serial, q.cookie);
+	if (q.type == WIRE_FENCE && (r.status == WIRE_E_INVALID || (!r.status && !(how & 128))))
+		order_fenced(p->serial, p->fences[which]);
 	forget(p, which);
 	peer_frame(p, &r, body);
 }

@@ -100,8 +100,8 @@ static void take(struct guest *g, const uint8_t *data, size_t size)
 
 		if (header)
 			memcpy(g->header + g->have, data, n);
-		else if (at + n <= sizeof(g->body))
-			memcpy(g->body + at, data, n);
+		else if (at < sizeof(g->body))
+			memcpy(g->body + at, data, n < sizeof(g->body) - at ? n : sizeof(g->body) - at);
 		g->have += (uint32_t)n;
 		data += n;
 		size -= n;
