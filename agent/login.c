@@ -55,15 +55,15 @@ static bool take_line(uint64_t now, unsigned *left_out)
 void login_log(struct conn *c, enum log_level level, const char *fmt, ...)
 {
 	char part[CONN_PART_MAX], text[WIRE_TEXT_MAX + 200];
-	unsigned left_out;
+	unsigned left_out = 0;
 	va_list ap;
 
 	if (level < LOG_LEVEL_DEBUG && !take_line(c->loop->now, &left_out))
-		return;
+		level = LOG_LEVEL_DEBUG;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (level < LOG_LEVEL_DEBUG && left_out)
+	if (left_out)
 		log_warning("login", "%u lines about logins were left out", left_out);
 	log_line(level, conn_part(c, false, part), "%s", text);
 }

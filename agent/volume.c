@@ -190,6 +190,10 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 		err_sys(e, -r, "cannot learn the size of %s", v->path);
 		goto fail;
 	}
+	if (setup->pool && getenv("RSIO_TEST_LOSSY") && lossy_attach(v) < 0) {
+		err_set(e, ENOMEM, "no memory to map %s", v->path);
+		goto fail;
+	}
 	atomic_store(&v->size, size);
 	atomic_store(&v->read_only, setup->read_only || v->cannot_write);
 	return v;
@@ -211,6 +215,7 @@ void volume_put(struct volume *v)
 {
 	if (atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	lossy_detach(v);
 	if (v->fd >= 0)
 		close(v->fd);
 	if (v->fd_sync >= 0)

@@ -34,7 +34,7 @@ struct volume;
  * volume's size.  The _now calls run on a loop: they do not block, and answer -EAGAIN
  * when a worker has to be asked.  The others run on a worker. */
 struct volume_ops {
-	const char *name;	/* "file", "device", "direct" */
+	const char *name;	/* "file", "direct", "lossy" */
 	int (*read_now)(struct volume *v, void *buf, uint32_t count, uint64_t offset);
 	int (*write_now)(struct volume *v, const void *buf, uint32_t count, uint64_t offset, bool fua);
 	int (*flush_now)(struct volume *v);
@@ -48,7 +48,7 @@ struct volume_ops {
 	int (*size)(struct volume *v, uint64_t *size);	/* whole blocks */
 };
 
-extern const struct volume_ops volume_file_ops, volume_direct_ops;
+extern const struct volume_ops volume_file_ops, volume_direct_ops, volume_lossy_ops;
 
 /* Ranges under which unaligned requests of a direct volume are made whole. */
 struct range_lock {
@@ -104,6 +104,7 @@ struct volume {
 	pthread_mutex_t range_lock;	/* for direct volumes */
 	pthread_cond_t range_free;
 	struct range_lock *ranges;
+	struct lossy *lossy;		/* volume_lossy.c's; NULL but in tests */
 };
 
 /* Opens the backing store and finds out what it is.  Reads the size; identity

@@ -14,6 +14,10 @@ int store_write(int fd, const void *buf, uint32_t count, uint64_t offset, int fl
 int store_size(struct volume *v, uint64_t *size);
 int store_extent(struct volume *v, uint64_t offset, uint64_t end, uint64_t *length, uint32_t *kind);
 
+/* volume_lossy.c: makes v one that loses what was not flushed.  0 or -errno. */
+int lossy_attach(struct volume *v);
+void lossy_detach(struct volume *v);
+
 void volume_file_prepare(struct work *w, struct job *jobs);
 
 /* Zeroes by what the kernel offers, else by writing them through ops->write.

@@ -12,7 +12,7 @@ printf 'witness %s\n' "$(new_key)" >"$W/more"
 sed -i "/^\[clients\]/r $W/more" "$W/rssrvcfg"
 make_volume "$W" quiet 1M
 make_volume "$W" loud 64M
-start_server "$W"
+start_server "$W" --log-level debug	# strangers beyond a few lines a second are said there only
 
 scenario "$W" <<'EOT'
 from hostile import *

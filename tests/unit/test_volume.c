@@ -193,6 +193,40 @@ static void a_failed_flush_is_final(void **state)
 	volume_put(v);
 }
 
+static struct volume *open_lossy(void)
+{
+	struct volume_setup setup = { .name = "v", .path = in_dir("v.raw"), .dirfd = AT_FDCWD, .pool = "main" };
+	struct err e = { 0 };
+	struct volume *v;
+
+	setenv("RSIO_TEST_LOSSY", "1", 1);
+	v = volume_open(&server, &setup, &e);
+	unsetenv("RSIO_TEST_LOSSY");
+	if (!v)
+		fail_msg("%s", e.text);
+	assert_string_equal(v->ops->name, "lossy");
+	return v;
+}
+
+static void power_is_lost(void **state)
+{
+	struct volume *v = open_lossy();
+	uint8_t data[5000];
+
+	(void)state;
+	any_offset_and_size(v);
+	memset(data, 200, sizeof(data));
+	assert_int_equal(volume_write(v, data, 5000, 3000, false), 0);
+	assert_int_equal(volume_write(v, data, 5000, 1 << 20, true), 0);
+	memcpy(model + (1 << 20), data, 5000);
+	assert_int_equal(volume_read(v, got, 5000, 3000), 0);
+	assert_memory_equal(got, data, 5000);
+	volume_put(v);		/* as a crash */
+	v = open_lossy();
+	compare(v);
+	volume_put(v);
+}
+
 static void what_is_no_volume(void **state)
 {
 	struct volume_setup setup = { .name = "d", .path = dir, .dirfd = AT_FDCWD };
@@ -217,6 +251,7 @@ int main(void)
 		WITH(extents),
 		WITH(a_file_that_was_cut),
 		WITH(a_failed_flush_is_final),
+		WITH(power_is_lost),
 		WITH(what_is_no_volume),
 	};
 
