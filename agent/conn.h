@@ -146,7 +146,7 @@ void login_header(struct conn *c, const uint8_t *header);
 int login_frame(struct conn *c, const uint8_t *payload, uint32_t length);
 void login_free(struct conn *c);
 /* A line about a connection that is not logged in.  Whoever has no key must not be able to
- * flush the log: those beyond a bound are only counted. */
+ * flush the log: those beyond a bound are counted, and said at level debug only. */
 void login_log(struct conn *c, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The earlier session ended: AUTH is looked at once more. */
