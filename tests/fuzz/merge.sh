@@ -15,14 +15,18 @@ if [ ${#targets[@]} = 0 ]; then
 fi
 for t in "${targets[@]}"; do
 	kept=tests/fuzz/corpus/$t
-	new=$(mktemp -d)
-	"$BUILD/tests/fuzz/fuzz_$t" -merge=1 -max_len="$LENGTH_MAX" "$new" "$kept" "$BUILD/corpus/$t" >/dev/null 2>&1
+	new=$(mktemp -d) found=$(mktemp -d)
+	# A copy: a target that runs at this moment renames and removes.
+	cp -r "$BUILD/corpus/$t/." "$found" 2>/dev/null || true
+	"$BUILD/tests/fuzz/fuzz_$t" -merge=1 -use_counters=0 -max_len="$LENGTH_MAX" \
+		"$new" "$kept" "$found" >"$BUILD/merge-$t.log" 2>&1 ||
+		{ echo "$t: see $BUILD/merge-$t.log"; exit 1; }
 	find "$kept" -type f ! -name 'seed-*' ! -name 'crash-*' -name '????????????????????????????????????????' -delete
 	# The names are the contents' sums: a seed under that name is no news.
 	known=" $(sha1sum "$kept"/* | cut -d ' ' -f 1 | tr '\n' ' ') "
 	for f in "$new"/*; do
 		case $known in *" ${f##*/} "*) ;; *) cp "$f" "$kept/" ;; esac
 	done
-	rm -r "$new"
+	rm -r "$new" "$found"
 	echo "$t: $(find "$kept" -type f | wc -l) inputs, $(du -sb "$kept" | cut -f 1) bytes"
 done
