@@ -28,7 +28,7 @@ $(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/fuzz.o $(FUZZ_MAIN) $(LIBR
 $(BUILD)/tests/fuzz/fuzz_ctl: $(BUILD)/fusefs/control.o
 $(BUILD)/tests/fuzz/fuzz_ctl: WRAP := loop_call socket connect open_memstream
 PLAYS := $(BUILD)/tests/fuzz/fuzz_client $(BUILD)/tests/fuzz/fuzz_client_login
-WORLD := clock_gettime epoll_wait secure_random
+WORLD := clock_gettime epoll_wait secure_random malloc calloc strdup
 $(PLAYS): $(addprefix $(BUILD)/tests/fuzz/,play.o play_order.o play_server.o world.o)
 $(PLAYS): WRAP := $(WORLD) sock_connect
 $(BUILD)/tests/fuzz/fuzz_meta: $(filter-out %/main.o,$(AGENT_OBJ))

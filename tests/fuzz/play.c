@@ -37,7 +37,9 @@ int __wrap_sock_connect(const struct sock_addr *from, const char *device,
 	if (refuses)
 		return -ECONNREFUSED;
 	fuzz_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
+	world_armed = false;
 	peer_open(&play_peers[ntohl(sa->sin_addr.s_addr) % 256 - 1], fds[1]);
+	world_armed = true;
 	return fds[0];
 }
 
@@ -83,7 +85,9 @@ static void after(void *arg)
 void play_turn(unsigned n)
 {
 	rounds = n + 1;		/* the first comes before the loop looks for anything */
+	world_armed = true;
 	loop_run(loop, after, NULL);
+	world_armed = false;
 	for (unsigned i = 0; i < PEERS; i++)
 		peer_read(&play_peers[i]);
 	for (size_t i = 0; ns && i < ns->path_count; i++)
@@ -152,6 +156,8 @@ void play_init(void)
 	struct conf_report report;
 	char path[64];
 
+	/* Without memory for the record of a fence the client means to end. */
+	world_spares_calloc = true;
 	fuzz_log();
 	fuzz_check(fd >= 0 && fchmod(fd, 0600) == 0 &&
 		   write(fd, file, sizeof(file) - 1) == sizeof(file) - 1);
@@ -326,7 +332,7 @@ static void other(uint8_t what)
 {
 	json_t *j;
 
-	switch (what % 9) {
+	switch (what % 10) {
 	case 0:
 		namespace_kick(ns);
 		break;
@@ -345,6 +351,9 @@ static void other(uint8_t what)
 		peer_piece(1 + (what >> 3));
 		break;
 	case 7:
+		world_fails = 1 + what / 10;
+		break;
+	case 8:
 		ask(&held[what >> 5 & 3]);
 		break;
 	default:
@@ -430,6 +439,7 @@ void play_begin(void)
 	play_serial = 0;
 	order_begin();
 	world_sleep = 0;
+	world_fails = 0;
 	refuses = stopped = false;
 	peer_piece(SIZE_MAX);
 	ns = namespace_new(loop, conf, 0, &id, &ops, NULL, &e);
@@ -484,6 +494,7 @@ static void has_stopped(void *arg)
 
 void play_end(bool goodbye)
 {
+	world_fails = 0;
 	if (goodbye) {
 		namespace_stop(ns, has_stopped, NULL);
 		world_sleep = 2000 * MS;

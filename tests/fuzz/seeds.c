@@ -271,14 +271,14 @@ static void play_seeds(void)
 	};
 	static const uint8_t lost[] = {
 		PLAY(SUBMIT, 0), 0, 1, 1, PLAY(INTERRUPT, 0), 0, PLAY(CLOSE, 0), PLAY(CLOSE, 1),
-		PLAY(TIME, 0), 255, PLAY(SUBMIT, 0), 1, 0, 0, PLAY(FAIL, 0), 0, PLAY(OTHER, 0), 8,
+		PLAY(TIME, 0), 255, PLAY(SUBMIT, 0), 1, 0, 0, PLAY(FAIL, 0), 0, PLAY(OTHER, 0), 9,
 	};
 	static const uint8_t events[] = {
 		PLAY(EVENT, 0), WIRE_EVENT_VOLUME_ADDED, 2, 0,
 		PLAY(EVENT, 0), WIRE_EVENT_VOLUME_RESIZED, 0, 4,
 		PLAY(EVENT, 0), WIRE_EVENT_VOLUME_REPLACED, 0, 3,
 		PLAY(EVENT, 0), WIRE_EVENT_VOLUME_REMOVED, 1, 0,
-		PLAY(EVENT, 0), WIRE_EVENT_LEAVING, 0, 128, PLAY(OTHER, 0), 8,
+		PLAY(EVENT, 0), WIRE_EVENT_LEAVING, 0, 128, PLAY(OTHER, 0), 9,
 	};
 
 	seed_begin("client_login");

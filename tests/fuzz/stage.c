@@ -121,7 +121,9 @@ static void settle(struct engine *l)
 static void round_of(struct engine *l)
 {
 	l->stop = false;
+	world_armed = true;
 	engine_run(l);
+	world_armed = false;
 }
 
 void stage_turn(void)
@@ -310,7 +312,7 @@ static void other(struct fuzz_in *in)
 	const uint8_t *text;
 	size_t n;
 
-	switch (what % 8) {
+	switch (what % 9) {
 	case 0:
 		control((const uint8_t *)"{\"do\":\"status\"}", 15);
 		break;
@@ -334,6 +336,9 @@ static void other(struct fuzz_in *in)
 		break;
 	case 6:
 		guest_piece(1 + (what >> 3));
+		break;
+	case 7:
+		world_fails = 1 + what / 9;
 		break;
 	default:
 		clients_close_all(server.clients, "the fuzzer says so");
@@ -425,6 +430,7 @@ static void step(uint8_t what, struct fuzz_in *in)
 void stage_begin(uint8_t how)
 {
 	world_random = 0;
+	world_fails = 0;
 	hold_jobs = false;
 	atomic_store(&server.leaving, false);
 	guest_piece(SIZE_MAX);
@@ -486,6 +492,7 @@ static void restore(void)
 
 void stage_end(void)
 {
+	world_fails = 0;
 	for (unsigned i = 0; i < GUESTS; i++) {
 		guest_close(&guests[i]);
 		guests[i].number = 0;

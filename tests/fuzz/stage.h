@@ -35,7 +35,7 @@ enum stage_step {		/* the first byte of each, modulo their number */
 	STAGE_WORK,		/* jobs: held back, one done, all done */
 	STAGE_TIME,		/* how long */
 	STAGE_VOLUME,		/* volume, what happens to its file */
-	STAGE_OTHER,		/* status, control request, keys, leaving, size of pieces */
+	STAGE_OTHER,		/* status, control request, keys, leaving, pieces, memory */
 	STAGE_STEPS
 };
 

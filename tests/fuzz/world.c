@@ -1,4 +1,5 @@
 /* world.c - see world.h.  Takes the place of these calls (fuzz.mk, WRAP). */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -9,9 +10,18 @@ int __real_clock_gettime(clockid_t which, struct timespec *t);
 int __wrap_epoll_wait(int fd, struct epoll_event *events, int most, int ms);
 int __real_epoll_wait(int fd, struct epoll_event *events, int most, int ms);
 int __wrap_secure_random(void *out, size_t size);
+void *__wrap_malloc(size_t size);
+void *__real_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__real_calloc(size_t count, size_t size);
+char *__wrap_strdup(const char *text);
+char *__real_strdup(const char *text);
 
 uint64_t world_now = 1000 * MS, world_sleep;
 uint8_t world_random;
+unsigned world_fails;
+bool world_armed;
+bool world_spares_calloc;
 
 /* The fuzzer's own clock is left alone. */
 int __wrap_clock_gettime(clockid_t which, struct timespec *t)
@@ -41,4 +51,24 @@ int __wrap_secure_random(void *out, size_t size)
 {
 	memset(out, ++world_random, size);
 	return 0;
+}
+
+static bool fails(void)
+{
+	return world_armed && world_fails && !--world_fails;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return !world_spares_calloc && fails() ? NULL : __real_calloc(count, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return fails() ? NULL : __real_strdup(text);
 }
