@@ -121,11 +121,13 @@ bool bench_next(struct bench *b, struct bench_io *io)
 		    (b->kind == BENCH_MIXED && next_random(b) % 100 >= (uint64_t)b->o.percent);
 	do
 		block = next_block(b, io->job);
-	while (b->verify && !bench_verify_claim(b->verify, block));
+	while (b->verify && io->write && !bench_verify_claim(b->verify, block));
 	io->offset = block * b->o.block;
 	io->count = (uint32_t)b->o.block;
 	if (b->verify && io->write)
 		bench_verify_fill(b->verify, block, io->buffer);
+	else if (b->verify)
+		io->since = bench_verify_since(b->verify, block);
 	return true;
 }
 
@@ -141,9 +143,7 @@ void bench_done(struct bench *b, struct bench_io *io, int error, const uint8_t *
 			b->first_error = error;
 		return;
 	}
-	/* A write of the same block may have begun meanwhile: then either content is right. */
-	if (b->verify && !io->write && bench_verify_claim(b->verify, block) &&
-	    !bench_verify_check(b->verify, block, data))
+	if (b->verify && !io->write && !bench_verify_check(b->verify, block, io->since, data))
 		b->damaged++;
 	bench_latency_add(io->write ? &b->writes : &b->reads, took);
 	if (io->write)

@@ -40,6 +40,7 @@ struct bench_io {
 	uint64_t offset;
 	uint32_t count;
 	uint64_t started;
+	uint32_t since;			/* verification: the block's sequence when a read began */
 	uint32_t job;
 	uint8_t *buffer;		/* count bytes, page aligned, the io's own */
 };
@@ -86,13 +87,19 @@ struct bench_carrier {
 };
 extern const struct bench_carrier bench_session, bench_file;
 
-/* Verification: every block that this run wrote carries its number, a sequence and a
- * checksum; what is read back must be what was last acknowledged. */
+/*
+ * Verification: every block that this run wrote carries its number, a sequence and a
+ * checksum.  One write of a block is under way at a time.  A read must bring what was
+ * last acknowledged when it began, or what was written since: an older sequence is
+ * stale data.  A read that a write overlapped in time may be torn, so only one that
+ * none did is compared by its checksum.
+ */
 struct bench_verify *bench_verify_new(uint64_t blocks, uint32_t block_size);
 void bench_verify_free(struct bench_verify *v);
 bool bench_verify_claim(struct bench_verify *v, uint64_t block);	/* false: a write of it is under way */
 void bench_verify_fill(struct bench_verify *v, uint64_t block, uint8_t *data);
 void bench_verify_wrote(struct bench_verify *v, uint64_t block, bool ok);
-bool bench_verify_check(struct bench_verify *v, uint64_t block, const uint8_t *data);
+uint32_t bench_verify_since(const struct bench_verify *v, uint64_t block);	/* before a read */
+bool bench_verify_check(const struct bench_verify *v, uint64_t block, uint32_t since, const uint8_t *data);
 
 #endif

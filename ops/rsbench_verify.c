@@ -73,13 +73,20 @@ void bench_verify_wrote(struct bench_verify *v, uint64_t block, bool ok)
 	v->writing[block] = 0;
 }
 
-bool bench_verify_check(struct bench_verify *v, uint64_t block, const uint8_t *data)
+uint32_t bench_verify_since(const struct bench_verify *v, uint64_t block)
 {
+	return v->sequence[block];
+}
+
+bool bench_verify_check(const struct bench_verify *v, uint64_t block, uint32_t since, const uint8_t *data)
+{
+	uint32_t last = v->writing[block] ? v->writing[block] : v->sequence[block];
 	struct stamp s;
 
-	if (!v->sequence[block])
-		return true;
 	memcpy(&s, data, sizeof s);
-	return s.block == block && s.seed == v->seed && s.sequence == v->sequence[block] &&
-	       s.checksum == crc32c(0, data + sizeof s, v->size - sizeof s);
+	if (!since)	/* whatever was there before this run wrote it */
+		return true;
+	if (s.block != block || s.seed != v->seed || s.sequence < since || s.sequence > last)
+		return false;
+	return since != last || s.checksum == crc32c(0, data + sizeof s, v->size - sizeof s);
 }
