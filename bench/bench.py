@@ -95,7 +95,7 @@ class Bench:
                 for n, f in (("bench", self.bench), ("sparse", self.sparse), ("disk", self.cold))}
         return {
             "server": server, "server-poll": polling,
-            "rsio": mount, "rsio-crc": Mount(server, "crc", crc=True),
+            "rsio": mount, "rsio-crc": Mount(server, "crc", crc=True), "rsio-asleep": Mount(server, "asleep", poll=0),
             "rsio-poll": Mount(polling, "poll", poll=self.o.poll),
             "rsio-paths4": Mount(server, "paths4", paths=4),
             "rsio-loop": Attached(mount),

@@ -74,8 +74,6 @@ def _rsbench(load, stand, seconds, *more):
     argv = [stand.of.place.program("rsbench"), "-c", stand.config, "--run-dir", stand.run_dir, "--json", "--rw",
             load.rw, "--block", str(load.block), "--depth", str(load.depth), "--jobs", str(load.jobs), "--time",
             f"{int(seconds * 1000)}ms"]
-    if stand.poll:
-        argv += ["--poll", f"{stand.poll}us"]
     if stand.clients > 1:
         argv += ["--clients", str(stand.clients)]
     return argv + list(more) + [stand.target]

@@ -149,7 +149,7 @@ class Server(Stand):
         self.port = free_port()
         run = self.place.path(f"{self.name}-run")
         os.makedirs(run, exist_ok=True)
-        nodes = ["mount", "crc", "poll", "paths4", "alone"] + [f"alone-{i + 1}" for i in range(64)]
+        nodes = ["mount", "asleep", "crc", "poll", "paths4", "alone"] + [f"alone-{i + 1}" for i in range(64)]
         text = (f"[namespace bench]\nnamespaceid = 7\npoll = {self.poll}\n\n[server {self.name}]\nserverid = 1\n\n"
                 f"[interface if0]\naddress = 127.0.0.1\nport = {self.port}\n\n[clients]\n" +
                 "".join(f"{n} {self.place.key}\n" for n in nodes) +
@@ -167,7 +167,7 @@ class Server(Stand):
 class Session(Stand):
     """The protocol alone, for rsbench: a configuration."""
 
-    def __init__(self, server, node="alone", paths=1, crc=False, poll=0, clients=1):
+    def __init__(self, server, node="alone", paths=1, crc=False, poll="auto", clients=1):
         self.of, self.node, self.paths, self.crc, self.poll = server, node, paths, crc, poll
         self.clients = clients
 

@@ -58,6 +58,7 @@ struct client {
 	json_t *devices;		/* attach_list() as it was last; or NULL */
 	struct config *newest;		/* the daemon's; what [volume] says of attach */
 	bool ending;			/* nothing is started any more */
+	bool lingers;			/* when few answers are awaited (loop_expect) */
 	struct mount *mount;		/* NULL: not mounted */
 };
 
@@ -83,7 +84,7 @@ void client_cut_device(struct client *c, const char *namespace, const char *volu
 void client_each_volume(struct client *c, void (*fn)(void *arg, struct mpio *v), void *arg);
 /* Tells the main thread that something changed; any thread. */
 void client_wake(struct client *c);
-void client_flush(struct client *c);	/* once a round */
+void client_flush(struct client *c);	/* sends what waits; at least once a round */
 void client_kick(struct client *c);
 
 struct config *config_new(struct conf_client *conf);	/* takes conf */

@@ -37,7 +37,10 @@ static gid_t admin_gid(const struct conf_client *conf)
 
 static void after_round(void *arg)
 {
-	client_flush(arg);
+	struct client *c = arg;
+
+	client_flush(c);
+	loop_expect(c->loop, c->lingers ? c->io.counts.requests : 0);
 }
 
 static void *run_loop(void *arg)
@@ -71,9 +74,13 @@ static void set_poll(struct daemon *d)
 	const struct conf_client *conf = d->config->conf;
 	double poll = 0;
 
-	for (size_t i = 0; i < conf->namespace_count; i++)
+	d->client.lingers = false;
+	for (size_t i = 0; i < conf->namespace_count; i++) {
+		if (conf->namespaces[i].behaviour.poll == CONF_POLL_AUTO)
+			d->client.lingers = true;
 		if (conf->namespaces[i].behaviour.poll > poll)
 			poll = conf->namespaces[i].behaviour.poll;
+	}
 	loop_set_poll(d->loop, (uint64_t)(poll * 1e9));
 }
 

@@ -18,6 +18,7 @@
 
 /* Requests taken in one round before sockets get their turn. */
 #define REQUESTS_A_ROUND 64
+#define SEND_AT_ONCE (128 << 10)	/* a request of that size does not wait for others */
 /* A mount that does not answer for so long (ms) is not waited for. */
 #define PROBE_WAIT 2000
 
@@ -191,6 +192,9 @@ static void device_ready(struct loop_fd *w, uint32_t events)
 			return;
 		}
 		fuse_session_process_buf(m->session, &buf);
+		/* The server works on it while the next one is copied. */
+		if (n >= SEND_AT_ONCE)
+			client_flush(m->client);
 	}
 }
 

@@ -44,6 +44,8 @@ struct conf_key {
 	uint8_t bytes[CONF_KEY_BYTES];
 };
 
+#define CONF_POLL_AUTO (-1)	/* poll: a short while, when answers are awaited (loop.h) */
+
 /* What [defaults] gives and [namespace] may override. */
 struct conf_behaviour {
 	enum conf_security security;
@@ -53,7 +55,7 @@ struct conf_behaviour {
 	double give_up;		/* seconds, default 120 */
 	enum conf_on_loss on_loss;
 	bool payload_crc;	/* default yes */
-	double poll;		/* seconds (the key is in microseconds), default 0 */
+	double poll;		/* seconds (the key is in microseconds), or CONF_POLL_AUTO, the default */
 };
 
 struct conf_interface {		/* client [interface NAME] */

@@ -59,9 +59,9 @@ static const struct conf_section_row section_rows[] = {
 	{ CONF_FILE_CLIENT, section, "payload-crc", "yes|no", of("yes"),			\
 	  "Whether data carries a checksum on the wire.",					\
 	  MAY, CONF_TYPE_BOOL, AT(base, field payload_crc), 0, 0 },				\
-	{ CONF_FILE_CLIENT, section, "poll", "microseconds", of("0"),				\
+	{ CONF_FILE_CLIENT, section, "poll", "auto|microseconds", of("auto"),			\
 	  "How long to look for more work before sleeping.",					\
-	  MAY, CONF_TYPE_MICROSECONDS, AT(base, field poll), 0, 100000 }
+	  MAY, CONF_TYPE_MICROSECONDS, AT(base, field poll), CONF_POLL_AUTO, 100000 }
 
 #define ITSELF(text) text
 #define INHERITED(text) "as in [defaults]"

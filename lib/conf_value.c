@@ -161,9 +161,13 @@ static bool set_microseconds(const struct value *v)
 	double *seconds = v->to;
 	int n;
 
-	if (!parse_int(v->text, v->row->min, v->row->max, &n))
-		return refuse(v, "is not a number of microseconds from %d to %d", v->row->min,
-			      v->row->max);
+	if (v->row->min == CONF_POLL_AUTO && strcmp(v->text, "auto") == 0) {
+		*seconds = CONF_POLL_AUTO;
+		return true;
+	}
+	if (!parse_int(v->text, 0, v->row->max, &n))
+		return refuse(v, "is not %sa number of microseconds from 0 to %d",
+			      v->row->min == CONF_POLL_AUTO ? "auto or " : "", v->row->max);
 	*seconds = n / 1e6;
 	return true;
 }

@@ -25,6 +25,8 @@ struct loop {
 	struct loop_fd wake_fd;
 	atomic_bool stop;
 	uint64_t now, absent, poll;
+	unsigned answers;		/* that are awaited */
+	int lingered_well;		/* see LINGERING; > 0: it is worth it */
 	uint8_t *scratch;
 
 	struct loop_timer **heap;	/* [1..timers], the earliest at 1 */
@@ -64,6 +66,11 @@ uint8_t *loop_scratch(struct loop *l)
 void loop_set_poll(struct loop *l, uint64_t ns)
 {
 	l->poll = ns;
+}
+
+void loop_expect(struct loop *l, unsigned answers)
+{
+	l->answers = answers;
 }
 
 /* The heap. */
@@ -245,6 +252,44 @@ static void woken(struct loop_fd *w, uint32_t events)
 		run_posts(l);
 }
 
+/*
+ * LINGERING.  Going to sleep and being woken costs both sides: in a virtual machine
+ * some 20 us, most of it for the one who wakes.  When an answer is about to come it is
+ * cheaper, and much quicker, to ask for it for as long as that.  Whether answers come
+ * so soon is learned: each that does is worth a point, each wait that was in vain costs
+ * LINGER_LOSS, and without points left the next LINGER_REST waits sleep at once.  With
+ * more than a few answers awaited the next one is never far, and sleeping lets them
+ * gather, which is cheaper.
+ */
+#define LINGER (50 * UINT64_C(1000))
+#define LINGER_ANSWERS 8
+#define LINGER_POINTS 16
+#define LINGER_LOSS 4
+#define LINGER_REST 64
+
+/* How long to ask for events before sleeping. */
+static uint64_t patience(struct loop *l)
+{
+	if (l->poll)
+		return l->poll;
+	if (!l->answers || l->answers > LINGER_ANSWERS)
+		return 0;
+	if (l->lingered_well <= 0 && ++l->lingered_well <= 0)
+		return 0;
+	return LINGER;
+}
+
+static void learn_to_linger(struct loop *l, bool came)
+{
+	if (came && l->lingered_well < LINGER_POINTS)
+		l->lingered_well++;
+	if (came)
+		return;
+	l->lingered_well -= LINGER_LOSS;
+	if (l->lingered_well <= 0)
+		l->lingered_well = -LINGER_REST;
+}
+
 /* The rounds. */
 
 static int sleep_ms(const struct loop *l, uint64_t now)
@@ -259,6 +304,21 @@ static int sleep_ms(const struct loop *l, uint64_t now)
 	return ns / 1000000 > 3600000 ? 3600000 : (int)(ns / 1000000);
 }
 
+/* Asks without sleeping, for so long (ns).  What there is when nothing came: 0. */
+static int ask(struct loop *l, uint64_t ns)
+{
+	uint64_t before = l->now;
+	int n = 0;
+
+	while (!n && l->now - before < ns && !l->stop) {
+		n = epoll_wait(l->epoll, l->events, EVENTS_AT_ONCE, 0);
+		l->now = loop_clock();
+	}
+	if (ns)
+		learn_to_linger(l, n);
+	return n;
+}
+
 static int wait_for_events(struct loop *l)
 {
 	uint64_t before = loop_clock(), meant;
@@ -267,12 +327,9 @@ static int wait_for_events(struct loop *l)
 	if (before - l->now > ABSENT_AFTER)	/* the round itself was interrupted */
 		l->absent += before - l->now;
 	l->now = before;
-	while (l->poll && l->now - before < l->poll && !l->stop) {
-		n = epoll_wait(l->epoll, l->events, EVENTS_AT_ONCE, 0);
-		l->now = loop_clock();
-		if (n)
-			return n;
-	}
+	n = ask(l, patience(l));
+	if (n)
+		return n;
 	ms = sleep_ms(l, l->now);
 	n = epoll_wait(l->epoll, l->events, EVENTS_AT_ONCE, ms);
 	meant = l->now + (uint64_t)(ms < 0 ? 0 : ms) * 1000000;

@@ -31,8 +31,11 @@ void loop_free(struct loop *l);
  * before the thread sleeps: the place to send what was gathered. */
 void loop_run(struct loop *l, void (*after)(void *arg), void *arg);
 void loop_stop(struct loop *l);		/* any thread, signal-safe */
-/* Spin for so long (ns) before sleeping; 0: sleep at once. */
+/* Asks for events for so long (ns) before sleeping; 0: sleeps at once. */
 void loop_set_poll(struct loop *l, uint64_t ns);
+/* So many answers are awaited from now on: for a few the loop lingers before it sleeps,
+ * as long as that pays (loop.c). */
+void loop_expect(struct loop *l, unsigned answers);
 
 int loop_add(struct loop *l, struct loop_fd *w);	/* 0 or -errno */
 void loop_change(struct loop *l, struct loop_fd *w, uint32_t events);

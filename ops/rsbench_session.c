@@ -137,6 +137,17 @@ static void limit_paths(struct conf_client *conf, struct conf_namespace *ns, siz
 		ns->portal_count = portals;
 }
 
+/* As rsiod waits. */
+static void set_poll(const struct bench *b, const struct conf_namespace *ns)
+{
+	double poll = b->o.poll < 0 ? ns->behaviour.poll : b->o.poll;
+
+	if (poll == CONF_POLL_AUTO)
+		loop_expect(state.loop, bench_under_way(b));
+	else
+		loop_set_poll(state.loop, (uint64_t)(poll * 1e9));
+}
+
 /* With several clients each has a node name of its own, NODE-1, NODE-2 and so on. */
 static int client_start(struct client *c, unsigned i, const char *namespace,
 			const struct namespace_identity *id, struct err *e)
@@ -160,7 +171,7 @@ static int client_start(struct client *c, unsigned i, const char *namespace,
 	if (b->o.paths)
 		limit_paths(c->conf, ns, (size_t)b->o.paths);
 	if (i == 0)
-		loop_set_poll(state.loop, (uint64_t)((b->o.poll < 0 ? ns->behaviour.poll : b->o.poll) * 1e9));
+		set_poll(b, ns);
 	c->ns = namespace_new(state.loop, c->conf, n, id, &ops, c, e);
 	return c->ns ? 0 : -e->code;
 }

@@ -38,7 +38,7 @@ static void test_client_sample(void **state)
 	assert_int_equal(ns->behaviour.security, CONF_SECURITY_AUTH);
 	assert_int_equal(ns->behaviour.policy, CONF_POLICY_ADAPTIVE);
 	assert_true(ns->behaviour.detect == 2 && ns->behaviour.retry == 0.5);
-	assert_true(ns->behaviour.give_up == 120 && ns->behaviour.poll == 0);
+	assert_true(ns->behaviour.give_up == 120 && ns->behaviour.poll == CONF_POLL_AUTO);
 	assert_int_equal(ns->behaviour.on_loss, CONF_ON_LOSS_FAIL);
 	assert_true(ns->behaviour.payload_crc);
 	conf_client_free(c);

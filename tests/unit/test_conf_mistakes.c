@@ -83,7 +83,7 @@ static const struct mistake_case client_cases[] = {
 	  { "2: [defaults] detect: is not from 0.01s to 3600s" } },
 	{ "[defaults]\npayload-crc=true\npoll=1ms\n" NS SRV,
 	  { "2: [defaults] payload-crc: is not yes or no",
-	    "3: [defaults] poll: is not a number of microseconds from 0 to 100000" } },
+	    "3: [defaults] poll: is not auto or a number of microseconds from 0 to 100000" } },
 	{ "[defaults]\nmount=rsio\nadmin-group=a\001b\n" NS SRV,
 	  { "2: [defaults] mount: is not an absolute path",
 	    "3: [defaults] admin-group: has a control character in it" } },

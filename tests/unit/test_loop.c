@@ -378,6 +378,86 @@ static void polls_and_wakes(void **state)
 	pthread_join(thread, NULL);
 }
 
+/* Every way to wait goes through here: which waits asked first, and which slept? */
+static unsigned asked, lingers, sleeps;
+
+int epoll_wait(int fd, struct epoll_event *events, int most, int timeout)
+{
+	if (timeout == 0) {
+		asked++;
+	} else {
+		lingers += asked > 0;
+		sleeps++;
+		asked = 0;
+	}
+	return epoll_pwait(fd, events, most, timeout, NULL);
+}
+
+static struct loop_timer beat;
+static unsigned beats;
+
+static void next_beat(struct loop_timer *t)
+{
+	asked = 0;	/* a timer that was due already did not sleep */
+	if (--beats)
+		loop_arm(loop, t, loop_clock() + MS);
+	else
+		loop_stop(loop);
+}
+
+/* Waits that nothing comes to but a timer, much later than one lingers. */
+static void beat_for(unsigned count)
+{
+	asked = lingers = sleeps = 0;
+	beats = count;
+	beat = (struct loop_timer){ .fire = next_beat };
+	loop_arm(loop, &beat, loop_clock() + MS);
+	run(NULL);
+	assert_true(sleeps > 0);
+}
+
+static void lingers_for_few_answers_only(void **state)
+{
+	(void)state;
+	beat_for(20);
+	assert_int_equal(lingers, 0);
+	loop_expect(loop, 100);
+	beat_for(20);
+	assert_int_equal(lingers, 0);
+	loop_expect(loop, 1);
+	beat_for(20);
+	assert_true(lingers > 0);
+}
+
+static void lingers_no_more_when_it_is_in_vain(void **state)
+{
+	(void)state;
+	loop_expect(loop, 1);
+	beat_for(300);
+	assert_in_range(lingers, 2, 20);	/* now and then it tries */
+}
+
+static void answer_again(void *arg)
+{
+	(void)arg;
+	if (--beats)
+		loop_post(loop, answer_again, NULL);
+	else
+		loop_stop(loop);
+}
+
+static void does_not_sleep_while_answers_come(void **state)
+{
+	(void)state;
+	loop_expect(loop, 1);
+	asked = sleeps = 0;
+	beats = 300;
+	loop_post(loop, answer_again, NULL);
+	run(NULL);
+	assert_int_equal(sleeps, 0);
+	assert_true(asked >= 300);
+}
+
 /* A thread that was kept from running says for how long. */
 static struct loop_timer hold;
 
@@ -417,6 +497,9 @@ int main(void)
 		TEST(what_was_posted_to_the_end_is_run),
 		TEST(after_each_round),
 		TEST(polls_and_wakes),
+		TEST(lingers_for_few_answers_only),
+		TEST(lingers_no_more_when_it_is_in_vain),
+		TEST(does_not_sleep_while_answers_come),
 		TEST(absence_is_counted),
 	};
 
