@@ -237,7 +237,7 @@ def options():
                    help="only these groups; --list shows them")
     p.add_argument("--stands", type=lambda s: s.split(","), default=["*"], metavar="PATTERN,...",
                    help="only these stands")
-    p.add_argument("--poll", type=int, default=50, help="microseconds of polling on the polling stands (50)")
+    p.add_argument("--poll", type=int, default=200, help="microseconds of polling on the polling stands (200)")
     p.add_argument("--memory", default="/dev/shm", help="a directory in tmpfs with room for 4 GiB (/dev/shm)")
     p.add_argument("--disk", default="/var/tmp", help="a directory on a disk with room for 1 GiB (/var/tmp)")
     p.add_argument("--csv", help="where the figures go (BUILD/bench/bench.csv)")
