@@ -23,7 +23,7 @@ static json_t *traffic_json(struct traffic *t)
 			 "commands", get(&t->commands), "errors", get(&t->errors),
 			 "reads", get(&t->reads), "writes", get(&t->writes),
 			 "flushes", get(&t->flushes), "others", get(&t->others),
-			 "read-bytes", get(&t->read_bytes), "written-bytes", get(&t->written_bytes));
+			 "read_bytes", get(&t->read_bytes), "write_bytes", get(&t->written_bytes));
 }
 
 static json_t *conn_json(struct conn *c)
@@ -33,7 +33,7 @@ static json_t *conn_json(struct conn *c)
 	json_object_set_new(j, "number", json_integer(c->number));
 	json_object_set_new(j, "address", json_string(c->peer));
 	json_object_set_new(j, "portal", json_string(c->portal));
-	json_object_set_new(j, "in-flight", json_integer(atomic_load(&c->in_flight_seen)));
+	json_object_set_new(j, "in_flight", json_integer(atomic_load(&c->in_flight_seen)));
 	return j;
 }
 
@@ -43,8 +43,8 @@ static json_t *client_json(struct client *c, uint64_t now)
 	json_t *j = json_pack("{s:i, s:s, s:s, s:I, s:I, s:i, s:b}", "number", (int)c->index,
 			      "node", c->node, "address", c->address,
 			      "seconds", (json_int_t)((now - c->since) / SECOND),
-			      "bytes-in-flight", (json_int_t)atomic_load(&c->bytes),
-			      "open-volumes", (int)c->handles.count, "ending", c->ending);
+			      "bytes_in_flight", (json_int_t)atomic_load(&c->bytes),
+			      "open_volumes", (int)c->handles.count, "ending", c->ending);
 
 	for (unsigned i = 0; i < c->conn_count; i++)
 		json_array_append_new(conns, conn_json(c->conns[i]));
@@ -77,8 +77,8 @@ static json_t *volume_json(struct volume *v)
 	j = json_pack("{s:i, s:s, s:I, s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:b, s:i, s:I}",
 		      "id", (int)v->id, "name", v->name, "size", (json_int_t)atomic_load(&v->size),
 		      "uuid", uuid, "generation", generation, "path", v->path, "store", v->ops->name,
-		      "av", v->av, "read-only", (int)atomic_load(&v->read_only), "shared", v->shared,
-		      "flush-failed", (int)atomic_load(&v->flush_failed),
+		      "av", v->av, "read_only", (int)atomic_load(&v->read_only), "shared", v->shared,
+		      "flush_failed", (int)atomic_load(&v->flush_failed),
 		      "opens", (int)atomic_load(&v->opens), "errors", get(&v->errors));
 	json_object_set_new(j, "pool", v->pool ? json_string(v->pool) : json_null());
 	for (char **p = v->clients; p && *p; p++)
@@ -123,9 +123,9 @@ static json_t *process_json(struct server *s)
 	getrusage(RUSAGE_SELF, &r);
 	return json_pack("{s:i, s:I, s:f, s:f, s:I, s:I, s:I, s:i, s:i}", "pid", (int)getpid(),
 			 "uptime", (json_int_t)((clock_now() - s->started) / SECOND),
-			 "cpu-user", seconds(&r.ru_utime), "cpu-system", seconds(&r.ru_stime),
+			 "cpu_user", seconds(&r.ru_utime), "cpu_system", seconds(&r.ru_stime),
 			 "memory", resident(), "buffers", (json_int_t)atomic_load(&s->memory.used),
-			 "buffers-peak", (json_int_t)atomic_load(&s->memory.peak),
+			 "buffers_peak", (json_int_t)atomic_load(&s->memory.peak),
 			 "loops", (int)s->loop_count, "workers", (int)workers_count(s->workers));
 }
 
@@ -135,8 +135,8 @@ static json_t *status(struct server *s)
 
 	pthread_rwlock_rdlock(&s->conf_lock);
 	j = json_pack("{s:s, s:s, s:i, s:s, s:i}", "version", RSIO_VERSION,
-		      "namespace", s->conf->namespace, "namespace-id", s->conf->namespace_id,
-		      "server", s->conf->server, "server-id", s->conf->server_id);
+		      "namespace", s->conf->namespace, "namespace_id", s->conf->namespace_id,
+		      "server", s->conf->server, "server_id", s->conf->server_id);
 	pthread_rwlock_unlock(&s->conf_lock);
 	json_object_set_new(j, "process", process_json(s));
 	json_object_set_new(j, "portals", listeners_json(s->listeners));

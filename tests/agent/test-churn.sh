@@ -75,7 +75,7 @@ if not os.path.basename(sys.argv[2]).startswith("build-"):     # a sanitizer has
 refused("a 257th session", E_LIMIT, lambda: Node("churn0").login())
 threads = len(os.listdir("/proc/%d/task" % s["process"]["pid"]))
 check("and no thread", threads < 50, threads)
-cpu = lambda: sum(status()["process"][k] for k in ("cpu-user", "cpu-system"))
+cpu = lambda: sum(status()["process"][k] for k in ("cpu_user", "cpu_system"))
 a = cpu()
 time.sleep(2)
 b = cpu()
