@@ -109,8 +109,10 @@ static void fail_volume(void *arg)
 	struct mpio *v = client_volume(q->client, q->namespace, q->volume);
 
 	q->found = v != NULL;
-	if (v)
+	if (v) {
 		mpio_fail(v);
+		io_fail(&q->client->io, v);
+	}
 }
 
 static json_t *do_fail(struct daemon *d, json_t *request, struct err *e)

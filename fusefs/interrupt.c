@@ -38,22 +38,33 @@ bool interrupt_fatal_text(const char *status)
 	return pending & ~harmless & ~survivable;
 }
 
-bool interrupt_fatal(pid_t tid)
+/* What is the case for a thread that nothing can be known about: unknown. */
+static bool look(pid_t tid, bool unknown)
 {
 	char path[32], text[4096];
 	ssize_t n;
 	int fd;
 
 	if (tid <= 0)
-		return true;
+		return unknown;
 	snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return true;
+		return unknown;
 	n = read(fd, text, sizeof text - 1);
 	close(fd);
 	if (n <= 0)
-		return true;
+		return unknown;
 	text[n] = 0;
 	return interrupt_fatal_text(text);
+}
+
+bool interrupt_fatal(pid_t tid)
+{
+	return look(tid, true);
+}
+
+bool interrupt_dying(pid_t tid)
+{
+	return look(tid, false);
 }

@@ -15,4 +15,7 @@ bool interrupt_fatal_text(const char *status);
  * namespace), or one whose status cannot be read. */
 bool interrupt_fatal(pid_t tid);
 
+/* True only for what is known to die. */
+bool interrupt_dying(pid_t tid);
+
 #endif

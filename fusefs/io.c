@@ -8,6 +8,7 @@
 #include "request.h"
 
 #define ASK_EVERY (100 * UINT64_C(1000000))
+#define ASK_MOST 512	/* looked at in one go: some 5 ms */
 #define SLAB_REQUESTS 64
 /* Memory that is there from the start: enough to go on writing with. */
 #define RESERVE_LARGE 4
@@ -51,6 +52,8 @@ struct request *request_new(struct io *io, fuse_req_t req, struct mpio *volume, 
 	return r;
 }
 
+static void try_held(struct io *io);
+
 void request_free(struct request *r)
 {
 	struct io *io = r->io;
@@ -59,10 +62,43 @@ void request_free(struct request *r)
 	buf_put(r->buf);
 	io->counts.requests--;
 	list_prepend(&io->free, &r->link);
-	if (io->paused && buf_room(io->pool, BUF_LARGE)) {
-		io->paused = false;
+	if (io->held.req && buf_room(io->pool, io->held.size))
+		try_held(io);
+}
+
+/* A write that found no room. */
+
+/* It waits where it was received. */
+static void hold(struct io *io, const struct io_held *w)
+{
+	io->held = *w;
+	if (!io->ask.place)
+		loop_arm(io->loop, &io->ask, loop_now(io->loop) + ASK_EVERY);
+}
+
+static void try_held(struct io *io)
+{
+	struct io_held w = io->held;
+
+	io->held.req = NULL;
+	io_write(io, w.req, w.h, w.data, w.size, w.offset, w.flags);
+	if (!io->held.req)
 		io->resume(io);
-	}
+}
+
+static void end_held(struct io *io, int error)
+{
+	fuse_req_t req = io->held.req;
+
+	io->held.req = NULL;
+	fuse_reply_err(req, -error);
+	io->resume(io);
+}
+
+void io_fail(struct io *io, const struct mpio *volume)
+{
+	if (io->held.req && io->held.h->volume == volume)
+		end_held(io, -EIO);
 }
 
 /* Signals. */
@@ -73,8 +109,10 @@ static void interrupted(fuse_req_t req, void *data)
 	struct io *io = r->io;
 
 	(void)req;
-	if (!list_empty(&r->link))
+	if (r->asked)
 		return;
+	r->asked = true;
+	list_remove(&r->link);
 	list_append(&io->asked, &r->link);
 	if (!io->ask.place)
 		loop_arm(io->loop, &io->ask, loop_now(io->loop) + ASK_EVERY);
@@ -83,8 +121,11 @@ static void interrupted(fuse_req_t req, void *data)
 		request_check(r);
 }
 
-void request_watch(struct request *r)
+void request_watch(struct request *r, const struct handle *h)
 {
+	/* A loop device's kernel thread is not asked about: its number may be another's soon. */
+	if (!h->device)
+		list_append(&r->io->waiting, &r->link);
 	r->registering = true;
 	fuse_req_interrupt_func(r->req, interrupted, r);
 	r->registering = false;
@@ -97,12 +138,11 @@ void request_let_go(struct request *r)
 		request_free(r);
 }
 
-void request_check(struct request *r)
+/* The waiter dies: it is answered. */
+static void interrupt(struct request *r)
 {
 	fuse_req_t req = r->req;
 
-	if (!interrupt_fatal(fuse_req_ctx(req)->pid))
-		return;
 	r->io->counts.interrupted++;
 	list_remove(&r->link);
 	r->req = NULL;
@@ -113,6 +153,35 @@ void request_check(struct request *r)
 	fuse_reply_err(req, EINTR);
 }
 
+void request_check(struct request *r)
+{
+	if (interrupt_fatal(fuse_req_ctx(r->req)->pid))
+		interrupt(r);
+}
+
+/* INTERRUPT cannot be heard: who of those that wait dies? */
+static void ask_waiting(struct io *io)
+{
+	uint32_t n = io->counts.requests < ASK_MOST ? io->counts.requests : ASK_MOST;
+
+	if (!io->held.h->device && interrupt_dying(fuse_req_ctx(io->held.req)->pid)) {
+		io->counts.interrupted++;
+		end_held(io, -EINTR);
+		return;
+	}
+	for (; n > 0 && !list_empty(&io->waiting); n--) {
+		struct request *r = container_of(io->waiting.next, struct request, link);
+
+		list_remove(&r->link);
+		list_append(&io->waiting, &r->link);
+		if (interrupt_dying(fuse_req_ctx(r->req)->pid))
+			interrupt(r);
+	}
+	/* Its volume may refuse it by now, and memory may be there again. */
+	if (io->held.req)
+		try_held(io);
+}
+
 static void ask_again(struct loop_timer *t)
 {
 	struct io *io = container_of(t, struct io, ask);
@@ -120,7 +189,9 @@ static void ask_again(struct loop_timer *t)
 
 	list_each_safe(pos, keep, &io->asked)
 		request_check(container_of(pos, struct request, link));
-	if (!list_empty(&io->asked))
+	if (io->held.req)
+		ask_waiting(io);
+	if (io->held.req || !list_empty(&io->asked))
 		loop_arm(io->loop, &io->ask, loop_now(io->loop) + ASK_EVERY);
 }
 
@@ -156,13 +227,15 @@ int io_init(struct io *io, struct loop *l, size_t limit)
 {
 	io->loop = l;
 	list_init(&io->free);
+	list_init(&io->waiting);
 	list_init(&io->asked);
 	list_init(&io->slabs);
 	io->ask.fire = ask_again;
 	io->pool = buf_pool_new(limit, limit / 4);
 	if (!io->pool || more_requests(io) < 0 ||
 	    buf_pool_reserve(io->pool, BUF_LARGE, RESERVE_LARGE) < 0 ||
-	    buf_pool_reserve(io->pool, 8192, RESERVE_SMALL) < 0) {
+	    buf_pool_reserve(io->pool, 8192, RESERVE_SMALL) < 0 ||
+	    !(io->receive = buf_get(io->pool, BUF_LARGE))) {
 		io_fini(io);
 		return -ENOMEM;
 	}
@@ -185,13 +258,9 @@ void io_fini(struct io *io)
 
 bool io_ready(struct io *io)
 {
-	/* Room for a copy too, so that a write always finds its place. */
-	if (!io->receive && buf_room(io->pool, BUF_LARGE))
-		io->receive = buf_get(io->pool, BUF_LARGE);
-	if (io->receive && buf_room(io->pool, BUF_SMALL_MAX))
+	if (!io->held.req)
 		return true;
 	io->counts.paused++;
-	io->paused = true;
 	return false;
 }
 
@@ -252,7 +321,7 @@ void io_read(struct io *io, fuse_req_t req, struct handle *h, size_t size, off_t
 	r->command.done = read_done;
 	r->command.give_up = request_give_up;
 	mpio_submit(r->volume, &r->command);
-	request_watch(r);
+	request_watch(r, h);
 }
 
 static void write_done(struct command *c, int error, const uint8_t *payload, uint32_t length)
@@ -272,29 +341,42 @@ static void write_done(struct command *c, int error, const uint8_t *payload, uin
 	request_free(r);
 }
 
-/* The data gets a place that stays until the write is answered. */
-static void place(struct io *io, struct request *r, const char *data)
+/* Where *data stays until the write is answered; NULL: there is no room. */
+static struct buf *place(struct io *io, const char **data, size_t size)
 {
-	uint32_t size = r->command.count;
+	struct buf *b = size <= BUF_SMALL_MAX ? buf_get(io->pool, size) : NULL, *next;
 
-	r->command.data = (const uint8_t *)data;
-	if (size <= BUF_SMALL_MAX) {
-		r->buf = buf_get(io->pool, size);
-		if (r->buf) {
-			memcpy(r->buf->data, data, size);
-			r->command.data = r->buf->data;
-			return;
-		}
+	if (b) {
+		memcpy(b->data, *data, size);
+		*data = (const char *)b->data;
+		return b;
 	}
-	r->buf = io->receive;
-	io->receive = NULL;
+	next = buf_get(io->pool, BUF_LARGE);
+	if (!next)
+		return NULL;
+	b = io->receive;
+	io->receive = next;
+	return b;
+}
+
+/* Waiting for room is waiting for the volume: it ends when that would. */
+static void no_room(struct io *io, const struct io_held *w)
+{
+	enum mpio_state state = mpio_state(w->h->volume);
+
+	if (state == MPIO_READY || state == MPIO_WAITING)
+		hold(io, w);
+	else
+		fuse_reply_err(w->req, EIO);
 }
 
 void io_write(struct io *io, fuse_req_t req, struct handle *h, const char *data, size_t size,
 	      off_t offset, int flags)
 {
 	size_t most = h->volume ? within(h, offset, size) : 0;
+	struct io_held call = { req, h, data, size, offset, flags };
 	struct request *r;
+	struct buf *buf;
 
 	if (!h->volume || h->node->read_only || (most == 0 && size > 0)) {
 		fuse_reply_err(req, !h->volume ? EIO : h->node->read_only ? EROFS : ENOSPC);
@@ -304,21 +386,28 @@ void io_write(struct io *io, fuse_req_t req, struct handle *h, const char *data,
 		fuse_reply_write(req, 0);
 		return;
 	}
+	buf = place(io, &data, most);
+	if (!buf) {
+		no_room(io, &call);
+		return;
+	}
 	r = request_new(io, req, h->volume, h->node);
 	if (!r) {
+		buf_put(buf);
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
+	r->buf = buf;
 	r->command.type = WIRE_WRITE;
+	r->command.data = (const uint8_t *)data;
 	/* With direct I/O no FSYNC follows: the flag is all there is. */
 	r->command.flags = flags & (O_DSYNC | O_SYNC) ? WIRE_FLAG_FUA : 0;
 	r->command.offset = (uint64_t)offset;
 	r->command.count = (uint32_t)most;
 	r->command.done = write_done;
 	r->command.give_up = request_give_up;
-	place(io, r, data);
 	mpio_submit(r->volume, &r->command);
-	request_watch(r);
+	request_watch(r, h);
 }
 
 static void flush_done(struct command *c, int error, const uint8_t *payload, uint32_t length)
@@ -348,5 +437,5 @@ void io_fsync(struct io *io, fuse_req_t req, struct handle *h)
 	r->command.done = flush_done;
 	r->command.give_up = request_give_up;
 	mpio_submit(r->volume, &r->command);
-	request_watch(r);
+	request_watch(r, h);
 }

@@ -172,13 +172,16 @@ static void device_ready(struct loop_fd *w, uint32_t events)
 	struct mount *m = container_of(w, struct mount, device);
 	struct io *io = &m->client->io;
 
-	(void)events;
 	for (int i = 0; i < REQUESTS_A_ROUND; i++) {
 		struct fuse_buf buf = { .size = BUF_LARGE };
 		int n;
 
 		if (!io_ready(io)) {
-			pause_until_room(m);
+			/* This is told though nothing is asked for. */
+			if (events & EPOLLERR)
+				device_gone(m);
+			else
+				pause_until_room(m);
 			return;
 		}
 		buf.mem = io->receive->data;

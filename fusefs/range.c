@@ -133,7 +133,7 @@ void io_fallocate(struct io *io, fuse_req_t req, struct handle *h, int mode, off
 	if (whole->pieces == 0)
 		request_error(whole, whole->error);
 	else
-		request_watch(whole);
+		request_watch(whole, h);
 }
 
 /* Looking for data or a hole. */
@@ -225,5 +225,5 @@ void io_lseek(struct io *io, fuse_req_t req, struct handle *h, off_t offset, int
 	r->whence = whence;
 	r->next = (uint64_t)offset;
 	seek_on(r);
-	request_watch(r);
+	request_watch(r, h);
 }

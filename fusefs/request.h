@@ -12,12 +12,13 @@
 
 struct request {
 	struct command command;
-	struct list link;		/* on io->free or io->asked, else alone */
+	struct list link;		/* on io->free, io->waiting or io->asked, else alone */
 	struct io *io;
 	fuse_req_t req;			/* NULL: a piece, or its waiter was answered before done() */
 	struct mpio *volume;
 	struct node *node;		/* while req is set: the file stays open until it is answered */
 	struct buf *buf;		/* WRITE: where the data lies */
+	bool asked;			/* on io->asked */
 	bool registering;		/* FUSE may call back before it is known to be asked about */
 
 	/* A long range in pieces (range.c). */
@@ -34,7 +35,7 @@ struct request {
 struct request *request_new(struct io *io, fuse_req_t req, struct mpio *volume, struct node *node);
 void request_free(struct request *r);
 /* Lets FUSE tell when the waiter is interrupted: after mpio_submit. */
-void request_watch(struct request *r);
+void request_watch(struct request *r, const struct handle *h);
 /* Looks whether the waiter dies, and if so answers and lets it go. */
 void request_check(struct request *r);
 /* range.c: lets go of the whole and its pieces; the caller answers. */

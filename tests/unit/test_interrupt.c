@@ -54,6 +54,9 @@ static void threads(void **state)
 	assert_false(interrupt_fatal(getpid()));
 	assert_true(interrupt_fatal(0));
 	assert_true(interrupt_fatal(999999999));
+	assert_false(interrupt_dying(getpid()));
+	assert_false(interrupt_dying(0));
+	assert_false(interrupt_dying(999999999));
 }
 
 int main(void)
