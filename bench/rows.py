@@ -32,7 +32,7 @@ class Row:
         text = self.title
         for long, name in (("mounted file, ", "file "), ("protocol alone, ", "wire "), ("8 KiB random ", "8K "),
                            ("1 MiB sequential ", "1M "), ("depth ", "d"), (" each d1", ""),
-                           (" between requests", ""), (" on both sides", "")):
+                           (" between requests", ""), (" on both sides", ""), (" on one server, each d64, sum", "")):
             text = text.replace(long, name)
         return text.split(";")[0]
 
