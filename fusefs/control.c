@@ -135,10 +135,10 @@ static json_t *do_fail(struct daemon *d, json_t *request, struct err *e)
 
 struct policy_query {
 	struct client *client;
-	const char *namespace, *server;
-	enum conf_policy policy;
-	bool found;
-	int error;
+	const char *namespace;
+	struct policy_wish wish;
+	struct err *err;
+	bool done;
 };
 
 static void set_policy(void *arg)
@@ -146,45 +146,36 @@ static void set_policy(void *arg)
 	struct policy_query *q = arg;
 	struct member *m = client_member(q->client, q->namespace);
 
-	q->found = m != NULL;
-	if (m)
-		q->error = namespace_set_policy(m->ns, q->server, q->policy);
+	if (!m)
+		err_set(q->err, ENOENT, "there is no namespace %s", q->namespace);
+	else
+		q->done = namespace_set_policy(m->ns, &q->wish, q->err) == 0;
 }
 
-static bool parse_policy(const char *name, enum conf_policy *p)
+static const char *text_member(const json_t *request, const char *name)
 {
-	for (int i = CONF_POLICY_ADAPTIVE; name && i <= CONF_POLICY_LEAST_BLOCKS; i++) {
-		if (strcmp(conf_policy_name((enum conf_policy)i), name) != 0)
-			continue;
-		*p = (enum conf_policy)i;
-		return true;
-	}
-	return false;
+	return json_string_value(json_object_get(request, name));
 }
 
 static json_t *do_policy(struct daemon *d, json_t *request, struct err *e)
 {
-	struct policy_query q = { .client = &d->client };
-	const char *name = json_string_value(json_object_get(request, "policy"));
+	struct policy_query q = { .client = &d->client, .err = e };
+	const char *name = text_member(request, "policy");
+	int policy = name ? policy_parse(name) : -EINVAL;
 
-	q.namespace = json_string_value(json_object_get(request, "namespace"));
-	q.server = json_string_value(json_object_get(request, "server"));
-	if (!q.namespace || !parse_policy(name, &q.policy)) {
+	q.namespace = text_member(request, "namespace");
+	q.wish.as_before = name && strcmp(name, "default") == 0;
+	if (!q.namespace || (policy < 0 && !q.wish.as_before)) {
 		err_set(e, EINVAL, "there is no policy '%s'", name ? name : "");
-		err_next(e, "adaptive, round-robin and fail-over are known");
+		err_next(e, "rsconfig(8) names them");
 		return NULL;
 	}
+	q.wish.policy = policy < 0 ? POLICY_ADAPTIVE : (enum policy)policy;
+	q.wish.target = text_member(request, "target");
+	q.wish.weight = text_member(request, "weight");
+	q.wish.standby = text_member(request, "standby");
 	loop_call(d->loop, set_policy, &q);
-	if (q.found && q.error == 0)
-		return json_object();
-	if (!q.found)
-		err_set(e, ENOENT, "there is no namespace %s", q.namespace);
-	else if (q.error == -ENOENT)
-		err_set(e, ENOENT, "namespace %s has no server%s%s that was ever reached", q.namespace,
-			q.server ? " " : "", q.server ? q.server : "");
-	else
-		err_set(e, EINVAL, "policy %s is not available in this version", name);
-	return NULL;
+	return q.done ? json_object() : NULL;
 }
 
 /* reload, stop */

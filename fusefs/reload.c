@@ -40,13 +40,13 @@ static bool same_behaviour(const struct conf_behaviour *a, const struct conf_beh
 {
 	return a->security == b->security && a->policy == b->policy && a->detect == b->detect &&
 	       a->retry == b->retry && a->give_up == b->give_up && a->on_loss == b->on_loss &&
-	       a->payload_crc == b->payload_crc && a->poll == b->poll;
+	       a->payload_crc == b->payload_crc && a->poll == b->poll && shares_equal(&a->shares, &b->shares);
 }
 
 /* attach is ours to see to, and no reason to end a session. */
 static bool matters(const struct conf_volume_rule *r, const char *namespace)
 {
-	return strcmp(r->namespace, namespace) == 0 && (r->has_policy || r->has_on_loss || r->weight);
+	return strcmp(r->namespace, namespace) == 0 && (r->has_policy || r->has_on_loss || r->shares.count);
 }
 
 /* The next rule of a namespace from i on; count when there is none. */
@@ -67,7 +67,7 @@ static bool same_rules(const struct conf_client *a, const struct conf_client *b,
 
 		if (strcmp(x->name, y->name) || x->has_policy != y->has_policy ||
 		    (x->has_policy && x->policy != y->policy) || x->has_on_loss != y->has_on_loss ||
-		    (x->has_on_loss && x->on_loss != y->on_loss) || !same_text(x->weight, y->weight))
+		    (x->has_on_loss && x->on_loss != y->on_loss) || !shares_equal(&x->shares, &y->shares))
 			return false;
 	}
 	return i >= a->volume_count && j >= b->volume_count;

@@ -21,21 +21,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "err.h"
+#include "policy.h"
+#include "shares.h"
 
-#define CONF_NAME_MAX 40	/* 1..40 of [A-Za-z0-9._-], no leading dot or dash */
-#define CONF_IFACE_MAX 8
+#define CONF_NAME_MAX SHARES_NAME_MAX	/* 1..40 of [A-Za-z0-9._-], no leading dot or dash */
+#define CONF_IFACE_MAX SHARES_MAX
 #define CONF_SERVER_MAX 256	/* servers a namespace (sections: 8 portals each) */
 #define CONF_KEY_BYTES 32
 
 enum conf_security { CONF_SECURITY_AUTH, CONF_SECURITY_TLS };
 enum conf_on_loss { CONF_ON_LOSS_FAIL, CONF_ON_LOSS_READ_ONLY, CONF_ON_LOSS_QUEUE };
-enum conf_policy {
-	CONF_POLICY_ADAPTIVE, CONF_POLICY_ROUND_ROBIN, CONF_POLICY_FAIL_OVER,
-	/* Known names that this version refuses by name. */
-	CONF_POLICY_ROUND_ROBIN_SUBSET, CONF_POLICY_LEAST_QUEUE, CONF_POLICY_WEIGHTED,
-	CONF_POLICY_LEAST_BLOCKS
-};
-const char *conf_policy_name(enum conf_policy p);
 const char *conf_on_loss_name(enum conf_on_loss o);
 
 /* The node key: 64 hex digits are the 256 bits themselves; any other text is
@@ -49,12 +44,13 @@ struct conf_key {
 /* What [defaults] gives and [namespace] may override. */
 struct conf_behaviour {
 	enum conf_security security;
-	enum conf_policy policy;
+	enum policy policy;
 	double detect;		/* seconds, default 2 */
 	double retry;		/* seconds, default 0.5 */
 	double give_up;		/* seconds, default 120 */
 	enum conf_on_loss on_loss;
 	bool payload_crc;	/* default yes */
+	struct shares shares;	/* for the policies that have weights or standbys */
 	double poll;		/* seconds (the key is in microseconds), or CONF_POLL_AUTO, the default */
 };
 
@@ -78,9 +74,9 @@ struct conf_volume_rule {	/* client [volume NS:NAME] */
 	char name[CONF_NAME_MAX + 1];
 	bool attach;
 	bool has_policy, has_on_loss;
-	enum conf_policy policy;
+	enum policy policy;
 	enum conf_on_loss on_loss;
-	char *weight;
+	struct shares shares;	/* they alone give it the namespace's policy as its own */
 	int line;
 };
 
@@ -109,6 +105,10 @@ struct conf_client {
 	struct conf_volume_rule *volumes;
 	size_t volume_count;
 };
+
+/* The first interface that s speaks of and the configuration does not have; or NULL. */
+const char *conf_unknown_interface(const struct conf_client *c, const struct shares *s);
+void conf_interface_names(const struct conf_client *c, char *out, size_t size);	/* "if0, if1" */
 
 struct conf_allowed {		/* server [clients]: NAME KEY */
 	char name[CONF_NAME_MAX + 1];

@@ -1,4 +1,5 @@
 /* conf_client.c - what the client's sections mean together. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -230,6 +231,59 @@ static void add_volume(struct conf_parse *p, const struct conf_section *s, struc
 
 /* The whole. */
 
+const char *conf_unknown_interface(const struct conf_client *c, const struct shares *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		size_t k = 0;
+
+		while (k < c->interface_count && strcmp(c->interfaces[k].name, s->of[i].interface))
+			k++;
+		if (k == c->interface_count)
+			return s->of[i].interface;
+	}
+	return NULL;
+}
+
+void conf_interface_names(const struct conf_client *c, char *out, size_t size)
+{
+	size_t used = 0;
+
+	*out = 0;
+	for (size_t i = 0; i < c->interface_count && used < size; i++)
+		used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "", c->interfaces[i].name);
+}
+
+/* What is said of interfaces must be said of those that there are. */
+static void check_shares(struct conf_parse *p, const struct conf_section *s, const struct conf_client *c,
+			 const struct shares *shares)
+{
+	const char *unknown = conf_unknown_interface(c, shares), *key;
+	char names[CONF_IFACE_MAX * (CONF_NAME_MAX + 2) + 1];
+
+	if (!unknown || (!conf_has(s, "weight") && !conf_has(s, "standby")))
+		return;
+	key = shares_of(shares, unknown).weight && conf_has(s, "weight") ? "weight" : "standby";
+	conf_interface_names(c, names, sizeof names);
+	conf_key_mistake(p, s, key, "there is no [interface %s]; there is %s", unknown, *names ? names : "none at all");
+}
+
+/* After all sections were read: interfaces may stand below what speaks of them. */
+static void check_all_shares(struct conf_parse *p, const struct conf_client *c, const struct conf_defaults *d)
+{
+	size_t ns = 0, volume = 0;
+
+	for (size_t i = 0; i < p->section_count; i++) {
+		const struct conf_section *s = &p->sections[i];
+
+		if (conf_is_kind(s, "defaults"))
+			check_shares(p, s, c, &d->behaviour.shares);
+		else if (conf_is_kind(s, "namespace") && ns < c->namespace_count)
+			check_shares(p, s, c, &c->namespaces[ns++].behaviour.shares);
+		else if (conf_is_kind(s, "volume") && volume < c->volume_count)
+			check_shares(p, s, c, &c->volumes[volume++].shares);
+	}
+}
+
 static void check_whole(struct conf_parse *p, const struct conf_client *c)
 {
 	if (!c->namespace_count)
@@ -283,6 +337,7 @@ struct conf_client *conf_client_build(struct conf_parse *p)
 	for (size_t i = 0; i < p->section_count; i++)
 		if (conf_is_kind(&p->sections[i], "volume"))
 			add_volume(p, &p->sections[i], c);
+	check_all_shares(p, c, &d);
 	check_whole(p, c);
 	return c;
 }
@@ -313,8 +368,6 @@ void conf_client_free(struct conf_client *c)
 		free(ns->portals);
 		secure_wipe(&ns->key, sizeof(ns->key));
 	}
-	for (size_t i = 0; i < c->volume_count; i++)
-		free(c->volumes[i].weight);
 	free(c->namespaces);
 	free(c->volumes);
 	free(c->mount);

@@ -35,6 +35,8 @@ enum conf_type {
 	CONF_TYPE_PORTAL,	/* char *: the same, or a host name */
 	CONF_TYPE_LIST,		/* char **: names, NULL at the end */
 	CONF_TYPE_UUID,		/* uint8_t[16] */
+	CONF_TYPE_WEIGHTS,	/* struct shares */
+	CONF_TYPE_STANDBYS,	/* struct shares */
 	/* The defaults of what stands above are for the reader of the page: unset
 	 * is NULL.  Those of what follows are values. */
 	CONF_TYPE_NAME,		/* char[CONF_NAME_MAX + 1] */
@@ -45,7 +47,7 @@ enum conf_type {
 	CONF_TYPE_BOOL,		/* bool: yes or no */
 	CONF_TYPE_MODE,		/* bool: ro or rw */
 	CONF_TYPE_SECURITY,	/* enum conf_security */
-	CONF_TYPE_POLICY,	/* enum conf_policy */
+	CONF_TYPE_POLICY,	/* enum policy */
 	CONF_TYPE_ON_LOSS,	/* enum conf_on_loss */
 	CONF_TYPE_PROTOCOL,	/* nothing: tcp is all there is */
 };

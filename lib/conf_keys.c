@@ -29,7 +29,9 @@ static const struct conf_section_row section_rows[] = {
 #define SECTION_ROWS (sizeof(section_rows) / sizeof(section_rows[0]))
 
 #define SECURITY "auth|tls"
-#define POLICY "adaptive|round-robin|fail-over"
+#define POLICY "adaptive|round-robin|round-robin-subset|fail-over|least-queue|weighted"
+#define WEIGHTS "INTERFACE=N,INTERFACE=N"
+#define STANDBYS "INTERFACE,INTERFACE"
 #define ON_LOSS "fail|read-only|queue"
 
 #define MUST CONF_REQUIRED
@@ -44,6 +46,12 @@ static const struct conf_section_row section_rows[] = {
 	{ CONF_FILE_CLIENT, section, "policy", POLICY, of("adaptive"),				\
 	  "How the next command picks its path.",						\
 	  MAY, CONF_TYPE_POLICY, AT(base, field policy), 0, 0 },				\
+	{ CONF_FILE_CLIENT, section, "weight", WEIGHTS, of("1 for each"),			\
+	  "What each interface gets with the policy weighted.",					\
+	  MAY, CONF_TYPE_WEIGHTS, AT(base, field shares), 0, 0 },				\
+	{ CONF_FILE_CLIENT, section, "standby", STANDBYS, of("none"),			\
+	  "The interfaces that round-robin-subset keeps for when another fails.",		\
+	  MAY, CONF_TYPE_STANDBYS, AT(base, field shares), 0, 0 },				\
 	{ CONF_FILE_CLIENT, section, "detect", "duration", of("2s"),				\
 	  "A path that owes an answer and says nothing for so long has failed.",		\
 	  MAY, CONF_TYPE_DURATION, AT(base, field detect), 10, 60 * MINUTE },			\
@@ -138,12 +146,15 @@ static const struct conf_key_row key_rows[] = {
 	{ CLT, "server", "protocol", "tcp", "as in [interface]", "What carries the frames.",
 	  MAY, CONF_TYPE_PROTOCOL, 0, 0, 0 },
 
-	{ CLT, "volume", "policy", POLICY, NULL,
-	  "How this volume's next command picks the server that takes it.",
-	  INERT, CONF_TYPE_POLICY, AT(conf_volume_rule, policy), 0, 0 },
-	{ CLT, "volume", "weight", "text", NULL,
-	  "Shares for the policy weighted.",
-	  INERT, CONF_TYPE_TEXT, AT(conf_volume_rule, weight), 0, 0 },
+	{ CLT, "volume", "policy", POLICY "|least-blocks", "as in [namespace]",
+	  "How this volume's next command picks its path.",
+	  MAY, CONF_TYPE_POLICY, AT(conf_volume_rule, policy), 0, 0 },
+	{ CLT, "volume", "weight", WEIGHTS, "1 for each",
+	  "What each interface gets of this volume with the policy weighted.",
+	  MAY, CONF_TYPE_WEIGHTS, AT(conf_volume_rule, shares), 0, 0 },
+	{ CLT, "volume", "standby", STANDBYS, "none",
+	  "The interfaces that round-robin-subset keeps for when another fails.",
+	  MAY, CONF_TYPE_STANDBYS, AT(conf_volume_rule, shares), 0, 0 },
 	{ CLT, "volume", "on-loss", ON_LOSS, "as in [namespace]",
 	  "What happens to this volume after give-up.",
 	  MAY, CONF_TYPE_ON_LOSS, AT(conf_volume_rule, on_loss), 0, 0 },

@@ -30,16 +30,6 @@ struct value {
 
 static const char *const security_names[] = { "auth", "tls", NULL };
 static const char *const on_loss_names[] = { "fail", "read-only", "queue", NULL };
-static const char *const policy_names[] = {
-	"adaptive", "round-robin", "fail-over",
-	"round-robin-subset", "least-queue", "weighted", "least-blocks", NULL
-};
-#define POLICIES_AVAILABLE "adaptive, round-robin, fail-over"
-
-const char *conf_policy_name(enum conf_policy p)
-{
-	return (size_t)p < COUNT(policy_names) - 1 ? policy_names[p] : "?";
-}
 
 const char *conf_on_loss_name(enum conf_on_loss o)
 {
@@ -232,15 +222,25 @@ static bool set_security(const struct value *v)
 
 static bool set_policy(const struct value *v)
 {
-	int i = choose(v, policy_names, "a policy; available: " POLICIES_AVAILABLE);
+	int i = choose(v, policy_names, "a policy: adaptive, round-robin, round-robin-subset, fail-over, "
+					"least-queue, weighted or least-blocks");
 
 	if (i < 0)
 		return false;
-	if (i > CONF_POLICY_FAIL_OVER)
-		return refuse(v, "%s is not available in this version; available: %s",
-			      policy_names[i], POLICIES_AVAILABLE);
-	*(enum conf_policy *)v->to = (enum conf_policy)i;
+	if (i == POLICY_LEAST_BLOCKS && strcmp(v->row->section, "volume"))
+		return refuse(v, "least-blocks is a policy of single volumes: it belongs in [volume NAMESPACE:VOLUME]");
+	*(enum policy *)v->to = (enum policy)i;
 	return true;
+}
+
+static bool set_shares(const struct value *v)
+{
+	char why[SHARES_WHY_MAX];
+
+	if (v->row->type == CONF_TYPE_WEIGHTS ? shares_set_weights(v->to, v->text, why) :
+						shares_set_standbys(v->to, v->text, why))
+		return true;
+	return refuse(v, "%s", why);
 }
 
 static bool set_on_loss(const struct value *v)
@@ -447,6 +447,8 @@ bool conf_value_set(struct conf_parse *p, const struct conf_key_row *row, void *
 	case CONF_TYPE_MODE: return set_mode(&v);
 	case CONF_TYPE_SECURITY: return set_security(&v);
 	case CONF_TYPE_POLICY: return set_policy(&v);
+	case CONF_TYPE_WEIGHTS:
+	case CONF_TYPE_STANDBYS: return set_shares(&v);
 	case CONF_TYPE_ON_LOSS: return set_on_loss(&v);
 	case CONF_TYPE_PROTOCOL: return set_protocol(&v);
 	}

@@ -451,6 +451,7 @@ bool mpio_idle(const struct mpio *v)
 void mpio_free(struct mpio *v)
 {
 	list_remove(&v->link);
+	free(v->choice);
 	free(v);
 }
 
@@ -510,6 +511,26 @@ bool mpio_writable(const struct mpio *v)
 const struct mpio_counts *mpio_counts(const struct mpio *v)
 {
 	return &v->counts;
+}
+
+struct policy_choice *mpio_policy(struct mpio *v)
+{
+	return v->choice;
+}
+
+int mpio_set_policy(struct mpio *v, const struct policy_choice *choice)
+{
+	struct policy_choice *copy = NULL;
+
+	if (choice) {
+		copy = malloc(sizeof *copy);
+		if (!copy)
+			return -ENOMEM;
+		*copy = *choice;
+	}
+	free(v->choice);
+	v->choice = copy;
+	return 0;
 }
 
 void mpio_set_tag(struct mpio *v, void *tag)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include "conf.h"
 #include "list.h"
+#include "policy.h"
 #include "wire.h"
 
 struct mpio;		/* a volume */
@@ -105,6 +106,11 @@ void mpio_put(struct mpio *v);
 
 /* Ends every wait with -EIO now, and, while there is no path, that of new commands too. */
 void mpio_fail(struct mpio *v);
+
+/* How its commands pick their paths, if it has a policy of its own; else NULL. */
+struct policy_choice *mpio_policy(struct mpio *v);
+/* A copy of choice becomes its own; NULL: as its session again.  0 or -ENOMEM. */
+int mpio_set_policy(struct mpio *v, const struct policy_choice *choice);
 
 /* For the user's own use: the inode of the tree. */
 void mpio_set_tag(struct mpio *v, void *tag);

@@ -26,6 +26,7 @@ struct mpio {
 	bool lost;			/* give-up has passed, or an administrator said so */
 	bool no_writes;			/* on-loss = read-only took effect; until nobody has it open */
 	bool cache_lost;		/* the server lost what was written and not flushed */
+	struct policy_choice *choice;	/* its own policy; NULL: the session's */
 	uint64_t written, flushed;	/* changes acknowledged; how many of them a flush covers */
 	enum mpio_open open;
 	uint32_t handle;		/* while OPENING or OPEN */

@@ -83,6 +83,7 @@ static void add_volume(struct namespace *ns, struct session *s, const struct wir
 {
 	const struct conf_volume_rule *rule = rule_of(ns, info->name);
 	struct mpio *v = from_attic(ns, s, info);
+	bool new = !v;
 
 	if (v) {
 		list_remove(&v->link);
@@ -96,6 +97,8 @@ static void add_volume(struct namespace *ns, struct session *s, const struct wir
 		log_error(ns->conf->name, "no memory for volume %s", info->name);
 		return;
 	}
+	if (new)
+		namespace_first_choice(ns, v, rule);
 	insert(ns, v);
 }
 
@@ -261,13 +264,6 @@ static const struct session_ops session_ops = {
 
 /* Paths: what belongs to a session goes there. */
 
-static enum policy policy_of(enum conf_policy p)
-{
-	int known = policy_parse(conf_policy_name(p));
-
-	return known < 0 ? POLICY_ADAPTIVE : (enum policy)known;
-}
-
 static struct session *session_of(struct namespace *ns, struct path *p, const struct wire_welcome *w)
 {
 	struct session *s;
@@ -288,7 +284,7 @@ static struct session *session_of(struct namespace *ns, struct path *p, const st
 		path_refuse(p, "no memory for a session");
 		return NULL;
 	}
-	s->policy = policy_of(ns->conf->behaviour.policy);
+	s->choice = ns->choice;
 	s->loss.fire = give_up_passed;
 	list_append(&ns->sessions, &s->link);
 	return s;
@@ -412,25 +408,6 @@ void namespace_kick(struct namespace *ns)
 		path_kick(&ns->paths[i]);
 }
 
-int namespace_set_policy(struct namespace *ns, const char *server, enum conf_policy p)
-{
-	int known = policy_parse(conf_policy_name(p)), found = -ENOENT;
-	struct list *l;
-
-	if (known < 0)
-		return -EINVAL;
-	list_each(l, &ns->sessions) {
-		struct session *s = container_of(l, struct session, link);
-
-		if (server && *server && strcmp(s->name, server))
-			continue;
-		s->policy = (enum policy)known;
-		found = 0;
-		log_info(s->name, "policy is now %s", policy_name(s->policy));
-	}
-	return found;
-}
-
 const char *namespace_name(const struct namespace *ns)
 {
 	return ns->conf->name;
@@ -474,7 +451,7 @@ void namespace_each_volume(struct namespace *ns, void (*fn)(void *arg, struct mp
 static void setup_path(struct namespace *ns, struct path *p, const struct conf_interface *f, const struct conf_portal *portal)
 {
 	struct path_setup s = {
-		.interface = f, .portal = portal, .port = conf_client_port(ns->client, ns->conf, f, portal),
+		.interface = f, .interface_number = f ? (unsigned)(f - ns->client->interfaces) : 0, .portal = portal, .port = conf_client_port(ns->client, ns->conf, f, portal),
 		.client = ns->client, .namespace = ns->conf,
 		.machine = ns->id.machine, .boot = ns->id.boot, .run = ns->id.run, .life = ns->id.life,
 	};
@@ -511,6 +488,7 @@ struct namespace *namespace_new(struct loop *l, const struct conf_client *conf, 
 	ns->id = *id;
 	ns->ops = ops;
 	ns->arg = arg;
+	namespace_choice(ns, c->behaviour.policy, &c->behaviour.shares, &ns->choice);
 	list_init(&ns->sessions);
 	list_init(&ns->volumes);
 	list_init(&ns->attic);

@@ -48,9 +48,15 @@ void namespace_flush(struct namespace *ns);
 /* A link or an address changed: paths that wait to reconnect try at once, paths over an
  * interface that went down are given up at once. */
 void namespace_kick(struct namespace *ns);
-/* Policy at run time, of one server or (NULL) all: 0, -EINVAL (not in this version),
- * -ENOENT (no such server is known). */
-int namespace_set_policy(struct namespace *ns, const char *server, enum conf_policy p);
+/* Policy at run time; it holds as long as the namespace runs. */
+struct policy_wish {
+	const char *target;		/* a volume or, if there is none, a server; NULL: all servers */
+	bool as_before;			/* a volume: no policy of its own any more */
+	enum policy policy;
+	const char *weight, *standby;	/* as in shares.h; NULL: as in the configuration */
+};
+/* 0, or -errno with e filled and nothing changed. */
+int namespace_set_policy(struct namespace *ns, const struct policy_wish *w, struct err *e);
 
 /* The whole state as JSON (new reference), the one source of status files and rsconfig:
  * { "name": "osl", "id": 0, "node": "sles1",
@@ -61,12 +67,13 @@ int namespace_set_policy(struct namespace *ns, const char *server, enum conf_pol
  *                   "state": "down|connecting|hello|waiting|login|up|draining", "since": seconds in this state,
  *                   "reason": "why it is not up, with the next step" or null,
  *                   "connection": 3, "rtt_us": 80.5, "in_flight": 3, "bytes_in_flight": 24576,
- *                   "read_bytes": n, "write_bytes": n, "commands": n, "share": 0.5, "errors": n } ],
+ *                   "read_bytes": n, "write_bytes": n, "commands": n, "share": 0.5, "weight": 1, "standby": false,
+ *                   "errors": n } ],
  *      "counts": … } ],
  *   "unassigned": [ paths that have never learned which server they reach, as above ],
  *   "volumes": [ { "id": 0, "name": "oracle", "uuid": "…", "generation": 17, "size": bytes, "blocks": n, "block_size": 512,
  *      "read_only": false, "av": 0, "server": "big-9", "servers": 1, "state": "ready|waiting|lost|stale|gone",
- *      "on_loss": "fail", "give_up_in": 87.5 or null, "opens": 1, "in_flight": 0, "reads": n, "read_bytes": n,
+ *      "policy": "weighted" or null, "on_loss": "fail", "give_up_in": 87.5 or null, "opens": 1, "in_flight": 0, "reads": n, "read_bytes": n,
  *      "writes": n, "write_bytes": n, "flushes": n, "errors": n, "resent": n } ] }
  */
 json_t *namespace_status(struct namespace *ns);

@@ -24,6 +24,7 @@ struct namespace {
 	struct path **dirty;		/* paths with something to send; room for all */
 	size_t dirty_count;
 
+	struct policy_choice choice;	/* of servers that are met from now on */
 	struct list sessions;
 	struct list volumes;		/* offered */
 	struct list attic;		/* no longer offered, somebody still has them */
@@ -34,5 +35,11 @@ struct namespace {
 	void *stopped_arg;
 	bool freed;			/* namespace_free has begun */
 };
+
+/* namespace_policy.c */
+void namespace_choice(const struct namespace *ns, enum policy policy, const struct shares *shares,
+		      struct policy_choice *out);
+/* What the configuration says of a volume that was not there before; rule may be NULL. */
+void namespace_first_choice(const struct namespace *ns, struct mpio *v, const struct conf_volume_rule *rule);
 
 #endif

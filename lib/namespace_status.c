@@ -57,18 +57,30 @@ static void add_shares(json_t *paths)
 			(double)json_integer_value(json_object_get(p, "commands")) / total : 0));
 }
 
+/* A path of a session, with what the session's policy makes of its interface. */
+static json_t *session_path_status(const struct session *s, const struct path *p)
+{
+	unsigned i = p->setup.interface_number;
+	int weight = s->choice.interface[i].weight;
+	json_t *j = path_status(p);
+
+	json_object_set_new(j, "weight", json_integer(weight ? weight : 1));
+	json_object_set_new(j, "standby", json_boolean(s->choice.interface[i].standby));
+	return j;
+}
+
 static json_t *server_status(const struct session *s)
 {
 	json_t *paths = json_array();
 	const char *state = s->up ? "up" : s->established ? "lost" : "connecting";
 
 	for (size_t i = 0; i < s->path_count; i++)
-		json_array_append_new(paths, path_status(s->paths[i]));
+		json_array_append_new(paths, session_path_status(s, s->paths[i]));
 	add_shares(paths);
 	return json_pack("{s:i, s:s, s:s, s:s, s:b, s:s, s:i, s:I, s:o}",
 		"id", (int)s->server_id, "name", s->name, "version", s->version, "state", state,
 		"listed", s->up && !s->listing,
-		"policy", policy_name(s->policy), "paths_up", (int)s->up, "bytes_in_flight", (json_int_t)s->bytes,
+		"policy", policy_name(s->choice.policy), "paths_up", (int)s->up, "bytes_in_flight", (json_int_t)s->bytes,
 		"paths", paths);
 }
 
@@ -89,12 +101,13 @@ static void volume_status(void *arg, struct mpio *v)
 
 	format_uuid(i->uuid, uuid);
 	json_array_append_new(arg, json_pack(
-		"{s:i, s:s, s:s, s:I, s:I, s:I, s:i, s:b, s:i, s:s, s:i, s:s, s:s, s:o, s:i, s:i, s:I,"
+		"{s:i, s:s, s:s, s:I, s:I, s:I, s:i, s:b, s:i, s:s, s:i, s:s, s:o, s:s, s:o, s:i, s:i, s:I,"
 		" s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"id", (int)i->id, "name", i->name, "uuid", uuid, "generation", (json_int_t)i->generation,
 		"size", (json_int_t)i->size, "blocks", (json_int_t)(i->size / i->block_size), "block_size", (int)i->block_size,
 		"read_only", !mpio_writable(v), "av", (int)i->av, "server", v->session->name, "servers", 1,
-		"state", mpio_state_name(mpio_state(v)), "on_loss", conf_on_loss_name(v->on_loss),
+		"state", mpio_state_name(mpio_state(v)), "policy", optional_text(v->choice ? policy_name(v->choice->policy) : NULL),
+		"on_loss", conf_on_loss_name(v->on_loss),
 		"give_up_in", left < 0 ? json_null() : json_real(left),
 		"opens", (int)v->users, "in_flight", (int)n->in_flight, "bytes_in_flight", (json_int_t)n->bytes_in_flight,
 		"reads", (json_int_t)n->reads, "read_bytes", (json_int_t)n->read_bytes,

@@ -44,6 +44,7 @@ struct path_ops {
 struct path_setup {
 	char name[2 * CONF_NAME_MAX + 2];	/* INTERFACE/SERVER-SECTION */
 	const struct conf_interface *interface;	/* NULL: whatever the kernel chooses */
+	unsigned interface_number;		/* in the configuration; 0 for none */
 	const struct conf_portal *portal;
 	int port;
 	const struct conf_client *client;

@@ -20,17 +20,21 @@
 #define BUSY (64u << 10)	/* bytes ahead from which a sample speaks of the rate */
 #define CLEARLY 1.25		/* times slower: then the path is left */
 
-static const char *const names[] = { "adaptive", "round-robin", "fail-over" };
+const char *const policy_names[] = {
+	"adaptive", "round-robin", "round-robin-subset", "fail-over", "least-queue", "weighted",
+	"least-blocks", NULL
+};
+_Static_assert(sizeof policy_names / sizeof *policy_names == POLICY_COUNT + 1, "a name for each");
 
 const char *policy_name(enum policy p)
 {
-	return p < POLICY_COUNT ? names[p] : "unknown";
+	return p < POLICY_COUNT ? policy_names[p] : "unknown";
 }
 
 int policy_parse(const char *name)
 {
 	for (int i = 0; i < POLICY_COUNT; i++)
-		if (!strcmp(name, names[i]))
+		if (!strcmp(name, policy_names[i]))
 			return i;
 	return -EINVAL;
 }
@@ -58,6 +62,11 @@ void policy_learn(struct policy_path *p, uint64_t ahead, uint64_t bytes, double 
 	p->rate = p->rate > 0 ? p->rate + LEARN * (sample - p->rate) : sample;
 }
 
+static bool takes(const struct policy_path *p)
+{
+	return p->usable && !p->full;
+}
+
 static int pick_adaptive(struct policy_state *s, const struct policy_path *paths, size_t count, uint64_t bytes)
 {
 	size_t last = s->turn % count;
@@ -69,7 +78,7 @@ static int pick_adaptive(struct policy_state *s, const struct policy_path *paths
 		size_t i = (last + k) % count;
 		double t;
 
-		if (!paths[i].usable || paths[i].full)
+		if (!takes(&paths[i]))
 			continue;
 		t = policy_expect(&paths[i], bytes);
 		if (i == last)
@@ -84,17 +93,82 @@ static int pick_adaptive(struct policy_state *s, const struct policy_path *paths
 	return best;
 }
 
-static int pick_round_robin(struct policy_state *s, const struct policy_path *paths, size_t count)
+static int pick_round_robin(struct policy_state *s, const struct policy_path *paths, size_t count, bool standbys)
 {
 	for (size_t k = 0; k < count; k++) {
 		size_t i = (s->turn + k) % count;
 
-		if (paths[i].usable && !paths[i].full) {
+		if (takes(&paths[i]) && (standbys || !paths[i].standby)) {
 			s->turn = (uint32_t)i + 1;
 			return (int)i;
 		}
 	}
 	return -1;
+}
+
+/* Standbys serve while one of the others has failed, or when there are no others. */
+static bool standbys_serve(const struct policy_path *paths, size_t count)
+{
+	size_t primaries = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (paths[i].standby)
+			continue;
+		if (!paths[i].usable)
+			return true;
+		primaries++;
+	}
+	return primaries == 0;
+}
+
+/* The least by what `load` says; equal ones take turns. */
+static int pick_least(struct policy_state *s, const struct policy_path *paths, size_t count,
+		      uint64_t (*load)(const struct policy_path *p))
+{
+	int best = -1;
+
+	for (size_t k = 1; k <= count; k++) {
+		size_t i = (s->turn + k) % count;
+
+		if (takes(&paths[i]) && (best < 0 || load(&paths[i]) < load(&paths[best])))
+			best = (int)i;
+	}
+	if (best >= 0)
+		s->turn = (uint32_t)best;
+	return best;
+}
+
+static uint64_t commands_under_way(const struct policy_path *p)
+{
+	return p->in_flight;
+}
+
+static uint64_t bytes_under_way(const struct policy_path *p)
+{
+	return p->bytes;
+}
+
+/* Each that can take a command earns its weight, and who has most pays for all: with
+ * 3 to 1 that gives a a b a, not a a a b.  What one earned while it alone was full is
+ * not kept: who cannot take commands earns nothing. */
+static int pick_weighted(struct policy_state *s, const struct policy_path *paths, size_t count)
+{
+	int32_t total = 0;
+	int best = -1;
+
+	for (size_t i = 0; i < count; i++) {
+		int32_t weight = paths[i].weight > 0 ? paths[i].weight : 1;
+
+		if (!takes(&paths[i]))
+			continue;
+		s->credit[i] += weight;
+		total += weight;
+		if (best < 0 || s->credit[i] > s->credit[best])
+			best = (int)i;
+	}
+	if (best >= 0)
+		s->credit[best] -= total;
+	return best;
 }
 
 static int pick_fail_over(const struct policy_path *paths, size_t count)
@@ -112,7 +186,15 @@ int policy_pick(enum policy p, struct policy_state *s, const struct policy_path 
 		return -1;
 	switch (p) {
 	case POLICY_ROUND_ROBIN:
-		return pick_round_robin(s, paths, count);
+		return pick_round_robin(s, paths, count, true);
+	case POLICY_ROUND_ROBIN_SUBSET:
+		return pick_round_robin(s, paths, count, standbys_serve(paths, count));
+	case POLICY_LEAST_QUEUE:
+		return pick_least(s, paths, count, commands_under_way);
+	case POLICY_LEAST_BLOCKS:
+		return pick_least(s, paths, count, bytes_under_way);
+	case POLICY_WEIGHTED:
+		return pick_weighted(s, paths, count);
 	case POLICY_FAIL_OVER:
 		return pick_fail_over(paths, count);
 	default:

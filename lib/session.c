@@ -183,13 +183,19 @@ static void send_fences(struct session *s)
 
 /* Paths. */
 
+/* In the order of the namespace's array, which is the configuration's: the policies
+ * that have a first path mean that one. */
 static void add_path(struct session *s, struct path *p)
 {
-	for (size_t i = 0; i < s->path_count; i++)
-		if (s->paths[i] == p)
-			return;
-	if (s->path_count < POLICY_PATHS_MAX)
-		s->paths[s->path_count++] = p;
+	size_t at = 0;
+
+	while (at < s->path_count && s->paths[at] < p)
+		at++;
+	if (s->path_count == POLICY_PATHS_MAX || (at < s->path_count && s->paths[at] == p))
+		return;
+	memmove(&s->paths[at + 1], &s->paths[at], (s->path_count - at) * sizeof *s->paths);
+	s->paths[at] = p;
+	s->path_count++;
 }
 
 void session_path_gone(struct session *s, struct path *p)
@@ -394,17 +400,24 @@ void session_answered(struct session *s, struct path *p, struct command *c, cons
 	s->ops->completed(s->owner, s, c, -wire_status_errno(r->status), payload, r->length);
 }
 
-static struct path *pick(struct session *s, uint64_t bytes)
+static struct path *pick(struct session *s, const struct command *c, uint64_t bytes)
 {
+	struct policy_choice *choice = c->volume ? mpio_policy(c->volume) : NULL;
 	struct policy_path view[POLICY_PATHS_MAX];
 	int i;
 
+	if (!choice)
+		choice = &s->choice;
 	for (size_t k = 0; k < s->path_count; k++) {
+		unsigned interface = s->paths[k]->setup.interface_number;
+
 		view[k] = s->paths[k]->policy;
+		view[k].weight = choice->interface[interface].weight;
+		view[k].standby = choice->interface[interface].standby;
 		view[k].usable = s->paths[k]->counted && s->paths[k]->state == PATH_UP && !s->paths[k]->doomed;
 		view[k].full = !path_room(s->paths[k]);
 	}
-	i = policy_pick(s->policy, &s->picks, view, s->path_count, bytes);
+	i = policy_pick(choice->policy, &choice->state, view, s->path_count, bytes);
 	return i < 0 ? NULL : s->paths[i];
 }
 
@@ -423,7 +436,7 @@ void session_flush(struct session *s)
 
 		if (s->bytes && s->bytes + bytes > s->bytes_max)
 			break;
-		p = pick(s, bytes);
+		p = pick(s, c, bytes);
 		if (!p)
 			break;
 		list_remove(&c->link);

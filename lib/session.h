@@ -57,8 +57,7 @@ struct session {
 	size_t path_count;
 	unsigned up;				/* how many are usable now */
 	uint64_t down_since;			/* loop_now() when up became 0 */
-	enum policy policy;
-	struct policy_state picks;
+	struct policy_choice choice;
 
 	struct list waiting;			/* commands for a path; FIFO */
 	struct list fences;			/* struct session_fence: connections that ended with commands out */

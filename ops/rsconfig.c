@@ -30,6 +30,10 @@ static const struct opt options[] = {
 	  "more about each; up to -vvv", 0, 0 },
 	{ 'f', "force", OPT_FLAG, NULL, offsetof(struct rsconfig, force),
 	  "with -d and -m stop: in any case, what waits ends with an error", 0, 0 },
+	{ 0, "weight", OPT_STRING, "IF=N,…", offsetof(struct rsconfig, weight),
+	  "with -m policy: what each interface gets with weighted", 0, 0 },
+	{ 0, "standby", OPT_STRING, "IF,…", offsetof(struct rsconfig, standby),
+	  "with -m policy: which ones round-robin-subset keeps back", 0, 0 },
 	{ 'j', "json", OPT_FLAG, NULL, offsetof(struct rsconfig, json), "print JSON", 0, 0 },
 	{ 0, "run-dir", OPT_STRING, "DIR", offsetof(struct rsconfig, run_dir_option),
 	  "where rsiod keeps its control socket", 0, 0 },
@@ -44,7 +48,7 @@ static const struct opt_program program = {
 		    "-d [--force] [--json] [NS:VOLUME…]\n"
 		    "-m status [-v…] [--json]\n"
 		    "-m fail NS:VOLUME…\n"
-		    "-m policy NS[:SERVER] adaptive|round-robin|fail-over\n"
+		    "-m policy NS[:SERVER|:VOLUME] POLICY [--weight IF=N,…] [--standby IF,…]\n"
 		    "-m reload\n"
 		    "-m stop [--force]",
 	.about = "Shows and changes what the client daemon rsiod does.",
@@ -184,7 +188,7 @@ static const struct action {
 } actions[] = {
 	{ "status", "nothing", 0, 0, manage_status },
 	{ "fail", "NS:VOLUME…", 1, 1024, rsconfig_fail },
-	{ "policy", "NS[:SERVER] POLICY", 2, 2, rsconfig_policy },
+	{ "policy", "NS[:SERVER|:VOLUME] POLICY", 2, 2, rsconfig_policy },
 	{ "reload", "nothing", 0, 0, rsconfig_reload },
 	{ "stop", "nothing", 0, 0, rsconfig_stop },
 };
@@ -211,6 +215,8 @@ static int run_manage(const struct rsconfig *rc, char **operands, int count)
 
 	if (count < a->min || count > a->max)
 		rsconfig_usage("-m %s takes %s", a->word, a->operands);
+	if ((rc->weight || rc->standby) && a->run != rsconfig_policy)
+		rsconfig_usage("--weight and --standby are for -m policy");
 	if (rc->json && a->run != manage_status)
 		rsconfig_usage("-m %s prints no state: --json is not for it", a->word);
 	return a->run(rc, operands);

@@ -16,6 +16,7 @@ struct rsconfig {
 	const char *manage;		/* the word after -m */
 	int verbose;
 	bool force, json;
+	const char *weight, *standby;	/* with -m policy; else NULL */
 	const char *run_dir_option;
 	char *socket;			/* RUN_DIR/rsiod.sock; owned */
 };

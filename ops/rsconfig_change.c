@@ -137,7 +137,11 @@ int rsconfig_fail(const struct rsconfig *rc, char **operands)
 
 static void check_policy(const char *policy)
 {
-	static const char *const known[] = { "adaptive", "round-robin", "fail-over", NULL };
+	/* rsiod has the last word; a slip of the finger is told at once. */
+	static const char *const known[] = {
+		"adaptive", "round-robin", "round-robin-subset", "fail-over", "least-queue", "weighted",
+		"least-blocks", "default", NULL
+	};
 	const char *near;
 
 	for (const char *const *k = known; *k; k++)
@@ -146,21 +150,26 @@ static void check_policy(const char *policy)
 	near = opt_nearest(policy, known);
 	if (near)
 		rsconfig_usage("unknown policy '%s' (did you mean %s?)", policy, near);
-	rsconfig_usage("unknown policy '%s': adaptive, round-robin or fail-over", policy);
+	rsconfig_usage("unknown policy '%s': adaptive, round-robin, round-robin-subset, fail-over, least-queue, "
+		       "weighted, least-blocks or default", policy);
 }
 
 int rsconfig_policy(const struct rsconfig *rc, char **operands)
 {
-	char *ns = operands[0], *server = ns + strcspn(ns, ":/");
+	char *ns = operands[0], *target = ns + strcspn(ns, ":/");
 	json_t *request, *reply;
 
 	check_policy(operands[1]);
 	request = json_pack("{s:s, s:s}", "do", "policy", "policy", operands[1]);
-	if (*server) {
-		json_object_set_new(request, "server", json_string(server + 1));
-		*server = 0;
+	if (*target) {
+		json_object_set_new(request, "target", json_string(target + 1));
+		*target = 0;
 	}
 	json_object_set_new(request, "namespace", json_string(ns));
+	if (rc->weight)
+		json_object_set_new(request, "weight", json_string(rc->weight));
+	if (rc->standby)
+		json_object_set_new(request, "standby", json_string(rc->standby));
 	reply = rsconfig_call(rc, request);
 	json_decref(reply);
 	return reply ? 0 : 1;

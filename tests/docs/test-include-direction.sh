@@ -16,11 +16,11 @@ complain() {
 # lib/: module -> modules that it may include, beside err and (but for wire, policy
 # and what they need) log.
 declare -A may=(
-  [err]="" [log]="" [list]="" [crc]="" [policy]=""
+  [err]="" [log]="" [list]="" [crc]="" [policy]="" [shares]=""
   [loop]="list" [buf]="list" [sock]="" [opt]=""
   [wire]="crc" [secure]="wire" [frame]="wire buf crc"
   [inflight]="wire buf list"
-  [conf]="opt secure"
+  [conf]="opt secure policy shares"
   [ctl]="sock"
   [view]=""
   [discover]="sock wire"
@@ -28,10 +28,10 @@ declare -A may=(
   [path]="frame wire sock secure buf crc loop list inflight policy conf mpio"
   [session]="path policy inflight mpio wire loop list conf buf secure"
   [mpio]="session policy wire list conf loop buf"
-  [namespace]="session mpio path policy conf loop wire list sock secure discover"
+  [namespace]="session mpio path policy shares conf loop wire list sock secure discover"
   [ssh]="" [deploy]="ssh conf" [term]=""
 )
-without_log=" err log list crc wire policy frame inflight "
+without_log=" err log list crc wire policy shares frame inflight "
 
 # Programs: folder -> modules of lib/ that it may not include.  ops is listed by what it may.
 declare -A may_not=(

@@ -71,10 +71,10 @@ void mpio_fail(struct mpio *v)
 	fuzz_check((void *)v == &a_volume);
 }
 
-int namespace_set_policy(struct namespace *ns, const char *server, enum conf_policy p)
+int namespace_set_policy(struct namespace *ns, const struct policy_wish *w, struct err *e)
 {
-	fuzz_check((void *)ns == &a_member && conf_policy_name(p)[0] != '?');
-	return server && strcmp(server, "big-9") != 0 ? -EINVAL : 0;
+	fuzz_check((void *)ns == &a_member && w->policy < POLICY_COUNT);
+	return w->target && *w->target ? err_set(e, ENOENT, "no such volume or server") : 0;
 }
 
 json_t *attach_list(const char *mount_dir)

@@ -328,6 +328,15 @@ static void ask(const struct held *h)
 		asked++;
 }
 
+/* Of all servers, and of volumes: only least-blocks, for all, is refused. */
+static void choose_policy(uint8_t what)
+{
+	struct policy_wish w = { .policy = (enum policy)(what % POLICY_COUNT), .standby = what & 8 ? "" : NULL };
+	struct err e = { 0 };
+
+	fuzz_check((namespace_set_policy(ns, &w, &e) == 0) == (w.policy != POLICY_LEAST_BLOCKS));
+}
+
 static void other(uint8_t what)
 {
 	json_t *j;
@@ -338,7 +347,7 @@ static void other(uint8_t what)
 		break;
 	case 1:
 	case 2:
-		namespace_set_policy(ns, "", (enum conf_policy)(what >> 4 & 3));
+		choose_policy(what >> 4);
 		break;
 	case 3:
 		refuses = !refuses;

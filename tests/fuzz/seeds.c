@@ -180,7 +180,7 @@ static const char status[] =
 	"\"since\":3,\"reason\":\"refused\",\"portal\":\"::1\",\"port\":5000,"
 	"\"family\":\"IPv6\"}],\"volumes\":[{\"id\":0,\"name\":\"oracle\",\"uuid\":\"00\","
 	"\"generation\":17,\"size\":16106127360,\"blocks\":31457280,\"block_size\":512,"
-	"\"read_only\":true,\"av\":0,\"server\":\"big-9\",\"servers\":1,"
+	"\"read_only\":true,\"av\":0,\"target\":\"big-9\",\"servers\":1,"
 	"\"state\":\"waiting\",\"on_loss\":\"fail\",\"give_up_in\":87.5,\"opens\":1,"
 	"\"in_flight\":0,\"reads\":1,\"read_bytes\":2,\"writes\":3,\"write_bytes\":4,"
 	"\"flushes\":5,\"errors\":6,\"resent\":7}]}],\"devices\":[{\"namespace\":\"osl\","

@@ -120,7 +120,9 @@ rsconfig: did you mean osl:oracle?$nl" -m fail osl:orcale
 expect 0 "" "" -m policy osl round-robin
 asked '{"do":"policy","namespace":"osl","policy":"round-robin"}'
 expect 0 "" "" -m policy osl:big-9 fail-over
-asked '{"do":"policy","namespace":"osl","policy":"fail-over","server":"big-9"}'
+asked '{"do":"policy","namespace":"osl","policy":"fail-over","target":"big-9"}'
+expect 0 "" "" -m policy osl/oracle weighted --weight if0=3,if1=1 --standby if1
+asked '{"do":"policy","namespace":"osl","policy":"weighted","standby":"if1","target":"oracle","weight":"if0=3,if1=1"}'
 expect 1 "" "rsconfig: line 3: x
 rsconfig: mend it$nl" -m reload
 expect 0 "" "" -m stop
@@ -136,7 +138,8 @@ expect 2 "" "rsconfig: -q, -l, -a, -d and -m are for one at a time$nl$try" -ql
 expect 2 "" "rsconfig: --force is for -d and -m stop only$nl$try" -a --force
 expect 2 "" "rsconfig: unknown action 'statsu' (did you mean status?)$nl$try" -m statsu
 expect 2 "" "rsconfig: unknown policy 'roundrobin' (did you mean round-robin?)$nl$try" -m policy osl roundrobin
-expect 2 "" "rsconfig: -m policy takes NS[:SERVER] POLICY$nl$try" -m policy osl
+expect 2 "" "rsconfig: -m policy takes NS[:SERVER|:VOLUME] POLICY$nl$try" -m policy osl
+expect 2 "" "rsconfig: --weight and --standby are for -m policy$nl$try" -m reload --weight if0=1
 expect 2 "" "rsconfig: -q shows all and takes no 'osl'$nl$try" -q osl
 [ -s "$work/log" ] && complain "wrong usage asked: $(cat "$work/log")"
 

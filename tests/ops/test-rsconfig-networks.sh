@@ -1,7 +1,7 @@
 #!/bin/bash
 # test-rsconfig-networks.sh - two hosts with two networks between them: rsconfig prints
 # what rsio's documentation shows, and says which network is gone and why.
-# time-limit: 60
+# time-limit: 120
 # shellcheck source=tests/functions.sh
 . "$(dirname "$0")/../functions.sh"
 requires_netns
@@ -69,6 +69,82 @@ healthy="0 if0 IP(TCP) 192.168.10.1/5000
 is "$(rsconfig -m status)" "$healthy" "-m status: each network by its own interface"
 is "$(rsconfig -m status -v | grep -c '^    rep: ')" 4 "-m status -v shows the pairs that are not used too"
 is "$(sed -n 's/^trouble *//p' "$W/clt/mnt/osl/.rsio/status")" none "and they are no trouble"
+
+# Policies: what each path carried of 300 reads, as if0:if1.
+carried()
+{
+	rsconfig -m status --json |
+		jq -r '[.paths[] | select(.state == "up") | {key: .interface, value: .commands}] | from_entries |
+			"\(.if0) \(.if1)"'
+}
+share()		# COMMAND...: how many more commands if0 and if1 carried meanwhile
+{
+	local a b c d
+
+	read -r a b < <(carried)
+	"$@" || return
+	read -r c d < <(carried)
+	echo "$((c - a)) $((d - b))"
+}
+reads() { dd if="$W/clt/mnt/osl/${1:-oracle}" of=/dev/null bs=4k count=300 iflag=direct status=none; }
+near()		# WHAT PART EACH: about so many commands, some pings and the like beside
+{
+	local got=$1
+
+	[ "$got" -ge $(($2 - 15)) ] && [ "$got" -le $(($2 + 15)) ]
+}
+split()		# NAME IF0 IF1: of 300 reads
+{
+	local got
+
+	got=$(share reads)
+	# shellcheck disable=SC2086  # two numbers
+	set -- "$1" "$2" "$3" $got
+	check "$1: if0 $2, if1 $3 of 300 (got $got)" eval "near $4 $2 && near $5 $3"
+}
+check "-m policy weighted" rsconfig -m policy osl weighted --weight if0=3,if1=1
+split weighted 225 75
+check "-m policy round-robin-subset" rsconfig -m policy osl round-robin-subset --standby if1
+split round-robin-subset 300 0
+check "-m policy least-queue" rsconfig -m policy osl least-queue
+split least-queue 150 150
+check "-m policy of a volume" rsconfig -m policy osl:oracle weighted --weight if1=99
+split "a volume's own" 3 297
+like "$(rsconfig -qv)" "on loss fail, policy weighted$" "it is shown"
+check "-m policy of a volume, least-blocks" rsconfig -m policy osl:oracle least-blocks
+split least-blocks 150 150
+check "-m policy of a volume, default" rsconfig -m policy osl:oracle default
+check "-m policy fail-over" rsconfig -m policy osl fail-over
+split fail-over 300 0
+says() { rsconfig "$@" 2>&1; }
+like "$(says -m policy osl weighted --weight if7=2)" "there is no interface if7 in namespace osl; there is if0, if1$" \
+	"an interface that is not there"
+like "$(says -m policy osl weighted --weight if0=101)" "weight 'if0=101' is not INTERFACE=WEIGHT,... with weights from 1 to 100$" \
+	"a weight that is none"
+like "$(says -m policy osl least-blocks)" "least-blocks is for single volumes: name one, as osl:VOLUME$" "least-blocks"
+like "$(says -m policy osl:orcale adaptive)" "namespace osl has no volume and no server orcale$" "nobody of that name"
+split "after mistakes as before" 300 0
+
+# A standby joins when another path fails, and leaves when that is back; under load, without an error.
+check "-m policy round-robin-subset again" rsconfig -m policy osl round-robin-subset --standby if1
+dd if="$W/clt/mnt/osl/oracle" of=/dev/null bs=4k iflag=direct count=100000000 status=none &
+load=$!
+ip -n "$server" link set eth10 down
+joined() { [ "$(carried | cut -d' ' -f2)" -gt $((before + 100)) ]; }
+before=$(carried | cut -d' ' -f2)
+check "the standby carries the load" wait_for 15 joined
+ip -n "$server" link set eth10 up
+check "both are connected" wait_for 15 connected 2
+alone() { local s; s=$(share sleep 0.2); [ "${s#* }" -le 15 ] && [ "${s% *}" -gt 15 ]; }
+check "it leaves when the other is back" wait_for 10 alone
+for p in adaptive round-robin least-queue weighted fail-over; do
+	check "a change under load: $p" rsconfig -m policy osl "$p"
+done
+check "the load goes on" kill -0 $load
+kill $load
+wait $load || true
+is "$(rsconfig -q --json | jq '[.namespaces[].volumes[].errors] | add')" 0 "and the volume had no error"
+check "-m policy adaptive" rsconfig -m policy osl adaptive
 
 # One network loses its link at the server's end.
 ip -n "$server" link set eth20 down

@@ -36,7 +36,7 @@ static void test_client_sample(void **state)
 	assert_string_equal(ns->portals[1].address, "192.168.46.10");
 	assert_int_equal(conf_client_port(c, ns, &c->interfaces[0], &ns->portals[0]), 5000);
 	assert_int_equal(ns->behaviour.security, CONF_SECURITY_AUTH);
-	assert_int_equal(ns->behaviour.policy, CONF_POLICY_ADAPTIVE);
+	assert_int_equal(ns->behaviour.policy, POLICY_ADAPTIVE);
 	assert_true(ns->behaviour.detect == 2 && ns->behaviour.retry == 0.5);
 	assert_true(ns->behaviour.give_up == 120 && ns->behaviour.poll == CONF_POLL_AUTO);
 	assert_int_equal(ns->behaviour.on_loss, CONF_ON_LOSS_FAIL);
@@ -85,10 +85,10 @@ static void test_client_everything(void **state)
 		"\xef\xbb\xbf# a comment\r\n"
 		"  [ defaults ]  ; another\r\n"
 		"\tport=5001\r\n"
-		"   policy = round-robin ; a third\r\n"
+		"   policy = round-robin ; a third\r\nstandby = if0\nweight = if0=3, if1=100\n"
 		"detect=300ms\ngive-up = 5min\nretry=0.1\non-loss=queue\npayload-crc=no\npoll=50\n"
 		"mount=/mnt/rs\nadmin-group=disk\non-event=/bin/logger \"a;b\" # to the log\n"
-		"[volume\tosl/oracle]\npolicy=fail-over\non-loss=read-only\nattach=yes\n"
+		"[volume\tosl/oracle]\npolicy=least-blocks\nweight=if1=7\non-loss=read-only\nattach=yes\n"
 		"[interface if0]\ndevice=eth0\nport=5003\n"
 		"[interface if1]\naddress=[FE80::0:1%eth1]\n"
 		"[namespace "
@@ -107,8 +107,8 @@ static void test_client_everything(void **state)
 
 	(void)state;
 	assert_non_null(c);
-	assert_int_equal(r.count, 2);	/* on-event and a volume's policy have no effect yet */
-	assert_int_equal(r.warnings, 2);
+	assert_int_equal(r.count, 1);	/* on-event has no effect yet */
+	assert_int_equal(r.warnings, 1);
 	assert_string_equal(c->mount, "/mnt/rs");
 	assert_string_equal(c->admin_group, "disk");
 	assert_string_equal(c->on_event, "/bin/logger \"a;b\" # to the log");
@@ -120,7 +120,7 @@ static void test_client_everything(void **state)
 	assert_memory_equal(ns->key.bytes, key, sizeof(key));
 	assert_true(ns->behaviour.detect == 1 && ns->behaviour.retry == 0.1);
 	assert_true(ns->behaviour.give_up == 300 && ns->behaviour.poll == 50e-6);
-	assert_int_equal(ns->behaviour.policy, CONF_POLICY_ADAPTIVE);
+	assert_int_equal(ns->behaviour.policy, POLICY_ADAPTIVE);
 	assert_int_equal(ns->behaviour.on_loss, CONF_ON_LOSS_QUEUE);
 	assert_false(ns->behaviour.payload_crc);
 	assert_string_equal(ns->portals[0].address, "Big-9.example");
@@ -130,7 +130,7 @@ static void test_client_everything(void **state)
 	assert_int_equal(conf_client_port(c, ns, &c->interfaces[0], &ns->portals[1]), 5004);
 	assert_int_equal(c->namespace_count, 2);
 	assert_int_equal(c->namespaces[1].id, 65535);
-	assert_int_equal(c->namespaces[1].behaviour.policy, CONF_POLICY_ROUND_ROBIN);
+	assert_int_equal(c->namespaces[1].behaviour.policy, POLICY_ROUND_ROBIN);
 	assert_memory_equal(c->namespaces[1].key.bytes, bits, sizeof(bits));
 	assert_int_equal(conf_client_port(c, &c->namespaces[1], NULL, c->namespaces[1].portals),
 			 5001);
@@ -138,7 +138,10 @@ static void test_client_everything(void **state)
 	assert_string_equal(c->volumes[0].namespace, "osl");
 	assert_string_equal(c->volumes[0].name, "oracle");
 	assert_true(c->volumes[0].attach && c->volumes[0].has_policy && c->volumes[0].has_on_loss);
-	assert_int_equal(c->volumes[0].policy, CONF_POLICY_FAIL_OVER);
+	assert_int_equal(c->volumes[0].policy, POLICY_LEAST_BLOCKS);
+	assert_int_equal(shares_of(&c->volumes[0].shares, "if1").weight, 7);
+	assert_int_equal(shares_of(&c->namespaces[1].behaviour.shares, "if1").weight, 100);
+	assert_true(shares_of(&c->namespaces[1].behaviour.shares, "if0").standby);
 	assert_int_equal(c->volumes[0].on_loss, CONF_ON_LOSS_READ_ONLY);
 	conf_client_free(c);
 	conf_report_free(&r);
@@ -378,7 +381,7 @@ static void test_names(void **state)
 	assert_int_equal(conf_split_volume("a:b:c", ns, volume, NULL), -22);
 	assert_int_equal(conf_split_volume(FORTY "x:a", ns, volume, NULL), -22);
 	assert_int_equal(conf_split_volume("a:" FORTY "x", ns, volume, NULL), -22);
-	assert_string_equal(conf_policy_name(CONF_POLICY_LEAST_BLOCKS), "least-blocks");
+	assert_string_equal(policy_name(POLICY_LEAST_BLOCKS), "least-blocks");
 	assert_string_equal(conf_on_loss_name(CONF_ON_LOSS_READ_ONLY), "read-only");
 }
 

@@ -69,12 +69,18 @@ static const struct mistake_case client_cases[] = {
 	  { "2: [defaults] security: tls is not available in this version; use auth" } },
 	{ "[defaults]\nsecurity=aut\n" NS SRV,
 	  { "2: [defaults] security: is not auth or tls (did you mean auth?)" } },
-	{ "[defaults]\npolicy=weighted\n" NS SRV,
-	  { "2: [defaults] policy: weighted is not available in this version; available: "
-	    "adaptive, round-robin, fail-over" } },
+	{ "[defaults]\npolicy=least-blocks\n" NS SRV,
+	  { "2: [defaults] policy: least-blocks is a policy of single volumes: it belongs in "
+	    "[volume NAMESPACE:VOLUME]" } },
 	{ "[defaults]\npolicy=failover\n" NS SRV,
-	  { "2: [defaults] policy: is not a policy; available: adaptive, round-robin, fail-over "
-	    "(did you mean fail-over?)" } },
+	  { "2: [defaults] policy: is not a policy: adaptive, round-robin, round-robin-subset, "
+	    "fail-over, least-queue, weighted or least-blocks (did you mean fail-over?)" } },
+	{ "[defaults]\nweight=if0\nstandby=if0,if0\n" NS SRV,
+	  { "2: [defaults] weight: is not INTERFACE=WEIGHT,... with weights from 1 to 100",
+	    "3: [defaults] standby: names if0 twice" } },
+	{ "[defaults]\nweight=if0=3\n" NS SRV "[volume osl:a]\nstandby=if1,if7\n[interface if1]\ndevice=eth1\n",
+	  { "2: [defaults] weight: there is no [interface if0]; there is if1",
+	    "10: [volume osl:a] standby: there is no [interface if7]; there is if1" } },
 	{ "[defaults]\ndetect=soon\nretry=5\non-loss=die\n" NS SRV,
 	  { "2: [defaults] detect: is not a duration, as 500ms, 2s or 5min",
 	    "3: [defaults] retry: is not from 0.01s to 1s",
@@ -160,7 +166,7 @@ static const struct mistake_case client_cases[] = {
 	{ NS SRV "[volume osi:oracle]\n",
 	  { "7: [volume osi:oracle] there is no [namespace osi] (did you mean osl?)" } },
 	{ NS SRV "[volume osl:a]\nweight=3\n",
-	  { "8: warning: [volume osl:a] weight: has no effect in this version" } },
+	  { "8: [volume osl:a] weight: is not INTERFACE=WEIGHT,... with weights from 1 to 100" } },
 	{ "[defaults]\nretry=1\ndetect=0.5\n" NS SRV,
 	  { "2: [defaults] retry: retry 1s must not be longer than detect 0.5s" } },
 	{ "[defaults]\ndetect=0.2\n" NS SRV,

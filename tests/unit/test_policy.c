@@ -114,6 +114,82 @@ static void round_robin_skips_and_goes_on(void **state)
 	assert_in_range(policy_pick(POLICY_ROUND_ROBIN, &s, paths, 3, 0), 0, 2);
 }
 
+static void standbys_join_and_leave(void **state)
+{
+	struct policy_path paths[4] = { UP, UP, { .usable = true, .standby = true }, { .usable = true, .standby = true } };
+	struct policy_state s = { 0 };
+	int used[4] = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 12; i++)
+		used[policy_pick(POLICY_ROUND_ROBIN_SUBSET, &s, paths, 4, 0)]++;
+	assert_true(used[0] == 6 && used[1] == 6);
+	paths[0].full = true;		/* busy is not failed */
+	paths[1].full = true;
+	assert_int_equal(policy_pick(POLICY_ROUND_ROBIN_SUBSET, &s, paths, 4, 0), -1);
+	paths[0].full = paths[1].full = paths[0].usable = false;
+	memset(used, 0, sizeof used);
+	for (int i = 0; i < 12; i++)
+		used[policy_pick(POLICY_ROUND_ROBIN_SUBSET, &s, paths, 4, 0)]++;
+	assert_true(used[1] == 4 && used[2] == 4 && used[3] == 4);
+	paths[0].usable = true;
+	for (int i = 0; i < 12; i++)
+		assert_in_range(policy_pick(POLICY_ROUND_ROBIN_SUBSET, &s, paths, 4, 0), 0, 1);
+	paths[0].standby = paths[1].standby = true;	/* nothing but standbys: they serve */
+	assert_true(policy_pick(POLICY_ROUND_ROBIN_SUBSET, &s, paths, 4, 0) >= 0);
+}
+
+static void least_queue_and_least_blocks(void **state)
+{
+	struct policy_path paths[3] = {
+		{ .usable = true, .in_flight = 3, .bytes = 1000 }, { .usable = true, .in_flight = 9, .bytes = 10 },
+		{ .usable = true, .in_flight = 2, .bytes = 5000 },
+	};
+	struct policy_state s = { 0 };
+	int used[3] = { 0 };
+
+	(void)state;
+	assert_int_equal(policy_pick(POLICY_LEAST_QUEUE, &s, paths, 3, 0), 2);
+	assert_int_equal(policy_pick(POLICY_LEAST_BLOCKS, &s, paths, 3, 0), 1);
+	paths[2].full = true;
+	paths[1].usable = false;
+	assert_int_equal(policy_pick(POLICY_LEAST_QUEUE, &s, paths, 3, 0), 0);
+	assert_int_equal(policy_pick(POLICY_LEAST_BLOCKS, &s, paths, 3, 0), 0);
+	/* Equal ones take turns. */
+	for (int i = 0; i < 3; i++)
+		paths[i] = (struct policy_path)UP;
+	for (int i = 0; i < 30; i++)
+		used[policy_pick(POLICY_LEAST_QUEUE, &s, paths, 3, 0)]++;
+	assert_true(used[0] == 10 && used[1] == 10 && used[2] == 10);
+}
+
+static void weights_are_kept_and_spread(void **state)
+{
+	struct policy_path paths[3] = {
+		{ .usable = true, .weight = 3 }, { .usable = true }, { .usable = true, .weight = 100, .full = true },
+	};
+	struct policy_state s = { 0 };
+	int used[3] = { 0 }, last = -1, row = 0;
+
+	(void)state;
+	for (int i = 0; i < 400; i++) {
+		int k = policy_pick(POLICY_WEIGHTED, &s, paths, 3, 0);
+
+		used[k]++;
+		row = k == last ? row + 1 : 1;
+		last = k;
+		assert_true(row <= 3);
+	}
+	assert_true(used[0] == 300 && used[1] == 100 && used[2] == 0);
+	/* What could not take commands has no claim to what it missed. */
+	paths[2].full = false;
+	paths[2].weight = 4;
+	memset(used, 0, sizeof used);
+	for (int i = 0; i < 80; i++)
+		used[policy_pick(POLICY_WEIGHTED, &s, paths, 3, 0)]++;
+	assert_true(used[0] == 30 && used[1] == 10 && used[2] == 40);
+}
+
 static void fail_over_returns(void **state)
 {
 	struct policy_path paths[3] = { UP, UP, UP };
@@ -280,6 +356,9 @@ int main(void)
 		cmocka_unit_test(picks_what_has_room),
 		cmocka_unit_test(all_paths_take_turns),
 		cmocka_unit_test(round_robin_skips_and_goes_on),
+		cmocka_unit_test(standbys_join_and_leave),
+		cmocka_unit_test(least_queue_and_least_blocks),
+		cmocka_unit_test(weights_are_kept_and_spread),
 		cmocka_unit_test(fail_over_returns),
 		cmocka_unit_test(adaptive_splits_by_rate),
 		cmocka_unit_test(adaptive_on_equal_paths),

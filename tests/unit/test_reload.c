@@ -71,6 +71,8 @@ static void nothing_changed(void **state)
 
 static void what_ends_sessions(void **state)
 {
+	char why[SHARES_WHY_MAX];
+
 	(void)state;
 #define CHANGES(what) do { make(&b); what; assert_false(same()); } while (0)
 	CHANGES(b.namespaces[0].id = 7);
@@ -79,7 +81,7 @@ static void what_ends_sessions(void **state)
 	CHANGES(b.namespaces[0].port = 5001);
 	CHANGES(b.conf.port = 5001);
 	CHANGES(b.namespaces[0].behaviour.give_up = 60);
-	CHANGES(b.namespaces[0].behaviour.policy = CONF_POLICY_FAIL_OVER);
+	CHANGES(b.namespaces[0].behaviour.policy = POLICY_FAIL_OVER);
 	CHANGES(b.namespaces[0].behaviour.payload_crc = true);
 	CHANGES(b.namespaces[0].portal_count = 1);
 	CHANGES(b.portals[1].address = "192.168.20.10");
@@ -88,7 +90,10 @@ static void what_ends_sessions(void **state)
 	CHANGES(b.conf.interfaces[0].address = "192.168.10.2");
 	CHANGES(b.conf.interfaces[0].device = "eth0");
 	CHANGES(add_rule(&b, "osl", "oracle")->has_on_loss = true);
-	CHANGES(add_rule(&b, "osl", "oracle")->weight = "2");
+	CHANGES(shares_set_weights(&b.namespaces[0].behaviour.shares, "if0=2", why));
+	CHANGES(shares_set_standbys(&b.namespaces[0].behaviour.shares, "if0", why));
+	CHANGES(add_rule(&b, "osl", "oracle")->has_policy = true);
+	CHANGES(shares_set_weights(&add_rule(&b, "osl", "oracle")->shares, "if0=2", why));
 }
 
 static void what_is_no_concern_of_it(void **state)

@@ -1,0 +1,95 @@
+/* namespace_policy.c - which policy whose commands follow: the configuration's, and what
+ * is chosen at run time, for all servers, one server or one volume. */
+#include <errno.h>
+#include <string.h>
+#include "log.h"
+#include "namespace_impl.h"
+
+void namespace_choice(const struct namespace *ns, enum policy policy, const struct shares *shares,
+		      struct policy_choice *out)
+{
+	*out = (struct policy_choice){ .policy = policy };
+	for (size_t i = 0; i < ns->client->interface_count; i++) {
+		struct share s = shares_of(shares, ns->client->interfaces[i].name);
+
+		out->interface[i].weight = s.weight;
+		out->interface[i].standby = s.standby;
+	}
+}
+
+void namespace_first_choice(const struct namespace *ns, struct mpio *v, const struct conf_volume_rule *rule)
+{
+	struct policy_choice c;
+
+	if (!rule || (!rule->has_policy && !rule->shares.count))
+		return;
+	namespace_choice(ns, rule->has_policy ? rule->policy : ns->conf->behaviour.policy, &rule->shares, &c);
+	if (mpio_set_policy(v, &c))
+		log_error(ns->conf->name, "no memory for the policy of volume %s", mpio_info(v)->name);
+}
+
+/* What was asked for, put together and checked; -EINVAL with e filled. */
+static int understand(const struct namespace *ns, const struct policy_wish *w, struct shares *shares, struct err *e)
+{
+	char why[SHARES_WHY_MAX], names[CONF_IFACE_MAX * (CONF_NAME_MAX + 2) + 1];
+	const char *unknown;
+
+	*shares = ns->conf->behaviour.shares;
+	if (w->weight && !shares_set_weights(shares, w->weight, why))
+		return err_set(e, EINVAL, "weight '%s' %s", w->weight, why);
+	if (w->standby && !shares_set_standbys(shares, w->standby, why))
+		return err_set(e, EINVAL, "standby '%s' %s", w->standby, why);
+	unknown = conf_unknown_interface(ns->client, shares);
+	if (!unknown)
+		return 0;
+	conf_interface_names(ns->client, names, sizeof names);
+	return err_set(e, EINVAL, "there is no interface %s in namespace %s; there is %s", unknown, ns->conf->name,
+		       *names ? names : "none that has a name");
+}
+
+static int choose_for_volume(struct mpio *v, const struct policy_wish *w, const struct policy_choice *c, struct err *e)
+{
+	if (mpio_set_policy(v, w->as_before ? NULL : c))
+		return err_set(e, ENOMEM, "no memory for a policy");
+	log_info(mpio_namespace(v), "volume %s: policy is now %s", mpio_info(v)->name,
+		 w->as_before ? "its namespace's" : policy_name(c->policy));
+	return 0;
+}
+
+static int choose_for_sessions(struct namespace *ns, const struct policy_wish *w, const struct policy_choice *c,
+			       struct err *e)
+{
+	bool found = !w->target;
+	struct list *l;
+
+	if (w->as_before || c->policy == POLICY_LEAST_BLOCKS)
+		return err_set(e, EINVAL, "%s is for single volumes: name one, as %s:VOLUME",
+			       w->as_before ? "default" : "least-blocks", ns->conf->name);
+	list_each(l, &ns->sessions) {
+		struct session *s = container_of(l, struct session, link);
+
+		if (w->target && strcmp(s->name, w->target))
+			continue;
+		s->choice = *c;
+		found = true;
+		log_info(s->name, "policy is now %s", policy_name(c->policy));
+	}
+	if (!found)
+		return err_set(e, ENOENT, "namespace %s has no volume and no server %s", ns->conf->name, w->target);
+	if (!w->target)		/* also of servers that are met later */
+		ns->choice = *c;
+	return 0;
+}
+
+int namespace_set_policy(struct namespace *ns, const struct policy_wish *w, struct err *e)
+{
+	struct mpio *v = w->target ? namespace_volume(ns, w->target) : NULL;
+	struct policy_choice c;
+	struct shares shares;
+	int r = understand(ns, w, &shares, e);
+
+	if (r)
+		return r;
+	namespace_choice(ns, w->policy, &shares, &c);
+	return v ? choose_for_volume(v, w, &c, e) : choose_for_sessions(ns, w, &c, e);
+}
