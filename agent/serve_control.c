@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include "conn.h"
+#include "ctl.h"
 #include "serve.h"
 #include "server.h"
 
@@ -40,6 +41,7 @@ static void counters(struct conn *c)
 int serve_control(struct conn *c, const uint8_t *payload, uint32_t length)
 {
 	uint64_t cookie = c->request.cookie;
+	struct err e = { 0 };
 	const char *what;
 	json_t *j;
 
@@ -47,7 +49,7 @@ int serve_control(struct conn *c, const uint8_t *payload, uint32_t length)
 		conn_refuse(c, WIRE_CONTROL, cookie, WIRE_E_INVALID, "a control request longer than 4096 bytes");
 		return 0;
 	}
-	j = json_loadb((const char *)payload, length, 0, NULL);
+	j = ctl_parse((const char *)payload, length, &e);
 	what = json_string_value(json_object_get(j, "do"));
 	if (!what)
 		conn_refuse(c, WIRE_CONTROL, cookie, WIRE_E_INVALID, "not a JSON object with a \"do\"");

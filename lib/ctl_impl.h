@@ -25,10 +25,6 @@ double ctl_deadline(double seconds);
 int ctl_receive(int fd, size_t limit, double first, double rest, char **text, size_t *size);
 int ctl_send(int fd, const json_t *message, double until);
 
-/* Text to JSON; NULL with e filled.  What is nested too deeply is refused before
- * the parser, which recurses, sees it. */
-json_t *ctl_parse(const char *text, size_t size, struct err *e);
-
 /* The reply to one request's text; NULL when memory ran out. */
 json_t *ctl_answer(ctl_handler handler, void *arg, const struct ctl_peer *peer,
 		   const char *text, size_t size);
