@@ -148,7 +148,8 @@ static int open_mount(struct daemon *d, struct err *e)
 
 int daemon_unmount(struct daemon *d, bool lazy, struct err *e)
 {
-	json_t *j = NULL;
+	json_t *j;
+	bool done;
 
 	pthread_mutex_lock(&d->lock);
 	if (!d->unmounted) {
@@ -159,8 +160,9 @@ int daemon_unmount(struct daemon *d, bool lazy, struct err *e)
 		if (d->unmounted)
 			mount_gone(&d->mount);
 	}
+	done = d->unmounted;
 	pthread_mutex_unlock(&d->lock);
-	return j || d->unmounted ? 0 : -e->code;
+	return done ? 0 : -e->code;
 }
 
 /* Reload. */
@@ -471,8 +473,7 @@ static int run(struct daemon *d, const char *mount_dir)
 		err_print("rsiod", &e);
 		log_error("start", "%s", e.text);
 	}
-	if (!d->unmounted)
-		daemon_unmount(d, true, &e);
+	daemon_unmount(d, true, &e);
 	finish(d);
 	return status;
 }
