@@ -354,7 +354,8 @@ static json_t *devices(const struct client *c, const json_t *namespaces)
 	size_t i;
 
 	json_array_foreach(c->devices, i, known) {
-		json_t *d = json_copy(known);
+		/* Deep: the status goes to other threads, this stays here. */
+		json_t *d = json_deep_copy(known);
 		json_t *v = find_volume(namespaces, json_string_value(json_object_get(d, "namespace")),
 					json_string_value(json_object_get(d, "volume")));
 
