@@ -128,6 +128,10 @@ static void limit_paths(struct conf_client *conf, struct conf_namespace *ns, siz
 {
 	size_t portals;
 
+	for (size_t i = paths; i < conf->interface_count; i++) {
+		free(conf->interfaces[i].address);
+		free(conf->interfaces[i].device);
+	}
 	if (conf->interface_count > paths)
 		conf->interface_count = paths;
 	portals = paths / (conf->interface_count ? conf->interface_count : 1);
