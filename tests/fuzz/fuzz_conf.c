@@ -41,7 +41,8 @@ static void check_namespace(const struct conf_client *c, const struct conf_names
 {
 	fuzz_check(conf_name_valid(n->name) && conf_name_valid(n->nodename));
 	fuzz_check(n->id >= 0 && n->id <= 65535 && n->portal_count > 0);
-	fuzz_check(n->behaviour.detect > 0 && n->behaviour.retry > 0 && n->behaviour.poll >= 0);
+	fuzz_check(n->behaviour.detect > 0 && n->behaviour.retry > 0);
+	fuzz_check(n->behaviour.poll >= 0 || n->behaviour.poll == CONF_POLL_AUTO);
 	for (size_t i = 0; i < n->portal_count; i++) {
 		fuzz_check(conf_name_valid(n->portals[i].name) && n->portals[i].address[0]);
 		fuzz_check(port_ok(conf_client_port(c, n, NULL, &n->portals[i])));
