@@ -263,10 +263,11 @@ stop_watchdog()
 
 # Waiting.
 
+# SECONDS are those of the ordinary build.
 try_for()	# SECONDS COMMAND...: until it succeeds; 1 when it never did
 {
 	local end now
-	end=$(awk -v s="$1" '{ printf "%d", ($1 + s) * 100 }' /proc/uptime)
+	end=$(awk -v s=$(($1 * ${RSIO_SLOW:-1})) '{ printf "%d", ($1 + s) * 100 }' /proc/uptime)
 	shift
 	until "$@"; do
 		read -r now _ </proc/uptime

@@ -30,6 +30,15 @@ out=$BUILD/test-output
 rm -rf "$out"
 mkdir -p "$out"
 
+# How many times slower all is than with the ordinary build: limits and waits
+# grow with it, and what is only done often is done less often.
+slow=1
+case $(cat "$BUILD/.flags" 2>/dev/null) in
+*-fsanitize=thread*) slow=5 ;;
+*-fsanitize=address*) slow=3 ;;
+esac
+[ -z "$valgrind" ] || slow=10
+
 # The place in a test's file where it says things about itself.
 says()		# FILE KEY: the value, or nothing
 {
@@ -89,30 +98,49 @@ reason()	# LOG: why it was skipped
 	echo "${r:-it does not say why}"
 }
 
+# What a sanitizer has to say goes to files in the test's directory, so that it
+# is seen whoever it is about: a daemon that is killed afterwards, a tool whose
+# output is not looked at.  Any user may write there.
+sanitizers_write_to()	# DIR
+{
+	local to=log_path=$1/report
+
+	mkdir "$1"
+	chmod 1777 "$1"
+	export ASAN_OPTIONS=$to:${ASAN_OPTIONS:-} LSAN_OPTIONS=$to:${LSAN_OPTIONS:-}
+	export UBSAN_OPTIONS=$to:print_stacktrace=1:${UBSAN_OPTIONS:-}
+	export TSAN_OPTIONS=$to:history_size=4:${TSAN_OPTIONS:-}
+}
+
 # Runs one test with its limit, in its directory.  The limit here is the last
 # resort: a script that uses functions.sh ends itself before.
 run_one()	# NAME FILE COMMAND SLOT
 {
-	local name=$1 file=$2 log=$out/${1//\//-}.log dir status=0 limit start=$SECONDS
+	local name=$1 file=$2 log=$out/${1//\//-}.log dir status=0 limit start=$SECONDS left said
 	local command=("$3")
 
 	dir=$(mktemp -d /tmp/rsio-test-XXXXXX)
 	chmod 755 "$dir"
 	limit=$(says "$file" time-limit)
-	limit=${limit:-120}
+	limit=$((${limit:-120} * slow))
+	[ $slow = 1 ] || export RSIO_SLOW=$slow
 	if [ -n "$valgrind" ]; then
-		limit=$((limit * 10))
-		export RSIO_SLOW=1
 		command=(valgrind -q --leak-check=full --error-exitcode=99 --child-silent-after-fork=yes "$3")
 		[ ! -e tests/valgrind.supp ] || command=("${command[0]}" --suppressions=tests/valgrind.supp "${command[@]:1}")
 	fi
 	(
 		cd "$dir" || exit 1
 		export RSIO_TEST_DIR=$dir TIME_LIMIT=$limit PORT_BASE=$((16000 + 4000 * $4))
+		sanitizers_write_to "$dir/.sanitizer"
 		export TMPDIR=$dir MALLOC_PERTURB_=$((RANDOM % 255 + 1))
 		exec timeout -k 15 $((limit + 30)) "${command[@]}"
 	) >"$log" 2>&1 </dev/null || status=$?
 	left=$(tests/sweep.sh "$dir")
+	said=$(find "$dir/.sanitizer" -name 'report.*' -exec cat {} +)
+	if [ -n "$said" ]; then
+		printf 'not ok 9998 - no sanitizer has anything to say\n%s\n' "$said" >>"$log"
+		[ $status != 0 ] || status=1
+	fi
 	if [ -n "$left" ]; then
 		printf 'not ok 9999 - nothing is left behind\n%s\n' "$left" >>"$log"
 		[ $status != 0 ] || status=1
