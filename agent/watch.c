@@ -174,10 +174,34 @@ static int open_pools(struct watch *w, const struct conf_server *conf, struct er
 
 		if (!p)
 			return -e->code;
-		if (!add_watcher(w, p))
-			return err_set(e, ENOMEM, "no memory for pool %s", p->name);
+		if (!add_watcher(w, p)) {
+			err_set(e, ENOMEM, "no memory for pool %s", p->name);
+			pool_close(p);
+			return -e->code;
+		}
 	}
 	return 0;
+}
+
+/* Before there are threads. */
+static void watch_free(struct watch *w)
+{
+	struct watcher *k, *next;
+	struct offer *o;
+
+	for (k = w->watchers; k; k = next) {
+		next = k->next;
+		while ((o = k->offers)) {
+			k->offers = o->next;
+			offer_free(o);
+		}
+		if (k->pool)
+			pool_close(k->pool);
+		free(k);
+	}
+	pthread_cond_destroy(&w->wake);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
 }
 
 struct watch *watch_new(struct server *s, const struct conf_server *conf, struct err *e)
@@ -195,11 +219,14 @@ struct watch *watch_new(struct server *s, const struct conf_server *conf, struct
 	k = add_watcher(w, NULL);
 	if (!k) {
 		err_set(e, ENOMEM, "cannot start: no memory");
+		watch_free(w);
 		return NULL;
 	}
 	k->offers = section_offers(s, conf);
-	if (open_pools(w, conf, e) < 0)
+	if (open_pools(w, conf, e) < 0) {
+		watch_free(w);
 		return NULL;
+	}
 	offer_starting(true);
 	for (k = w->watchers; k; k = k->next)
 		look(k);
