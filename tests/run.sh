@@ -2,9 +2,10 @@
 # run.sh [--long] [--valgrind] [PATTERN...]: runs the tests that are built and
 # the scenario scripts, two at a time, and ends with one line:
 #   N passed, N failed, N skipped
-# A PATTERN is a part of a test's name, or a glob: log, agent/*, unit/test_ctl.
+# A PATTERN is a test's name, a part of names, or a glob: unit/test_ctl, log, agent/*.
 # $BUILD says which build (default build); JOBS=1 runs one after another;
-# KEEP=1 keeps the tests' directories.  tests/README.md has the rest.
+# KEEP=1 keeps the tests' directories; $RSIO_SEED chooses what is tried at random.
+# tests/README.md has the rest.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
@@ -66,6 +67,11 @@ selected()	# NAME
 
 	[ ${#patterns[@]} -gt 0 ] || return 0
 	for p in "${patterns[@]}"; do
+		# A whole name is that test alone, though others begin with it.
+		if [[ $names == *" $p "* ]]; then
+			[ "$1" = "$p" ] && return 0
+			continue
+		fi
 		# shellcheck disable=SC2053  # a glob is what is meant
 		[[ $1 == *"$p"* || $1 == $p ]] && return 0
 	done
@@ -132,7 +138,7 @@ run_one()	# NAME FILE COMMAND SLOT
 		cd "$dir" || exit 1
 		export RSIO_TEST_DIR=$dir TIME_LIMIT=$limit PORT_BASE=$((16000 + 4000 * $4))
 		sanitizers_write_to "$dir/.sanitizer"
-		export TMPDIR=$dir MALLOC_PERTURB_=$((RANDOM % 255 + 1))
+		export TMPDIR=$dir MALLOC_PERTURB_=$((RSIO_SEED % 255 + 1))
 		exec timeout -k 15 $((limit + 30)) "${command[@]}"
 	) >"$log" 2>&1 </dev/null || status=$?
 	left=$(tests/sweep.sh "$dir")
@@ -152,6 +158,13 @@ run_one()	# NAME FILE COMMAND SLOT
 	echo "$status $((SECONDS - start)) $(count "$log" "$status")" >"$log.result"
 }
 
+# The command that runs one test as it was run now.
+again()		# NAME
+{
+	[ "$BUILD" = "$TOP/build" ] || printf 'BUILD=%q ' "${BUILD#"$TOP/"}"
+	echo "RSIO_SEED=$RSIO_SEED tests/run.sh ${long:+--long }${valgrind:+--valgrind }$1"
+}
+
 report()	# NAME
 {
 	local name=$1 log=$out/${1//\//-}.log status seconds p f s
@@ -162,7 +175,7 @@ report()	# NAME
 		echo "FAILED   $name: $f of $((p + f)), status $status, $seconds s"
 		tail -n "${TAIL:-40}" "$log" | sed 's/^/         | /'
 		echo "         all of it: $log"
-		echo "         alone: tests/run.sh ${long:+--long }${valgrind:+--valgrind }$name${BUILD_SAID:+ (with BUILD=$BUILD_SAID)}"
+		echo "         alone: $(again "$name")"
 	elif [ "$status" = 77 ]; then
 		echo "SKIPPED  $name: $(reason "$log")"
 	else
@@ -173,7 +186,6 @@ report()	# NAME
 }
 
 passed=0 failed=0 skipped=0
-BUILD_SAID=$([ "$BUILD" = "$TOP/build" ] || echo "$BUILD")
 declare -A running=() slot_of=()
 slots=()
 for ((i = 0; i < JOBS; i++)); do slots+=("$i"); done
@@ -204,10 +216,26 @@ stop_all()
 }
 trap stop_all INT TERM
 
-started=0
+# Each commit tries other cases, and all who test that commit the same ones.
+if [ -z "${RSIO_SEED:-}" ]; then
+	commit=$(git -c safe.directory='*' rev-parse -q --verify HEAD 2>/dev/null) || commit=1
+	RSIO_SEED=$((16#${commit:0:7}))
+fi
+case $RSIO_SEED in
+*[!0-9]* | ??????????*)
+	echo "RSIO_SEED is a number of up to nine digits, not $RSIO_SEED" >&2
+	exit 2
+	;;
+esac
+export RSIO_SEED=$((10#$RSIO_SEED))
+echo "RSIO_SEED=$RSIO_SEED"
+
+names=" $(all_tests | cut -d' ' -f1 | tr '\n' ' ')"
+started=0 left_out=0
 while read -r name file command; do
 	selected "$name" || continue
 	if [ -z "$long" ] && [ "$(says "$file" long)" = yes ]; then
+		left_out=$((left_out + 1))
 		continue
 	fi
 	[ ${#slots[@]} -gt 0 ] || collect
@@ -221,6 +249,10 @@ done < <(all_tests)
 while [ ${#running[@]} -gt 0 ]; do
 	collect
 done
-[ $started -gt 0 ] || echo "no test is called that: ${patterns[*]}" >&2
+if [ $started = 0 ] && [ $left_out -gt 0 ]; then
+	echo "only with --long: ${patterns[*]}" >&2
+elif [ $started = 0 ]; then
+	echo "no test is called that: ${patterns[*]}" >&2
+fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ] && [ $started -gt 0 ]
