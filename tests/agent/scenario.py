@@ -12,6 +12,7 @@ from rsio import *  # noqa: F401,F403
 import rsio
 
 DIR = sys.argv[1]
+SEED = int(os.environ.get("RSIO_SEED", "1"))
 
 
 def portals(directory=None):

@@ -22,7 +22,7 @@ read -r namespace id _ address port <"$W/portals"
 cat >"$W/keeper.py" <<'EOT'
 c = Node().login(crc=False)
 c.open("keep")
-rng, model, rounds = random.Random(2), {}, 0
+rng, model, rounds = random.Random(SEED), {}, 0
 end = time.monotonic() + float(sys.argv[2])
 while time.monotonic() < end:
     rounds += 1
@@ -43,7 +43,7 @@ scenario "$W" "${CHURN_SECONDS:-8}" <"$W/keeper.py" &
 keeper=$!
 check "clients that come and go get only answers that the protocol allows" \
 	python3 "$AGENT_DIR/churn.py" "$address" "$port" "$namespace" "$id" churn "$key" "$W/pool" \
-	"${CHURN_SECONDS:-8}" "${CHURN_SEED:-1}"
+	"${CHURN_SECONDS:-8}" "${RSIO_SEED:-1}"
 wait $keeper || true
 check "the one beside them was not disturbed" grep -q '^ok a client beside them has all its data, as it should' "$W/scenario.out"
 is "$(grep -c '^not ok' "$W/scenario.out")" 0 "none of its checks failed"

@@ -14,7 +14,7 @@ rounds, lives = int(sys.argv[2]), set()
 BLOCKS, SIZE = 4096, 4096
 newest = [0] * BLOCKS       # acknowledged
 asked = [0] * BLOCKS        # sent; may or may not have been done
-rng = random.Random(1)
+rng = random.Random(SEED)
 serial = 0
 block_of = lambda b, n: struct.pack("<QQ", b, n) * (SIZE // 16)
 

@@ -13,7 +13,7 @@ scenario "$W" <<'EOT'
 c = Node().login()
 c.open("v")
 is_("the store is the one that forgets", volume("v")["store"], "lossy")
-rng = random.Random(1)
+rng = random.Random(SEED)
 kept = {}
 for i in range(400):
     b = rng.randrange(1000)

@@ -23,7 +23,7 @@ b = Node(directory=DIR + "/2").login()
 v, w = a.open("disk"), b.open("disk")
 is_("both offer the same volume", (v.uuid, v.generation, v.size, v.shared), (w.uuid, w.generation, w.size, 1))
 is_("past the cache", volume("disk", DIR + "/1")["store"], "direct")
-rng = random.Random(1)
+rng = random.Random(SEED)
 model = bytearray(1 << 20)
 wrong = 0
 for i in range(300):

@@ -36,7 +36,7 @@ held_back()
 total=0
 for round in 1 2 3 4; do
 	n=$((round % 2))
-	start_stamp data "$vol" --blocks 512 --jobs 64 --seed "$round"
+	start_stamp data "$vol" --blocks 512 --jobs 64 --seed $((${RSIO_SEED:-1} + round))
 	net_mute $n
 	check "round $round: the path over network $n is given up" wait_for 15 paths_are "$W/clt" 1
 	goes_on data "round $round: all blocks are written again over the other" 10

@@ -2,8 +2,9 @@
  * test_conf_mutants.c - thousands of small edits of both samples: none crashes
  * the parser, none makes it show a node key.
  *
- * The edits are the same ones each time, so that what fails once fails again.
+ * The edits are the same ones for the same RSIO_SEED, so that what fails once fails again.
  */
+#include "../seed.h"
 #include "conf_file.h"
 
 static uint64_t seed;
@@ -139,7 +140,7 @@ static void mutants(enum conf_file file, int count)
 	for (int i = 0; i < count; i++) {
 		size_t size = strlen(origin);
 
-		seed = (uint64_t)i * 2654435761u + file;
+		seed = test_seed((uint64_t)i * 2 + file);
 		memcpy(text, origin, size);
 		for (uint32_t edits = 1 + draw(6); edits; edits--)
 			size = mutate(text, size, sizeof(text));

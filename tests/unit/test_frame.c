@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "../seed.h"
 #include "frame.h"
 
 /* The frames of this test: u32 magic, u32 length, u64 number; every payload byte depends on the
@@ -217,7 +218,7 @@ static void any_pieces(void **state)
 
 			peer_init(&p);
 			p.stop_every = stop;
-			deliver(&p, stream, size, steps[i], 1 + i);
+			deliver(&p, stream, size, steps[i], test_seed(i));
 			assert_int_equal(p.frames, MIXED);
 			assert_int_equal(p.headers, MIXED);
 			assert_int_equal(p.places, p.placed_payloads);

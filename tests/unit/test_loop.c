@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "../seed.h"
 #include "list.h"
 #include "loop.h"
 
@@ -65,7 +66,7 @@ static void note(struct loop_timer *t)
 
 static void arm_all(uint64_t base)
 {
-	unsigned seed = 7;
+	unsigned seed = (unsigned)test_seed(1);
 
 	fired_count = 0;
 	for (int i = 0; i < TIMERS; i++) {

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "../seed.h"
 #include "agent_parts.h"
 
 #define SIZE (4u << 20)
@@ -41,7 +42,7 @@ static void any_offset_and_size(struct volume *v)
 {
 	static uint8_t data[100000];
 
-	srandom(1);
+	srandom((unsigned)test_seed(1));
 	memset(model, 0, SIZE);
 	for (int i = 0; i < 300; i++) {
 		uint32_t count = 1 + (uint32_t)random() % (i % 3 ? 5000 : 99999);

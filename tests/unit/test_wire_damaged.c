@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "../seed.h"
 #include "wire.h"
 #include "wire_samples.h"
 
@@ -154,7 +155,7 @@ static uint64_t next_random(uint64_t *x)
 
 static void damaged_bodies(void **state)
 {
-	uint64_t x = 0x9e3779b97f4a7c15;
+	uint64_t x = test_seed(1);
 
 	(void)state;
 	for (size_t which = 0; which < GETS; which++)
@@ -169,7 +170,7 @@ static void damaged_bodies(void **state)
 
 static void random_bodies(void **state)
 {
-	uint64_t x = 0xd1b54a32d192ed03;
+	uint64_t x = test_seed(2);
 
 	(void)state;
 	for (size_t which = 0; which < GETS; which++)
