@@ -1,5 +1,6 @@
 #!/bin/bash
 # Every script passes shellcheck.
+# time-limit: 600
 cd "$(dirname "$0")/../.." || exit 1
 command -v shellcheck >/dev/null || { echo "skip: shellcheck is not installed"; exit 77; }
 scripts=()
