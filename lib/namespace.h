@@ -59,7 +59,7 @@ struct policy_wish {
 int namespace_set_policy(struct namespace *ns, const struct policy_wish *w, struct err *e);
 
 /* The whole state as JSON (new reference), the one source of status files and rsconfig:
- * { "name": "osl", "id": 0, "node": "sles1",
+ * { "name": "osl", "id": 0, "node": "sles1", "noticed_within": 2.5, "give_up": 120, "on_loss": "fail",
  *   "servers": [ { "id": 0, "name": "big-9", "version": "0.1", "state": "up|connecting|lost", "policy": "adaptive",
  *      "listed": whether its volumes are known,
  *      "paths": [ { "name": "if0/big-9-1", "interface": "if0", "local": "192.168.10.1", "server": "big-9-1",
@@ -68,7 +68,8 @@ int namespace_set_policy(struct namespace *ns, const struct policy_wish *w, stru
  *                   "reason": "why it is not up, with the next step" or null,
  *                   "connection": 3, "rtt_us": 80.5, "in_flight": 3, "bytes_in_flight": 24576,
  *                   "read_bytes": n, "write_bytes": n, "commands": n, "share": 0.5, "weight": 1, "standby": false,
- *                   "errors": n } ],
+ *                   "read_rate": bytes a second of late, "write_rate": …, "carries": learned bytes a second or null,
+ *                   "lost_reason": why it was last lost or null, "lost_ago": seconds or null, "errors": n } ],
  *      "counts": … } ],
  *   "unassigned": [ paths that have never learned which server they reach, as above ],
  *   "volumes": [ { "id": 0, "name": "oracle", "uuid": "…", "generation": 17, "size": bytes, "blocks": n, "block_size": 512,

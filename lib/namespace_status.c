@@ -13,14 +13,28 @@ static json_t *optional_text(const char *text)
 	return text && *text ? json_string(text) : json_null();
 }
 
+/* What it carries, and when and why it last stopped working. */
+static void add_history(json_t *j, const struct path *p)
+{
+	bool up = p->state == PATH_UP, lost = *p->lost_reason;
+	double ago = (double)(loop_now(p->loop) - p->lost_at) / 1e9;
+
+	json_object_set_new(j, "read_rate", json_real(up ? p->rate.read : 0));
+	json_object_set_new(j, "write_rate", json_real(up ? p->rate.write : 0));
+	json_object_set_new(j, "carries", p->policy.rate > 0 ? json_real(p->policy.rate) : json_null());
+	json_object_set_new(j, "lost_reason", optional_text(p->lost_reason));
+	json_object_set_new(j, "lost_ago", lost ? json_real(ago) : json_null());
+}
+
 static json_t *path_status(const struct path *p)
 {
+	json_t *j;
 	char local[SOCK_TEXT_MAX], portal[SOCK_TEXT_MAX];
 	const struct conf_interface *f = p->setup.interface;
 
 	sock_format(&p->from, local);
 	sock_format(&p->to, portal);
-	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:i, s:s, s:s, s:s, s:f, s:o, s:o, s:i, s:o, s:i, s:I, s:I, s:I, s:I, s:I}",
+	j = json_pack("{s:s, s:s, s:o, s:s, s:s, s:i, s:s, s:s, s:s, s:f, s:o, s:o, s:i, s:o, s:i, s:I, s:I, s:I, s:I, s:I}",
 		"name", p->setup.name,
 		"interface", f ? f->name : "any",
 		"local", p->from.length ? json_string(local) : optional_text(f ? f->address : NULL),
@@ -41,6 +55,8 @@ static json_t *path_status(const struct path *p)
 		"write_bytes", (json_int_t)p->write_bytes,
 		"commands", (json_int_t)p->commands,
 		"errors", (json_int_t)p->errors);
+	add_history(j, p);
+	return j;
 }
 
 /* Each path's part of what all paths of the session carried. */
@@ -128,6 +144,10 @@ json_t *namespace_status(struct namespace *ns)
 			json_array_append_new(unassigned, path_status(&ns->paths[i]));
 	add_shares(unassigned);
 	namespace_each_volume(ns, volume_status, volumes);
-	return json_pack("{s:s, s:i, s:s, s:o, s:o, s:o}", "name", ns->conf->name, "id", ns->conf->id,
-			 "node", ns->conf->nodename, "servers", servers, "unassigned", unassigned, "volumes", volumes);
+	return json_pack("{s:s, s:i, s:s, s:f, s:f, s:s, s:o, s:o, s:o}", "name", ns->conf->name, "id", ns->conf->id,
+			 "node", ns->conf->nodename,
+			 "noticed_within", ns->path_count ? path_noticed_within(&ns->paths[0].setup) : 0.0,
+			 "give_up", ns->conf->behaviour.give_up,
+			 "on_loss", conf_on_loss_name(ns->conf->behaviour.on_loss),
+			 "servers", servers, "unassigned", unassigned, "volumes", volumes);
 }

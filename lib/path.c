@@ -66,6 +66,10 @@ void path_lost(struct path *p, const char *fmt, ...)
 	set_reason(p, fmt, ap);
 	va_end(ap);
 	p->errors++;
+	if (p->state == PATH_UP) {
+		memcpy(p->lost_reason, p->reason, sizeof p->lost_reason);
+		p->lost_at = loop_now(p->loop);
+	}
 	if (p->receives)
 		p->doomed = true;	/* path_receive closes when it comes back */
 	else
@@ -254,6 +258,7 @@ static void act_up(struct path *p)
 	p->heard = loop_now(p->loop);
 	p->heard_absent = loop_absent(p->loop);
 	p->pinged = 0;
+	p->rate = (struct path_rate){ .since = p->heard, .read_bytes = p->read_bytes, .write_bytes = p->write_bytes };
 	p->inflight.limit = p->limits.in_flight;
 	p->policy.usable = true;
 }
@@ -382,6 +387,28 @@ void path_event(struct path *p, enum path_event event)
 }
 
 /* Silence is judged by the time that we were awake. */
+static void look_at_rate(struct path *p)
+{
+	struct path_rate *r = &p->rate;
+	double seconds = (double)(loop_now(p->loop) - r->since) / 1e9;
+
+	if (seconds > 0) {
+		r->read = (double)(p->read_bytes - r->read_bytes) / seconds;
+		r->write = (double)(p->write_bytes - r->write_bytes) / seconds;
+	}
+	r->since = loop_now(p->loop);
+	r->read_bytes = p->read_bytes;
+	r->write_bytes = p->write_bytes;
+}
+
+double path_noticed_within(const struct path_setup *s)
+{
+	double detect = s->namespace->behaviour.detect;
+
+	/* Silence begins just after a keepalive at worst, and is judged at one. */
+	return detect + keepalive_time(detect);
+}
+
 static void keepalive(struct path *p)
 {
 	uint64_t now = loop_now(p->loop);
@@ -389,6 +416,7 @@ static void keepalive(struct path *p)
 	uint64_t silent = now - p->heard > away ? now - p->heard - away : 0;
 	double detect = p->setup.namespace->behaviour.detect;
 
+	look_at_rate(p);
 	if ((double)silent > detect * 1e9 && p->pinged) {
 		path_lost(p, "silent for %.1f s", (double)silent / 1e9);
 		return;

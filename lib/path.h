@@ -92,6 +92,12 @@ struct path {
 	void *session;			/* the owner's */
 	/* For status. */
 	uint64_t commands, read_bytes, write_bytes, errors;
+	struct path_rate {
+		uint64_t since, read_bytes, write_bytes;	/* when it was last looked, and what then was */
+		double read, write;	/* bytes a second between the last two looks */
+	} rate;
+	char lost_reason[240];		/* why it last stopped working; "" never */
+	uint64_t lost_at;		/* loop_now() */
 };
 
 int path_init(struct path *p, struct loop *l, const struct path_setup *setup,
@@ -113,5 +119,7 @@ bool path_room(const struct path *p);	/* up, and one more command may be sent */
 int path_send(struct path *p, struct command *c);
 void path_flush(struct path *p);
 double path_seconds_in_state(const struct path *p);
+/* Seconds, at most, until a path that fell silent while it owed an answer is given up. */
+double path_noticed_within(const struct path_setup *s);
 
 #endif

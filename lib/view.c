@@ -267,6 +267,21 @@ static int by_portal(const void *one, const void *other)
 	return d ? d : compare_numbers(a->path, b->path, "connection");
 }
 
+/* Left out where an older rsiod does not say. */
+static void put_path_rates(FILE *f, const json_t *path)
+{
+	char read[VIEW_SHORT], written[VIEW_SHORT], age[VIEW_SHORT];
+
+	if (json_object_get(path, "read_rate"))
+		fprintf(f, "      %s/s read, %s/s written, %.0f %% of the commands, %.0f failures\n",
+			view_bytes(read, view_num(path, "read_rate", 0)),
+			view_bytes(written, view_num(path, "write_rate", 0)),
+			100 * view_num(path, "share", 0), view_num(path, "errors", 0));
+	if (json_is_string(json_object_get(path, "lost_reason")))
+		fprintf(f, "      last lost %s ago: %s\n", view_age(age, view_num(path, "lost_ago", -1)),
+			view_str(path, "lost_reason"));
+}
+
 static void put_path(FILE *f, const struct view_path *p, int number, int verbosity)
 {
 	bool up = view_is(p->path, "state", "up"), draining = view_is(p->path, "state", "draining");
@@ -286,6 +301,7 @@ static void put_path(FILE *f, const struct view_path *p, int number, int verbosi
 			view_time(a, view_num(p->path, "rtt_us", -1)),
 			view_count(b, p->path, "in_flight"),
 			view_bytes(c, view_num(p->path, "bytes_in_flight", 0)));
+		put_path_rates(f, p->path);
 	}
 	if (verbosity >= 2)
 		put_path_counts(f, p->path, "      ");

@@ -36,6 +36,9 @@ char *view_query(const json_t *status, int verbosity);
  * counters. */
 char *view_paths(const json_t *status, int verbosity);
 
+/* rsconfig -m explain: why each path has its share, and what happens when one fails. */
+char *view_explain(const json_t *status);
+
 /* rsconfig -l: attached devices, one a line; 1 the block device, 2 the raw name
  * and the size too, 3 the loop device and the state. */
 char *view_devices(const json_t *status, int verbosity);

@@ -24,8 +24,8 @@ static const struct opt options[] = {
 	  "make block devices of the volumes named, or of all", 0, 0 },
 	{ 'd', "detach", OPT_FLAG, NULL, offsetof(struct rsconfig, detach),
 	  "take block devices away, those named or all", 0, 0 },
-	{ 'm', "manage", OPT_STRING, "status|fail|policy|reload|stop", offsetof(struct rsconfig, manage),
-	  "show paths, end waiting I/O, choose a policy, reload, stop", 0, 0 },
+	{ 'm', "manage", OPT_STRING, "status|explain|fail|policy|reload|stop", offsetof(struct rsconfig, manage),
+	  "show paths or why they have their share, end waiting I/O, choose a policy, reload, stop", 0, 0 },
 	{ 'v', "verbose", OPT_COUNT, NULL, offsetof(struct rsconfig, verbose),
 	  "more about each; up to -vvv", 0, 0 },
 	{ 'f', "force", OPT_FLAG, NULL, offsetof(struct rsconfig, force),
@@ -47,6 +47,7 @@ static const struct opt_program program = {
 		    "-a [--json] [NS:VOLUME…]\n"
 		    "-d [--force] [--json] [NS:VOLUME…]\n"
 		    "-m status [-v…] [--json]\n"
+		    "-m explain\n"
 		    "-m fail NS:VOLUME…\n"
 		    "-m policy NS[:SERVER|:VOLUME] POLICY [--weight IF=N,…] [--standby IF,…]\n"
 		    "-m reload\n"
@@ -178,6 +179,18 @@ static int manage_status(const struct rsconfig *rc, char **operands)
 	return show(rc, print_paths);
 }
 
+static int print_explanation(const struct rsconfig *rc, const json_t *status)
+{
+	(void)rc;
+	return rsconfig_print(view_explain(status));
+}
+
+static int manage_explain(const struct rsconfig *rc, char **operands)
+{
+	(void)operands;
+	return show(rc, print_explanation);
+}
+
 /* The words after -m. */
 
 static const struct action {
@@ -187,6 +200,7 @@ static const struct action {
 	int (*run)(const struct rsconfig *rc, char **operands);
 } actions[] = {
 	{ "status", "nothing", 0, 0, manage_status },
+	{ "explain", "nothing", 0, 0, manage_explain },
 	{ "fail", "NS:VOLUME…", 1, 1024, rsconfig_fail },
 	{ "policy", "NS[:SERVER|:VOLUME] POLICY", 2, 2, rsconfig_policy },
 	{ "reload", "nothing", 0, 0, rsconfig_reload },
@@ -206,7 +220,7 @@ static const struct action *find_action(const char *word)
 	near = opt_nearest(word, words);
 	if (near)
 		rsconfig_usage("unknown action '%s' (did you mean %s?)", word, near);
-	rsconfig_usage("unknown action '%s': status, fail, policy, reload or stop", word);
+	rsconfig_usage("unknown action '%s': status, explain, fail, policy, reload or stop", word);
 }
 
 static int run_manage(const struct rsconfig *rc, char **operands, int count)
@@ -217,6 +231,8 @@ static int run_manage(const struct rsconfig *rc, char **operands, int count)
 		rsconfig_usage("-m %s takes %s", a->word, a->operands);
 	if ((rc->weight || rc->standby) && a->run != rsconfig_policy)
 		rsconfig_usage("--weight and --standby are for -m policy");
+	if (rc->json && a->run == manage_explain)
+		rsconfig_usage("-m explain prints sentences; -m status --json has what they are made of");
 	if (rc->json && a->run != manage_status)
 		rsconfig_usage("-m %s prints no state: --json is not for it", a->word);
 	return a->run(rc, operands);

@@ -104,8 +104,10 @@ split()		# NAME IF0 IF1: of 300 reads
 }
 check "-m policy weighted" rsconfig -m policy osl weighted --weight if0=3,if1=1
 split weighted 225 75
+like "$(rsconfig -m explain)" "^    if0/big-9-1, [0-9]+ % so far: its weight is 3 of 4$" "-m explain says why"
 check "-m policy round-robin-subset" rsconfig -m policy osl round-robin-subset --standby if1
 split round-robin-subset 300 0
+like "$(rsconfig -m explain)" "^    if1/big-9-2, [0-9]+ % so far: standby: waits until another path fails$" "and of a standby"
 check "-m policy least-queue" rsconfig -m policy osl least-queue
 split least-queue 150 150
 check "-m policy of a volume" rsconfig -m policy osl:oracle weighted --weight if1=99
@@ -133,8 +135,11 @@ ip -n "$server" link set eth10 down
 joined() { [ "$(carried | cut -d' ' -f2)" -gt $((before + 100)) ]; }
 before=$(carried | cut -d' ' -f2)
 check "the standby carries the load" wait_for 15 joined
+like "$(rsconfig -m explain)" "% so far: standby, in use because if0/big-9-1 does not work$" "-m explain knows why it joined"
+like "$(rsconfig -m explain)" "^  a reset or a lost link is noticed at once, silence within 12.5 s;$" "and what will be noticed when"
 ip -n "$server" link set eth10 up
 check "both are connected" wait_for 15 connected 2
+like "$(rsconfig -m status -v)" "^      last lost [^:]* ago: .*eth10" "-m status -v: when and why a path was lost"
 alone() { local s; s=$(share sleep 0.2); [ "${s#* }" -le 15 ] && [ "${s% *}" -gt 15 ]; }
 check "it leaves when the other is back" wait_for 10 alone
 for p in adaptive round-robin least-queue weighted fail-over; do

@@ -230,6 +230,55 @@ static void test_unused(void **state)
 }
 
 /* In whatever order things came up, they are shown in the same. */
+/* Every policy's sentence, and those about a standby and a path that is down. */
+#define TWO(policy, a, b) \
+	"{'namespaces':[{'name':'osl','noticed_within':2.5,'give_up':120,'on_loss':'fail','servers':[{" \
+	"'name':'big-9','policy':'" policy "','paths':[" a "," b "]}],'volumes':[]}]}"
+#define ONE(name, more) "{'name':'" name "','state':'up','share':0.75,'rtt_us':80.5,'in_flight':3," more "}"
+#define AFTER \
+	"  a reset or a lost link is noticed at once, silence within 2.5 s;\n" \
+	"  what was under way then goes on over another path of the server\n" \
+	"  with no path left I/O waits for 120 s, then on-loss = fail applies\n"
+
+static void explained(const char *text, const char *expected)
+{
+	json_t *status = parse(text);
+
+	check(view_explain(status), expected);
+	json_decref(status);
+}
+
+static void test_explain(void **state)
+{
+	(void)state;
+	explained(TWO("adaptive", ONE("a/1", "'carries':1073741824"), ONE("b/2", "'carries':null")),
+		  "osl\n  big-9: policy adaptive, a command goes where it is expected to be answered first\n"
+		  "    a/1, 75 % so far: an answer takes 80.5 us, under load it carries 1 GiB/s\n"
+		  "    b/2, 75 % so far: an answer takes 80.5 us\n" AFTER);
+	explained(TWO("weighted", ONE("a/1", "'weight':3"), ONE("b/2", "'weight':1")),
+		  "osl\n  big-9: policy weighted, commands in proportion to the weights\n"
+		  "    a/1, 75 % so far: its weight is 3 of 4\n    b/2, 75 % so far: its weight is 1 of 4\n" AFTER);
+	explained(TWO("round-robin-subset", ONE("a/1", "'standby':false"), ONE("b/2", "'standby':true")),
+		  "osl\n  big-9: policy round-robin-subset, paths in turn; standbys join while another has failed\n"
+		  "    a/1, 75 % so far: it takes turns\n"
+		  "    b/2, 75 % so far: standby: waits until another path fails\n" AFTER);
+	explained(TWO("round-robin-subset", "{'name':'a/1','state':'down','since':5,'share':0.1,'reason':'no link'}",
+		      ONE("b/2", "'standby':true")),
+		  "osl\n  big-9: policy round-robin-subset, paths in turn; standbys join while another has failed\n"
+		  "    a/1, 10 % so far: down for 5 s, no link\n"
+		  "    b/2, 75 % so far: standby, in use because a/1 does not work\n" AFTER);
+	explained(TWO("fail-over", "{'name':'a/1','state':'down','since':5}", ONE("b/2", "'x':0")),
+		  "osl\n  big-9: policy fail-over, the first path that works takes all\n"
+		  "    a/1, 0 % so far: down for 5 s\n    b/2, 75 % so far: the first that works\n" AFTER);
+	explained("{'namespaces':[{'name':'osl','give_up':9,'noticed_within':1,'on_loss':'queue','servers':[],"
+		  "'volumes':[{'name':'oracle','policy':'least-blocks'},{'name':'redo','policy':null}]}]}",
+		  "osl\n  no server was reached yet: rsconfig -m status shows why\n"
+		  "  volume oracle has a policy of its own: least-blocks\n"
+		  "  a reset or a lost link is noticed at once, silence within 1 s;\n"
+		  "  what was under way then goes on over another path of the server\n"
+		  "  with no path left I/O waits for ever\n");
+}
+
 static void test_order(void **state)
 {
 	json_t *status = parse(STATUS("{'name':'osl','servers':["
@@ -439,6 +488,7 @@ static void all_views(const json_t *status)
 		free(view_paths(status, verbosity));
 		free(view_devices(status, verbosity));
 	}
+	free(view_explain(status));
 	free(view_tree_status(ns));
 	free(view_tree_servers(ns));
 	free(view_tree_paths(ns));
@@ -509,7 +559,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_query), cmocka_unit_test(test_query_trouble),
 		cmocka_unit_test(test_paths), cmocka_unit_test(test_paths_matrix),
-		cmocka_unit_test(test_unused), cmocka_unit_test(test_order),
+		cmocka_unit_test(test_unused), cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_devices), cmocka_unit_test(test_tree),
 		cmocka_unit_test(test_tree_trouble), cmocka_unit_test(test_metrics),
 		cmocka_unit_test(test_metrics_escape), cmocka_unit_test(test_damaged),
