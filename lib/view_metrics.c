@@ -81,7 +81,7 @@ static const char *const path_states[] = {
 	"down", "unused", "connecting", "hello", "waiting", "login", "up", "draining", "stopped",
 };
 static const char *const server_states[] = { "up", "connecting", "lost" };
-static const char *const volume_states[] = { "ready", "waiting", "lost", "stale", "gone" };
+static const char *const volume_states[] = { "ready", "waiting", "lost", "stale", "gone", "cache-lost" };
 
 static void head(FILE *f, const char *name, const char *type, const char *unit, const char *help)
 {

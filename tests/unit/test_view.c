@@ -458,6 +458,7 @@ static void test_metrics(void **state)
 	assert_contains(text, "\nrsio_path_read_bytes_total{namespace=\"osl\",server=\"big-9\",path=\"if1/big-9-2\"} 1048576\n");
 	assert_contains(text, "\nrsio_path_state{namespace=\"osl\",server=\"big-9\",path=\"if0/big-9-1\",rsio_path_state=\"up\"} 1\n");
 	assert_contains(text, "\nrsio_volume_state{namespace=\"osl\",volume=\"oracle\",rsio_volume_state=\"waiting\"} 0\n");
+	assert_contains(text, "\nrsio_volume_state{namespace=\"osl\",volume=\"oracle\",rsio_volume_state=\"cache-lost\"} 0\n");
 	assert_contains(text, "\nrsio_volume_writes_total{namespace=\"osl\",volume=\"oracle\"} 3\n");
 	assert_null(strstr(text, "\nrsio_volume_give_up_seconds{"));
 	free(text);
