@@ -113,13 +113,15 @@ static void volume_status(void *arg, struct mpio *v)
 	const struct mpio_counts *n = mpio_counts(v);
 	const struct wire_volume *i = mpio_info(v);
 	double left = mpio_give_up_in(v);
-	char uuid[40];
+	char uuid[40], generation[24];
 
 	format_uuid(i->uuid, uuid);
+	/* As text: many readers of JSON keep 53 bits of a number. */
+	snprintf(generation, sizeof generation, "%llu", (unsigned long long)i->generation);
 	json_array_append_new(arg, json_pack(
-		"{s:i, s:s, s:s, s:I, s:I, s:I, s:i, s:b, s:i, s:s, s:i, s:s, s:o, s:s, s:o, s:i, s:i, s:I,"
+		"{s:i, s:s, s:s, s:s, s:I, s:I, s:i, s:b, s:i, s:s, s:i, s:s, s:o, s:s, s:o, s:i, s:i, s:I,"
 		" s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-		"id", (int)i->id, "name", i->name, "uuid", uuid, "generation", (json_int_t)i->generation,
+		"id", (int)i->id, "name", i->name, "uuid", uuid, "generation", generation,
 		"size", (json_int_t)i->size, "blocks", (json_int_t)(i->size / i->block_size), "block_size", (int)i->block_size,
 		"read_only", !mpio_writable(v), "av", (int)i->av, "server", v->session->name, "servers", 1,
 		"state", mpio_state_name(mpio_state(v)), "policy", optional_text(v->choice ? policy_name(v->choice->policy) : NULL),

@@ -93,8 +93,7 @@ static void query_volume(FILE *f, const json_t *v, int verbosity)
 	if (verbosity >= 1) {
 		const char *policy = json_string_value(json_object_get(v, "policy"));
 
-		fprintf(f, "      uuid %s generation %s\n", view_str(v, "uuid"),
-			view_count(a, v, "generation"));
+		fprintf(f, "      uuid %s generation %s\n", view_str(v, "uuid"), view_str(v, "generation"));
 		fprintf(f, "      %s, %s, av%s, %s server(s), on loss %s%s%s\n", view_str(v, "state"),
 			view_true(v, "read_only") ? "read-only" : "read-write",
 			view_count(a, v, "av"), view_count(b, v, "servers"), view_str(v, "on_loss"),

@@ -105,9 +105,17 @@ static void label(FILE *f, const char *before, const char *name, const char *val
 	fputc('"', f);
 }
 
+/* A string is a whole number as well, one that not every reader of JSON could keep. */
+static bool is_number(const json_t *v)
+{
+	return json_is_number(v) || json_is_string(v);
+}
+
 static void put_number(FILE *f, const json_t *v, double factor)
 {
-	if (json_is_integer(v) && factor == 1)
+	if (json_is_string(v))
+		fprintf(f, " %s\n", json_string_value(v));
+	else if (json_is_integer(v) && factor == 1)
 		fprintf(f, " %" JSON_INTEGER_FORMAT "\n", json_integer_value(v));
 	else
 		fprintf(f, " %.9g\n", json_number_value(v) * factor);
@@ -201,7 +209,7 @@ static void put_volume_family(FILE *f, const json_t *namespaces, const struct fa
 		json_array_foreach(view_list(ns, "volumes"), j, volume) {
 			const json_t *v = json_object_get(volume, family->key);
 
-			if (!json_is_number(v))
+			if (!is_number(v))
 				continue;
 			fprintf(f, "%s%s", family->name, family->type[0] == 'c' ? "_total" : "");
 			label(f, "{", "namespace", view_str(ns, "name"));

@@ -13,7 +13,8 @@ requires_program rssrv rsiod rsconfig rsbench rsclogcat rsslogcat
 chmod 755 "$W"
 rsconfig() { timeout -k 1 20 "$BUILD/rsconfig" --run-dir "$W/clt/run" "$@"; }
 
-# Reads JSON, or a JSON object a line, and prints the names of all members in it.
+# Reads JSON, or a JSON object a line, and prints the names of all members in it, and
+# numbers that jq would round.
 cat >"$W/members.py" <<'END'
 import json, sys
 
@@ -22,6 +23,8 @@ def walk(j, names):
         names |= set(j)
     for v in j.values() if isinstance(j, dict) else j if isinstance(j, list) else []:
         walk(v, names)
+    if isinstance(j, int) and abs(j) > 1 << 53:
+        names.add("larger than many readers keep: %d" % j)
 
 text, names, at = sys.stdin.read().strip(), set(), 0
 while at < len(text):

@@ -20,7 +20,7 @@
 	"'bytes_in_flight':24576,'read_bytes':1048576,'write_bytes':1536,'commands':131," \
 	"'share':0.5,'errors':0"
 #define VOLUME(more) \
-	"{'id':0,'name':'oracle','uuid':'" UUID "','generation':17,'size':16106127360," \
+	"{'id':0,'name':'oracle','uuid':'" UUID "','generation':'17','size':16106127360," \
 	"'blocks':31457280,'block_size':512,'av':0,'server':'big-9','servers':1," \
 	"'on_loss':'fail','opens':1,'in_flight':2,'reads':128,'read_bytes':1048576," \
 	"'writes':3,'write_bytes':1536,'flushes':1,'errors':0,'resent':4," more "}"
@@ -459,6 +459,7 @@ static void test_metrics(void **state)
 	assert_contains(text, "\nrsio_path_state{namespace=\"osl\",server=\"big-9\",path=\"if0/big-9-1\",rsio_path_state=\"up\"} 1\n");
 	assert_contains(text, "\nrsio_volume_state{namespace=\"osl\",volume=\"oracle\",rsio_volume_state=\"waiting\"} 0\n");
 	assert_contains(text, "\nrsio_volume_state{namespace=\"osl\",volume=\"oracle\",rsio_volume_state=\"cache-lost\"} 0\n");
+	assert_contains(text, "\nrsio_volume_generation{namespace=\"osl\",volume=\"oracle\"} 17\n");
 	assert_contains(text, "\nrsio_volume_writes_total{namespace=\"osl\",volume=\"oracle\"} 3\n");
 	assert_null(strstr(text, "\nrsio_volume_give_up_seconds{"));
 	free(text);
