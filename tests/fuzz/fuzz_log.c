@@ -3,33 +3,22 @@
  * daemon that finds it at its start or while it writes.
  *
  * The input gives the header's fields, each right or wrong, a pattern for the
- * data, and what happens to the file in between.
+ * data, and what happens to the file in between.  The files are in memory: in a
+ * file system most of the time would go into making and removing them.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include "fuzz.h"
 #include "log_ring.h"
+#include "memfile.h"
 
 #define FILE_SIZE LOG_RING_MIN
 #define DATA_SIZE (FILE_SIZE - LOG_RING_HEADER)
 #define READS_MAX 200
 
-static char path[PATH_MAX], other[PATH_MAX];
+static const char path[] = MEMFILE_DIR "ring", other[] = MEMFILE_DIR "other";
 static char buf[8192];
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	snprintf(path, sizeof(path), "%s/ring", fuzz_dir());
-	snprintf(other, sizeof(other), "%s/other", fuzz_dir());
-	return 0;
-}
 
 /* A number near one that matters, or any. */
 static uint64_t position(struct fuzz_in *in)
@@ -74,7 +63,6 @@ static void make_file(struct fuzz_in *in, const char *name)
 	size_t size = cut < 230 ? FILE_SIZE : cut < 240 ? 1u << (cut - 230) : FILE_SIZE + 4096;
 	size_t have;
 	const uint8_t *pattern;
-	int fd;
 
 	memset(&file.header, 0, sizeof(file.header));
 	make_header(in, &file.header);
@@ -83,23 +71,16 @@ static void make_file(struct fuzz_in *in, const char *name)
 	memcpy(file.bytes + LOG_RING_HEADER, pattern, have);
 	for (size_t at = 256; at < DATA_SIZE; at += 256)
 		memcpy(file.bytes + LOG_RING_HEADER + at, file.bytes + LOG_RING_HEADER, 256);
-	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	fuzz_check(fd >= 0);
-	fuzz_check(write(fd, file.bytes, size < FILE_SIZE ? size : FILE_SIZE) > 0);
-	if (size > FILE_SIZE)
-		fuzz_check(ftruncate(fd, (off_t)size) == 0);
-	close(fd);
+	memfile_make(name, file.bytes, sizeof(file), size);
 }
 
 static void change_header(struct fuzz_in *in)
 {
 	struct log_ring_header h;
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
 
 	memset(&h, 0, sizeof(h));
 	make_header(in, &h);
-	fuzz_check(fd >= 0 && pwrite(fd, &h, sizeof(h), 0) == sizeof(h));
-	close(fd);
+	memfile_change(path, &h, sizeof(h));
 }
 
 /* Something happens to the file while it is read. */
@@ -113,7 +94,7 @@ static void disturb(struct fuzz_in *in)
 		make_file(in, other);
 		fuzz_check(rename(other, path) == 0);
 	} else if (what == 2) {
-		fuzz_check(truncate(path, fuzz_u16(in)) == 0);
+		memfile_cut(path, fuzz_u16(in));
 	}
 }
 
@@ -199,6 +180,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		try_reader(&in);
 	else
 		try_writer(&in);
-	unlink(path);
+	memfile_end();
 	return 0;
 }
