@@ -37,12 +37,25 @@ static bool port_ok(int port)
 	return port >= 1 && port <= 65535;
 }
 
+/* Each is of an interface that is there. */
+static void check_shares(const struct conf_client *c, const struct shares *s)
+{
+	fuzz_check(s->count <= SHARES_MAX && !conf_unknown_interface(c, s));
+	for (size_t i = 0; i < s->count; i++) {
+		const struct share *e = &s->of[i];
+
+		fuzz_check(e->weight >= 0 && e->weight <= SHARES_WEIGHT_MAX);
+		fuzz_check(e->weight || e->standby);
+	}
+}
+
 static void check_namespace(const struct conf_client *c, const struct conf_namespace *n)
 {
 	fuzz_check(conf_name_valid(n->name) && conf_name_valid(n->nodename));
 	fuzz_check(n->id >= 0 && n->id <= 65535 && n->portal_count > 0);
 	fuzz_check(n->behaviour.detect > 0 && n->behaviour.retry > 0);
 	fuzz_check(n->behaviour.poll >= 0 || n->behaviour.poll == CONF_POLL_AUTO);
+	check_shares(c, &n->behaviour.shares);
 	for (size_t i = 0; i < n->portal_count; i++) {
 		fuzz_check(conf_name_valid(n->portals[i].name) && n->portals[i].address[0]);
 		fuzz_check(port_ok(conf_client_port(c, n, NULL, &n->portals[i])));
@@ -61,9 +74,11 @@ static void check_client(const struct conf_client *c)
 	}
 	for (size_t i = 0; i < c->namespace_count; i++)
 		check_namespace(c, &c->namespaces[i]);
-	for (size_t i = 0; i < c->volume_count; i++)
+	for (size_t i = 0; i < c->volume_count; i++) {
 		fuzz_check(conf_name_valid(c->volumes[i].namespace) &&
 			   conf_name_valid(c->volumes[i].name));
+		check_shares(c, &c->volumes[i].shares);
+	}
 }
 
 static void check_names(char *const *names)

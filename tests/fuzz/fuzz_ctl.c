@@ -73,7 +73,14 @@ void mpio_fail(struct mpio *v)
 
 int namespace_set_policy(struct namespace *ns, const struct policy_wish *w, struct err *e)
 {
+	struct shares s = { 0 };
+	char why[SHARES_WHY_MAX];
+
 	fuzz_check((void *)ns == &a_member && w->policy < POLICY_COUNT);
+	if ((w->weight && !shares_set_weights(&s, w->weight, why)) ||
+	    (w->standby && !shares_set_standbys(&s, w->standby, why)))
+		return err_set(e, EINVAL, "it %s", why);
+	fuzz_check(s.count <= SHARES_MAX);
 	return w->target && *w->target ? err_set(e, ENOENT, "no such volume or server") : 0;
 }
 

@@ -47,6 +47,7 @@ int __wrap_sock_connect(const struct sock_addr *from, const char *device,
 
 static const char file[] =
 	"[defaults]\ndetect = 2s\nretry = 0.5s\ngive-up = 20s\n"
+	"[interface if0]\naddress = 127.0.0.1\n"
 	"[namespace osl]\nnamespaceid = 200\nnodename = sles1\nnodekey = "
 	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
 	"[server big-1-1]\naddress = 127.0.0.1\n[server big-1-2]\naddress = 127.0.0.2\n"
@@ -328,13 +329,23 @@ static void ask(const struct held *h)
 		asked++;
 }
 
-/* Of all servers, and of volumes: only least-blocks, for all, is refused. */
+/* Of all servers, of one, of a volume: who refuses says why. */
 static void choose_policy(uint8_t what)
 {
-	struct policy_wish w = { .policy = (enum policy)(what % POLICY_COUNT), .standby = what & 8 ? "" : NULL };
+	static const char *const targets[] = { NULL, "oracle", "big-1", "oracle" };
+	struct policy_wish w = {
+		.policy = (enum policy)(what % POLICY_COUNT),
+		.target = targets[what / POLICY_COUNT % 4],
+		.as_before = what / POLICY_COUNT % 4 == 3,
+		.weight = what & 8 ? "if0=3" : what & 64 ? "if1=1" : NULL,
+		.standby = what & 16 ? "if0" : NULL,
+	};
 	struct err e = { 0 };
+	int r = namespace_set_policy(ns, &w, &e);
 
-	fuzz_check((namespace_set_policy(ns, &w, &e) == 0) == (w.policy != POLICY_LEAST_BLOCKS));
+	fuzz_check(r ? e.code && fuzz_clean(e.text) : !e.code);
+	if (!w.target && w.policy != POLICY_LEAST_BLOCKS)
+		fuzz_check(!r == !(w.weight && w.weight[2] == '1'));
 }
 
 static void other(uint8_t what)
@@ -347,7 +358,7 @@ static void other(uint8_t what)
 		break;
 	case 1:
 	case 2:
-		choose_policy(what >> 4);
+		choose_policy(what / 10 * 5 + what % 10);
 		break;
 	case 3:
 		refuses = !refuses;

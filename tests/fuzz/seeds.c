@@ -180,7 +180,7 @@ static const char status[] =
 	"\"since\":3,\"reason\":\"refused\",\"portal\":\"::1\",\"port\":5000,"
 	"\"family\":\"IPv6\"}],\"volumes\":[{\"id\":0,\"name\":\"oracle\",\"uuid\":\"00\","
 	"\"generation\":17,\"size\":16106127360,\"blocks\":31457280,\"block_size\":512,"
-	"\"read_only\":true,\"av\":0,\"target\":\"big-9\",\"servers\":1,"
+	"\"read_only\":true,\"av\":0,\"server\":\"big-9\",\"servers\":1,"
 	"\"state\":\"waiting\",\"on_loss\":\"fail\",\"give_up_in\":87.5,\"opens\":1,"
 	"\"in_flight\":0,\"reads\":1,\"read_bytes\":2,\"writes\":3,\"write_bytes\":4,"
 	"\"flushes\":5,\"errors\":6,\"resent\":7}]}],\"devices\":[{\"namespace\":\"osl\","
@@ -195,8 +195,8 @@ static void ctl_seeds(void)
 	ctl_text(0, "attach", "{\"do\":\"attach\",\"volumes\":[\"osl:oracle\",\"osl/mail\",7]}");
 	ctl_text(0, "detach", "{\"do\":\"detach\",\"volumes\":[],\"force\":true}");
 	ctl_text(0, "fail", "{\"do\":\"fail\",\"volume\":\"osl:oracle\"}");
-	ctl_text(0, "policy", "{\"do\":\"policy\",\"namespace\":\"osl\",\"server\":\"big-9\","
-		 "\"policy\":\"fail-over\"}");
+	ctl_text(0, "policy", "{\"do\":\"policy\",\"namespace\":\"osl\",\"target\":\"big-9\","
+		 "\"policy\":\"weighted\",\"weight\":\"if0=3\",\"standby\":\"if1\"}");
 	ctl_text(0, "reload", "{\"do\":\"reload\"}");
 	ctl_text(0, "stop", "{\"do\":\"stop\",\"force\":true}");
 	ctl_text(1, "bytes", "{\"do\":\"fail\",\"volume\":\"osl:mail\"}");
@@ -240,6 +240,21 @@ static void play_steps_of(const uint8_t *steps, size_t size, const char *name)
 	seed_byte(1);
 	seed_add(steps, size);
 	seed_write(name);
+}
+
+/* Each policy for each of its targets, and a write by each. */
+static void policy_seed(void)
+{
+	seed_byte(1);
+	for (unsigned i = 0; i < 52; i++) {
+		const uint8_t steps[] = {
+			PLAY(OTHER, 0), (uint8_t)(i / 2 * 10 + 1 + i % 2), PLAY(SUBMIT, 0), 0, 1,
+			(uint8_t)(i % 32),
+		};
+
+		seed_add(steps, sizeof(steps));
+	}
+	seed_write("policies");
 }
 
 static void play_seeds(void)
@@ -290,6 +305,7 @@ static void play_seeds(void)
 	play_steps_of(fenced, sizeof(fenced), "fenced");
 	play_steps_of(lost, sizeof(lost), "lost");
 	play_steps_of(events, sizeof(events), "events");
+	policy_seed();
 }
 
 /* fuzz_server*.c: where I/O is done, then steps (stage.h). */
@@ -349,7 +365,36 @@ static void stage_seeds(void)
 		STAGE(OTHER, 0), 4,
 	};
 
+	static const uint8_t version[2 + WIRE_REQUEST_SIZE] = {
+		STAGE(BYTES, 0), WIRE_REQUEST_SIZE, WIRE_MAGIC, WIRE_VERSION + 1,
+	};
+	/* Of two commands in flight, the third. */
+	static const uint8_t too_many[] = {
+		STAGE(HELLO, 0), 64, STAGE(AUTH, 0), 0, 0, STAGE(OPEN, 0), 1, 0, 1, STAGE(WORK, 0), 0,
+		STAGE(COMMAND, 0), 0, 9, 0, 0, STAGE(COMMAND, 0), 0, 9, 0, 0,
+		STAGE(COMMAND, 0), 0, 9, 0, 0,
+	};
+	/* Of 8 KiB in a session's flight, what the second connection reads. */
+	static const uint8_t too_much[] = {
+		STAGE(HELLO, 0), 64, STAGE(AUTH, 0), 0, 0, STAGE(CONNECT, 1), 0, STAGE(HELLO, 1), 64,
+		STAGE(AUTH, 1), 1, 0, STAGE(OPEN, 0), 1, 0, 1, STAGE(WORK, 0), 0,
+		STAGE(COMMAND, 0), 0, 65, 0, 0, STAGE(COMMAND, 0), 0, 65, 0, 0,
+		STAGE(COMMAND, 1), 0, 65, 0, 0,
+	};
+	static const uint8_t same_slot[] = {
+		STAGE(WORK, 0), 0, STAGE(FRAME, 0), WIRE_READ, 0, 9, 5, 1, 0, 0, 0, 2, 0, 0, 0,
+		STAGE(FRAME, 0), WIRE_READ, 0, 9, 5, 1, 0, 0, 0, 2, 0, 0, 0,
+	};
+	static const uint8_t control[] = {
+		STAGE(FRAME, 0), WIRE_CONTROL, 0, 1, 5, 0, 0, 0, 0, 10,
+		'{', '"', 'd', 'o', '"', ':', '"', 'x', '"', '}',
+		STAGE(FRAME, 0), WIRE_CONTROL, 0, 1, 6, 0, 0, 0, 0, 2, '{', '}',
+	};
+
 	seed_begin("server_login");
+	stage_steps_of(0, version, sizeof(version), "version");
+	stage_steps_of(1, too_many, sizeof(too_many), "too-many");
+	stage_steps_of(1, too_much, sizeof(too_much), "too-much");
 	stage_steps_of(0, login, sizeof(login), "login");
 	stage_steps_of(0, refused, sizeof(refused), "refused");
 	stage_steps_of(0, replaced, sizeof(replaced), "replaced");
@@ -360,6 +405,8 @@ static void stage_seeds(void)
 	stage_steps_of(1, fence, sizeof(fence), "fence");
 	stage_steps_of(0, volumes, sizeof(volumes), "volumes");
 	stage_steps_of(0, deaf, sizeof(deaf), "deaf");
+	stage_steps_of(1, same_slot, sizeof(same_slot), "same-slot");
+	stage_steps_of(0, control, sizeof(control), "control");
 }
 
 int main(int argc, char **argv)
