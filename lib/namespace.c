@@ -361,9 +361,15 @@ static void path_changed(void *owner, struct path *p)
 	loop_post(ns->loop, tell_stopped, ns);
 }
 
+static bool path_others(void *owner, const struct path *p)
+{
+	(void)owner;
+	return p->session && session_has_other(p->session, p);
+}
+
 static const struct path_ops path_ops = {
 	.welcome = path_welcome, .up = path_up, .answered = path_answered, .down = path_down,
-	.event = path_event_in, .dirty = path_dirty, .changed = path_changed,
+	.event = path_event_in, .dirty = path_dirty, .changed = path_changed, .others = path_others,
 };
 
 static void free_unused(struct namespace *ns)

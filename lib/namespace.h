@@ -59,7 +59,7 @@ struct policy_wish {
 int namespace_set_policy(struct namespace *ns, const struct policy_wish *w, struct err *e);
 
 /* The whole state as JSON (new reference), the one source of status files and rsconfig:
- * { "name": "osl", "id": 0, "node": "sles1", "noticed_within": 2.5, "give_up": 120, "on_loss": "fail",
+ * { "name": "osl", "id": 0, "node": "sles1", "noticed_within": 1.75, "noticed_last": 2.5, "give_up": 120, "on_loss": "fail",
  *   "servers": [ { "id": 0, "name": "big-9", "version": "0.1", "state": "up|connecting|lost", "policy": "adaptive",
  *      "listed": whether its volumes are known,
  *      "paths": [ { "name": "if0/big-9-1", "interface": "if0", "local": "192.168.10.1", "server": "big-9-1",
@@ -69,6 +69,7 @@ int namespace_set_policy(struct namespace *ns, const struct policy_wish *w, stru
  *                   "connection": 3, "rtt_us": 80.5, "in_flight": 3, "bytes_in_flight": 24576,
  *                   "read_bytes": n, "write_bytes": n, "commands": n, "share": 0.5, "weight": 1, "standby": false,
  *                   "read_rate": bytes a second of late, "write_rate": …, "carries": learned bytes a second or null,
+ *                   "suspect": whether commands avoid it, as it owes an answer,
  *                   "lost_reason": why it was last lost or null, "lost_ago": seconds or null, "errors": n } ],
  *      "counts": … } ],
  *   "unassigned": [ paths that have never learned which server they reach, as above ],

@@ -22,6 +22,7 @@ static void add_history(json_t *j, const struct path *p)
 	json_object_set_new(j, "read_rate", json_real(up ? p->rate.read : 0));
 	json_object_set_new(j, "write_rate", json_real(up ? p->rate.write : 0));
 	json_object_set_new(j, "carries", p->policy.rate > 0 ? json_real(p->policy.rate) : json_null());
+	json_object_set_new(j, "suspect", json_boolean(up && p->suspect));
 	json_object_set_new(j, "lost_reason", optional_text(p->lost_reason));
 	json_object_set_new(j, "lost_ago", lost ? json_real(ago) : json_null());
 }
@@ -134,6 +135,11 @@ static void volume_status(void *arg, struct mpio *v)
 		"errors", (json_int_t)n->errors, "resent", (json_int_t)n->resent));
 }
 
+static double noticed_within(const struct namespace *ns, bool others)
+{
+	return ns->path_count ? path_noticed_within(&ns->paths[0].setup, others) : 0;
+}
+
 json_t *namespace_status(struct namespace *ns)
 {
 	json_t *servers = json_array(), *unassigned = json_array(), *volumes = json_array();
@@ -146,9 +152,9 @@ json_t *namespace_status(struct namespace *ns)
 			json_array_append_new(unassigned, path_status(&ns->paths[i]));
 	add_shares(unassigned);
 	namespace_each_volume(ns, volume_status, volumes);
-	return json_pack("{s:s, s:i, s:s, s:f, s:f, s:s, s:o, s:o, s:o}", "name", ns->conf->name, "id", ns->conf->id,
+	return json_pack("{s:s, s:i, s:s, s:f, s:f, s:f, s:s, s:o, s:o, s:o}", "name", ns->conf->name, "id", ns->conf->id,
 			 "node", ns->conf->nodename,
-			 "noticed_within", ns->path_count ? path_noticed_within(&ns->paths[0].setup) : 0.0,
+			 "noticed_within", noticed_within(ns, true), "noticed_last", noticed_within(ns, false),
 			 "give_up", ns->conf->behaviour.give_up,
 			 "on_loss", conf_on_loss_name(ns->conf->behaviour.on_loss),
 			 "servers", servers, "unassigned", unassigned, "volumes", volumes);

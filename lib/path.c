@@ -16,6 +16,7 @@
 #define RETRY_MAX 1.0			/* seconds */
 #define RETRY_REFUSED 5.0		/* a refused login does not mend itself in a second */
 #define RETRY_UNUSED 5.0
+#define SUSPECT_LOST 0.625		/* of detect, for a path that is not the only one */
 #define KEEPALIVE_PER_DETECT 4		/* pings in the time after which silence is a failure */
 #define KEEPALIVE_MAX (WIRE_LEASE / 3.0)	/* seconds: the server judges our silence too */
 
@@ -258,6 +259,7 @@ static void act_up(struct path *p)
 	p->heard = loop_now(p->loop);
 	p->heard_absent = loop_absent(p->loop);
 	p->pinged = 0;
+	p->suspect = false;
 	p->rate = (struct path_rate){ .since = p->heard, .read_bytes = p->read_bytes, .write_bytes = p->write_bytes };
 	p->inflight.limit = p->limits.in_flight;
 	p->policy.usable = true;
@@ -401,28 +403,47 @@ static void look_at_rate(struct path *p)
 	r->write_bytes = p->write_bytes;
 }
 
-double path_noticed_within(const struct path_setup *s)
+double path_noticed_within(const struct path_setup *s, bool others)
 {
 	double detect = s->namespace->behaviour.detect;
 
 	/* Silence begins just after a keepalive at worst, and is judged at one. */
-	return detect + keepalive_time(detect);
+	return detect * (others ? SUSPECT_LOST : 1) + keepalive_time(detect);
 }
 
+static void become_suspect(struct path *p)
+{
+	if (p->suspect)
+		return;
+	p->suspect = true;
+	p->ops->changed(p->owner, p);
+}
+
+/*
+ * SUSPICION.  A path that has not answered a ping by the next keepalive gets no new
+ * commands while another path leads to the same server, and is given up sooner than one
+ * that is the last: what it has in flight is fenced over the other and sent there.  That
+ * is cheap when it was wrong, so it may be quick.  With the last path gone nothing could
+ * be done but wait: there the whole of detect must pass.
+ */
 static void keepalive(struct path *p)
 {
 	uint64_t now = loop_now(p->loop);
 	uint64_t away = loop_absent(p->loop) - p->heard_absent;
 	uint64_t silent = now - p->heard > away ? now - p->heard - away : 0;
-	double detect = p->setup.namespace->behaviour.detect;
+	double detect = p->setup.namespace->behaviour.detect, interval = keepalive_time(detect) * 1e9;
+	bool others = p->pinged && p->ops->others(p->owner, p);
 
 	look_at_rate(p);
-	if ((double)silent > detect * 1e9 && p->pinged) {
-		path_lost(p, "silent for %.1f s", (double)silent / 1e9);
+	if (p->pinged && (double)silent > detect * 1e9 * (others ? SUSPECT_LOST : 1)) {
+		path_lost(p, "silent for %.1f s%s", (double)silent / 1e9,
+			  others ? ", while another path to the server is not" : "");
 		return;
 	}
-	if (!p->pinged && (double)silent >= keepalive_time(detect) * 0.9e9)
+	if (!p->pinged && (double)silent >= 0.9 * interval)
 		path_ping(p);
+	else if (others && (double)silent >= interval && (double)(now - p->pinged) >= 0.9 * interval)
+		become_suspect(p);
 	if (p->device[0] && !sock_device_running(p->device)) {
 		path_lost(p, "device %s lost its link", p->device);
 		return;

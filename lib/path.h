@@ -38,6 +38,8 @@ struct path_ops {
 	/* There is something to send: call path_flush before the loop sleeps. */
 	void (*dirty)(void *owner, struct path *p);
 	void (*changed)(void *owner, struct path *p);	/* state or reason, for status and log */
+	/* Does another path lead to the same server, up and not suspect? */
+	bool (*others)(void *owner, const struct path *p);
 };
 
 /* const after path_init. */
@@ -79,6 +81,7 @@ struct path {
 	bool counted;			/* the session's: it was told that this path is up */
 	uint64_t heard, heard_absent;	/* loop_now() and loop_absent() when something last came in */
 	uint64_t pinged;		/* when the ping under way was sent; 0: none */
+	bool suspect;			/* owes an answer; commands go over others meanwhile */
 	bool dirty;
 	bool receives;			/* inside frame_got: closing waits until it returns */
 	bool doomed;			/* lost meanwhile */
@@ -119,7 +122,8 @@ bool path_room(const struct path *p);	/* up, and one more command may be sent */
 int path_send(struct path *p, struct command *c);
 void path_flush(struct path *p);
 double path_seconds_in_state(const struct path *p);
-/* Seconds, at most, until a path that fell silent while it owed an answer is given up. */
-double path_noticed_within(const struct path_setup *s);
+/* Seconds, at most, until a path that fell silent is given up: while others lead to the
+ * same server, and when it is the last. */
+double path_noticed_within(const struct path_setup *s, bool others);
 
 #endif

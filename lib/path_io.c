@@ -367,6 +367,7 @@ void path_receive(struct path *p)
 			break;
 		p->heard = loop_now(p->loop);
 		p->heard_absent = loop_absent(p->loop);
+		p->suspect = false;
 		r = frame_got(&p->in, scratch, LOOP_SCRATCH, (size_t)got, &frame_ops, p);
 		if (r == -ENOMEM)
 			path_lost(p, "no memory to receive an answer");

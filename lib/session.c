@@ -400,10 +400,24 @@ void session_answered(struct session *s, struct path *p, struct command *c, cons
 	s->ops->completed(s->owner, s, c, -wire_status_errno(r->status), payload, r->length);
 }
 
+static bool works(const struct path *p)
+{
+	return p->counted && p->state == PATH_UP && !p->doomed;
+}
+
+bool session_has_other(const struct session *s, const struct path *p)
+{
+	for (size_t i = 0; i < s->path_count; i++)
+		if (s->paths[i] != p && works(s->paths[i]) && !s->paths[i]->suspect)
+			return true;
+	return false;
+}
+
 static struct path *pick(struct session *s, const struct command *c, uint64_t bytes)
 {
 	struct policy_choice *choice = c->volume ? mpio_policy(c->volume) : NULL;
 	struct policy_path view[POLICY_PATHS_MAX];
+	bool suspects = !session_has_other(s, NULL);	/* they are all there is */
 	int i;
 
 	if (!choice)
@@ -414,7 +428,7 @@ static struct path *pick(struct session *s, const struct command *c, uint64_t by
 		view[k] = s->paths[k]->policy;
 		view[k].weight = choice->interface[interface].weight;
 		view[k].standby = choice->interface[interface].standby;
-		view[k].usable = s->paths[k]->counted && s->paths[k]->state == PATH_UP && !s->paths[k]->doomed;
+		view[k].usable = works(s->paths[k]) && (suspects || !s->paths[k]->suspect);
 		view[k].full = !path_room(s->paths[k]);
 	}
 	i = policy_pick(choice->policy, &choice->state, view, s->path_count, bytes);

@@ -86,6 +86,9 @@ void session_answered(struct session *s, struct path *p, struct command *c, cons
 		      const uint8_t *payload);
 void session_event(struct session *s, struct path *p, const uint8_t *payload, uint32_t length);
 
+/* Is a path up and not suspect, other than p? */
+bool session_has_other(const struct session *s, const struct path *p);
+
 /* Takes the command; its volume is open on this session. */
 void session_submit(struct session *s, struct command *c);
 /* Takes back a command that waits; false when it is in flight or fenced. */

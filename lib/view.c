@@ -284,13 +284,15 @@ static void put_path_rates(FILE *f, const json_t *path)
 static void put_path(FILE *f, const struct view_path *p, int number, int verbosity)
 {
 	bool up = view_is(p->path, "state", "up"), draining = view_is(p->path, "state", "draining");
+	bool suspect = view_true(p->path, "suspect");
 	char a[VIEW_SHORT], b[VIEW_SHORT], c[VIEW_SHORT];
 
 	fprintf(f, "    rep: %03d ", number);
 	put_address(f, p->path, "portal");
 	fprintf(f, " %s tx: %s rx: %s\n",
 		up ? "connected" : view_is(p->path, "state", "down") ? "disconnected" :
-		view_str(p->path, "state"), up ? "ok" : "-", up || draining ? "ok" : "-");
+		view_str(p->path, "state"), up && !suspect ? "ok" : "-",
+		suspect ? "late" : up || draining ? "ok" : "-");
 	put_reason(f, p->path, "      ");
 	if (verbosity >= 1) {
 		fprintf(f, "      %s to %s:%s, %s for %s\n", view_str(p->path, "name"),

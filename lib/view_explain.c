@@ -111,7 +111,9 @@ static void explain_path(FILE *f, const struct group *g, const json_t *p)
 	char age[VIEW_SHORT];
 
 	fprintf(f, "    %s, %.0f %% so far: ", view_str(p, "name"), 100 * view_num(p, "share", 0));
-	if (works(p)) {
+	if (works(p) && view_true(p, "suspect")) {
+		fprintf(f, "owes an answer: commands avoid it");
+	} else if (works(p)) {
 		for (size_t i = 0; i < RULES; i++)
 			if (strcmp(rules[i].policy, g->policy) == 0)
 				rules[i].say(f, g, p);
@@ -157,7 +159,8 @@ static void explain_failures(FILE *f, const json_t *ns)
 	if (noticed < 0 || give_up < 0)
 		return;		/* an rsiod that does not say */
 	fprintf(f, "  a reset or a lost link is noticed at once, silence within %g s;\n"
-		   "  what was under way then goes on over another path of the server\n", noticed);
+		   "  what was under way then goes on over another path of the server\n"
+		   "  silence of the last path is noticed within %g s\n", noticed, view_num(ns, "noticed_last", 0));
 	if (view_is(ns, "on_loss", "queue"))
 		fprintf(f, "  with no path left I/O waits for ever\n");
 	else

@@ -232,12 +232,13 @@ static void test_unused(void **state)
 /* In whatever order things came up, they are shown in the same. */
 /* Every policy's sentence, and those about a standby and a path that is down. */
 #define TWO(policy, a, b) \
-	"{'namespaces':[{'name':'osl','noticed_within':2.5,'give_up':120,'on_loss':'fail','servers':[{" \
+	"{'namespaces':[{'name':'osl','noticed_within':1.75,'noticed_last':2.5,'give_up':120,'on_loss':'fail','servers':[{" \
 	"'name':'big-9','policy':'" policy "','paths':[" a "," b "]}],'volumes':[]}]}"
 #define ONE(name, more) "{'name':'" name "','state':'up','share':0.75,'rtt_us':80.5,'in_flight':3," more "}"
 #define AFTER \
-	"  a reset or a lost link is noticed at once, silence within 2.5 s;\n" \
+	"  a reset or a lost link is noticed at once, silence within 1.75 s;\n" \
 	"  what was under way then goes on over another path of the server\n" \
+	"  silence of the last path is noticed within 2.5 s\n" \
 	"  with no path left I/O waits for 120 s, then on-loss = fail applies\n"
 
 static void explained(const char *text, const char *expected)
@@ -255,6 +256,10 @@ static void test_explain(void **state)
 		  "osl\n  big-9: policy adaptive, a command goes where it is expected to be answered first\n"
 		  "    a/1, 75 % so far: an answer takes 80.5 us, under load it carries 1 GiB/s\n"
 		  "    b/2, 75 % so far: an answer takes 80.5 us\n" AFTER);
+	explained(TWO("least-queue", ONE("a/1", "'suspect':true"), ONE("b/2", "'suspect':false")),
+		  "osl\n  big-9: policy least-queue, a command goes where the fewest are under way\n"
+		  "    a/1, 75 % so far: owes an answer: commands avoid it\n"
+		  "    b/2, 75 % so far: 3 commands under way now\n" AFTER);
 	explained(TWO("weighted", ONE("a/1", "'weight':3"), ONE("b/2", "'weight':1")),
 		  "osl\n  big-9: policy weighted, commands in proportion to the weights\n"
 		  "    a/1, 75 % so far: its weight is 3 of 4\n    b/2, 75 % so far: its weight is 1 of 4\n" AFTER);
@@ -270,12 +275,13 @@ static void test_explain(void **state)
 	explained(TWO("fail-over", "{'name':'a/1','state':'down','since':5}", ONE("b/2", "'x':0")),
 		  "osl\n  big-9: policy fail-over, the first path that works takes all\n"
 		  "    a/1, 0 % so far: down for 5 s\n    b/2, 75 % so far: the first that works\n" AFTER);
-	explained("{'namespaces':[{'name':'osl','give_up':9,'noticed_within':1,'on_loss':'queue','servers':[],"
+	explained("{'namespaces':[{'name':'osl','give_up':9,'noticed_within':1,'noticed_last':2,'on_loss':'queue','servers':[],"
 		  "'volumes':[{'name':'oracle','policy':'least-blocks'},{'name':'redo','policy':null}]}]}",
 		  "osl\n  no server was reached yet: rsconfig -m status shows why\n"
 		  "  volume oracle has a policy of its own: least-blocks\n"
 		  "  a reset or a lost link is noticed at once, silence within 1 s;\n"
 		  "  what was under way then goes on over another path of the server\n"
+		  "  silence of the last path is noticed within 2 s\n"
 		  "  with no path left I/O waits for ever\n");
 }
 
