@@ -32,7 +32,7 @@ $(BUILD)/tests/fuzz/fuzz_log: WRAP := open close fstat stat pread posix_fallocat
 PLAYS := $(BUILD)/tests/fuzz/fuzz_client $(BUILD)/tests/fuzz/fuzz_client_login
 WORLD := clock_gettime epoll_wait secure_random malloc calloc strdup
 $(PLAYS): $(addprefix $(BUILD)/tests/fuzz/,play.o play_order.o play_server.o world.o)
-$(PLAYS): WRAP := $(WORLD) sock_connect
+$(PLAYS): WRAP := $(WORLD) sock_connect sock_device_of
 $(BUILD)/tests/fuzz/fuzz_meta: $(filter-out %/main.o,$(AGENT_OBJ))
 STAGES := $(BUILD)/tests/fuzz/fuzz_server $(BUILD)/tests/fuzz/fuzz_server_login
 $(STAGES): $(addprefix $(BUILD)/tests/fuzz/,stage.o stage_client.o world.o) $(filter-out %/main.o,$(AGENT_OBJ))

@@ -21,6 +21,16 @@
 
 int __wrap_sock_connect(const struct sock_addr *from, const char *device,
 			const struct sock_addr *to);
+int __wrap_sock_device_of(const struct sock_addr *a, char *device, size_t size);
+
+/* This machine's devices have no part in it. */
+int __wrap_sock_device_of(const struct sock_addr *a, char *device, size_t size)
+{
+	(void)a;
+	(void)device;
+	(void)size;
+	return -ENODEV;
+}
 
 /* Connections. */
 
