@@ -17,6 +17,8 @@
 #define LATENCY_UNKNOWN 1e-6
 #define RATE_UNKNOWN 1e10
 #define LEARN 0.1		/* weight of a new sample */
+#define LEARN_IDLE 0.5		/* of a ping: all there is of a path that is not used */
+#define OUTLIER 2.0		/* times the latency: a sample counts as no more than that */
 #define BUSY (64u << 10)	/* bytes ahead from which a sample speaks of the rate */
 #define CLEARLY 1.25		/* times slower: then the path is left */
 
@@ -47,6 +49,15 @@ double policy_expect(const struct policy_path *p, uint64_t bytes)
 	return latency + (double)(p->bytes + bytes) / rate;
 }
 
+/* One answer that came late, because a thread was not scheduled or a frame was lost, says
+ * little of the path; a path that is slower now says so again and again. */
+static void learn_latency(struct policy_path *p, double seconds, double weight)
+{
+	if (p->latency > 0 && seconds > OUTLIER * p->latency)
+		seconds = OUTLIER * p->latency;
+	p->latency = p->latency > 0 ? p->latency + weight * (seconds - p->latency) : seconds;
+}
+
 void policy_learn(struct policy_path *p, uint64_t ahead, uint64_t bytes, double seconds)
 {
 	double sample;
@@ -54,8 +65,7 @@ void policy_learn(struct policy_path *p, uint64_t ahead, uint64_t bytes, double 
 	if (seconds <= 0)
 		return;
 	if (ahead + bytes < BUSY) {
-		sample = seconds;
-		p->latency = p->latency > 0 ? p->latency + LEARN * (sample - p->latency) : sample;
+		learn_latency(p, seconds, bytes ? LEARN : LEARN_IDLE);
 		return;
 	}
 	sample = (double)(ahead + bytes) / seconds;

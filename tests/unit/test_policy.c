@@ -316,6 +316,32 @@ static void adaptive_prefers_the_faster_when_idle(void **state)
 }
 
 /* Three paths, one of them much slower: nobody waits long behind it, and it is not left out. */
+/* One late answer must not send the next ones over a worse path; a path that has become
+ * slower must be left; and what is known of an idle one follows its pings quickly. */
+static void adaptive_is_not_fooled_by_outliers(void **state)
+{
+	struct policy_path paths[2] = { UP, UP };
+	struct policy_state s = { 0 };
+	int slow = 0, ping = 0;
+
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		policy_learn(&paths[0], 0, 8 * KIB, 173e-6);
+		policy_learn(&paths[1], 0, 8 * KIB, 643e-6);
+	}
+	for (int i = 0; i < 100; i++) {
+		policy_learn(&paths[0], 0, 8 * KIB, i % 20 ? 173e-6 : 5e-3);
+		assert_int_equal(policy_pick(POLICY_ADAPTIVE, &s, paths, 2, 8 * KIB), 0);
+	}
+	while (policy_pick(POLICY_ADAPTIVE, &s, paths, 2, 8 * KIB) == 0 && slow++ < 100)
+		policy_learn(&paths[0], 0, 8 * KIB, 5e-3);
+	assert_in_range(slow, 5, 30);
+	/* Nothing but pings tells that it is fast again. */
+	while (policy_pick(POLICY_ADAPTIVE, &s, paths, 2, 8 * KIB) == 1 && ping++ < 100)
+		policy_learn(&paths[0], 0, 0, 173e-6);
+	assert_in_range(ping, 1, 5);
+}
+
 static void adaptive_with_three(void **state)
 {
 	struct model m[3] = { { 100e-6, 100e6, 0 }, { 100e-6, 10e6, 0 }, { 100e-6, 100e6, 0 } };
@@ -363,6 +389,7 @@ int main(void)
 		cmocka_unit_test(adaptive_splits_by_rate),
 		cmocka_unit_test(adaptive_on_equal_paths),
 		cmocka_unit_test(adaptive_prefers_the_faster_when_idle),
+		cmocka_unit_test(adaptive_is_not_fooled_by_outliers),
 		cmocka_unit_test(adaptive_with_three),
 		cmocka_unit_test(learns_sanely),
 	};
