@@ -15,7 +15,7 @@ struct guest {
 	bool deaf;
 	struct secure_transcript *transcript;
 	char node[WIRE_NAME_MAX + 1];
-	uint8_t proof[WIRE_PROOF_SIZE];
+	bool tried, proven;	/* the first AUTH was sent; was a right one */
 	bool asked, welcome, up;	/* HELLO was sent; was answered; AUTH was */
 	uint8_t session[WIRE_SESSION_SIZE];
 	uint32_t number;
