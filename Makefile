@@ -1,7 +1,8 @@
 # rsio: build, test, install.  "make help" lists the targets.
 #
 # Variables: BUILD (build) CC (gcc) SAN (address,undefined or thread) CFLAGS
-# LDFLAGS PREFIX (/usr/local) DESTDIR TESTS (a pattern for check) V (1: show commands)
+# LDFLAGS PREFIX (/usr/local) DESTDIR TESTS (a pattern for check) RSIO_SEED (for check)
+# V (1: show commands)
 VERSION  := 0.1
 BUILD    ?= build
 PREFIX   ?= /usr/local
@@ -214,4 +215,4 @@ help:
 	@echo 'demo, demo-stop  a server and a client on this machine (as root)'
 	@echo 'install          to DESTDIR/PREFIX, default /usr/local; uninstall takes it away'
 	@echo 'compile_commands.json  for editors; clean'
-	@echo 'Variables: BUILD CC SAN CFLAGS LDFLAGS PREFIX DESTDIR TESTS V=1'
+	@echo 'Variables: BUILD CC SAN CFLAGS LDFLAGS PREFIX DESTDIR TESTS RSIO_SEED V=1'
