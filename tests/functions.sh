@@ -234,7 +234,12 @@ at_exit()
 
 # When the test takes longer than it may, the daemons are killed first: who
 # waits in the kernel for one of them can be ended only then.
-time_limit=$(sed -n 's/^# time-limit: *\([0-9]*\)$/\1/p' "$SELF" | head -n 1)
+limit_said()	# KEY
+{
+	sed -n "s/^# $1: *\([0-9]*\)\$/\1/p" "$SELF" | head -n 1
+}
+time_limit=${RSIO_LONG:+$(limit_said long-time-limit)}
+time_limit=${time_limit:-$(limit_said time-limit)}
 time_limit=${TIME_LIMIT:-${time_limit:-120}}
 
 watchdog()
@@ -289,6 +294,39 @@ gone()		# PID
 
 	state=$(sed -n 's/^State:[^A-Za-z]*\([A-Za-z]\).*/\1/p' "/proc/$1/status" 2>/dev/null) || true
 	[ -z "$state" ] || [ "$state" = Z ]
+}
+
+# Length and chance.  tests/run.sh --long does all of what make check does a sample
+# of.  What a test throws comes from a seed, so that it can be thrown again.
+
+sample_or_all()	# SAMPLE ALL
+{
+	if [ -n "${RSIO_LONG:-}" ]; then
+		echo "$2"
+	else
+		echo "$1"
+	fi
+}
+
+test_seed()	# before the first dice; $RSIO_SEED, else the commit's, else 1, as run.sh has it
+{
+	local commit
+
+	commit=$(git -c safe.directory='*' -C "$TOP" rev-parse HEAD 2>/dev/null) || commit=1
+	dice_state=${RSIO_SEED:-$((16#${commit:0:7}))}
+	note "repeat with: RSIO_SEED=$dice_state tests/run.sh ${RSIO_LONG:+--long }${SELF#"$TESTS_DIR/"}"
+}
+
+dice()		# N: sets $dice to 0..N-1.  Not in $(), where its state would be lost.
+{
+	dice_state=$((dice_state * 6364136223846793005 + 1442695040888963407))
+	dice=$(((dice_state >> 33 & 0x7fffffff) % $1))
+}
+
+sleep_up_to()	# MILLISECONDS
+{
+	dice "$1"
+	sleep "$((dice / 1000)).$(printf %03d $((dice % 1000)))"
 }
 
 # Configurations.

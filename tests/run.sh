@@ -15,9 +15,10 @@ case $BUILD in /*) ;; *) BUILD=$TOP/$BUILD ;; esac
 export BUILD
 JOBS=${JOBS:-2}
 long='' valgrind='' patterns=()
+unset RSIO_LONG
 for arg; do
 	case $arg in
-	--long) long=yes ;;
+	--long) long=yes RSIO_LONG=yes ;;
 	--valgrind) valgrind=yes ;;
 	-*)
 		echo "usage: tests/run.sh [--long] [--valgrind] [PATTERN...]" >&2
@@ -26,6 +27,7 @@ for arg; do
 	*) patterns+=("$arg") ;;
 	esac
 done
+[ -z "$long" ] || export RSIO_LONG
 
 out=$BUILD/test-output
 rm -rf "$out"
@@ -127,7 +129,8 @@ run_one()	# NAME FILE COMMAND SLOT
 
 	dir=$(mktemp -d /tmp/rsio-test-XXXXXX)
 	chmod 755 "$dir"
-	limit=$(says "$file" time-limit)
+	limit=${long:+$(says "$file" long-time-limit)}
+	limit=${limit:-$(says "$file" time-limit)}
 	limit=$((${limit:-120} * slow))
 	[ $slow = 1 ] || export RSIO_SLOW=$slow
 	if [ -n "$valgrind" ]; then
