@@ -207,6 +207,7 @@ static void watch_free(struct watch *w)
 struct watch *watch_new(struct server *s, const struct conf_server *conf, struct err *e)
 {
 	struct watch *w = calloc(1, sizeof(*w));
+	pthread_condattr_t attr;
 	struct watcher *k;
 
 	if (!w) {
@@ -215,7 +216,10 @@ struct watch *watch_new(struct server *s, const struct conf_server *conf, struct
 	}
 	w->server = s;
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->wake, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->wake, &attr);
+	pthread_condattr_destroy(&attr);
 	k = add_watcher(w, NULL);
 	if (!k) {
 		err_set(e, ENOMEM, "cannot start: no memory");
@@ -240,7 +244,7 @@ static bool wait_for_next(struct watcher *k)
 	struct timespec until;
 	bool stop;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += LOOK_EVERY_MS * 1000000L;
 	if (until.tv_nsec >= 1000000000L) {
 		until.tv_sec++;
