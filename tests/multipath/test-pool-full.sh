@@ -80,7 +80,7 @@ for ((i = 1; i <= rounds; i++)); do
 done
 end_stamp thick
 verified thick "$raw/thick.raw" "who had his space lost nothing" --buffered
-is "$("$BUILD/rssrv" --status --run-dir "$W/srv/run" | jq '[.. | objects | select(."flush-failed"? == true)] | length')" 0 \
+is "$("$BUILD/rssrv" --status --run-dir "$W/srv/run" | jq '[.. | objects | select(."flush_failed"? == true)] | length')" 0 \
 	"no flush failed for it"
 like "$(cat "$W/srv/rssrv.out")" 'thin1: No space left on device' "the server's log says what it was"
 is "$(grep -c 'silent for' "$W/clt/rsiod.out" || true)" 0 "no path was lost"
