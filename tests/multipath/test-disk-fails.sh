@@ -16,7 +16,8 @@ test_seed
 # Cut short, it fails to read what was there.
 mkdir "$W/medium" "$W/disk"
 mount -t tmpfs -o size=160m rsio-test "$W/medium"
-cleanup_fn umount "$W/medium"
+# A loop device that anybody looks at is not gone until he has closed it.
+cleanup_fn try_for 10 umount -q "$W/medium"
 image=$W/medium/image
 vol=$W/clt/mnt/osl
 
