@@ -86,7 +86,7 @@ start_stamp()	# NAME FILE [OPTIONS...]: until end_stamp
 
 end_stamp()	# NAME: it ends without an error
 {
-	kill -TERM "${traffic_pid[$1]}"
+	kill -TERM "${traffic_pid[$1]}" 2>/dev/null || true	# it may have found something and ended
 	end_traffic "$1"
 }
 

@@ -68,7 +68,7 @@ flush_failed() { [ "$(says "$sick" flush_failed)" = true ]; }
 
 end_with_errors()	# NAME
 {
-	kill -TERM "${traffic_pid[$1]}"
+	kill -TERM "${traffic_pid[$1]}" 2>/dev/null || true
 	check "$fs: who wrote there ends when told" wait_for 30 gone "${traffic_pid[$1]}"
 	wait "${traffic_pid[$1]}" || true
 	unset "traffic_pid[$1]"
