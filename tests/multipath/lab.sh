@@ -40,6 +40,18 @@ net_heard() { ip -n "$sw_ns" link set "srv$1" master "br$1"; }
 net_mute() { ip -n "$clt_ns" neigh replace "10.99.$1.1" lladdr 02:00:00:00:00:99 nud permanent dev "eth$1"; }
 net_unmute() { ip -n "$clt_ns" neigh del "10.99.$1.1" dev "eth$1"; }
 
+# A disk of the test's own.
+
+mount_image()	# IMAGE DIR: not with mount -o loop, which asks everybody's loop devices first
+{
+	local loop
+
+	loop=$(losetup --show -f "$1")
+	cleanup_fn losetup -d "$loop"
+	cleanup_fn umount "$2"
+	mount "$loop" "$2"
+}
+
 # Paths, as the client's status says.
 
 paths_up()	# DIR: how many

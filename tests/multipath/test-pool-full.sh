@@ -17,8 +17,7 @@ write_server_conf "$W/srv" portals=2
 write_client_conf "$W/clt" "$W/srv"
 truncate -s 96M "$W/disk.img"
 mkfs.ext4 -q -m 0 "$W/disk.img"
-mount -o loop "$W/disk.img" "$W/srv/pool"
-cleanup_fn umount "$W/srv/pool"
+mount_image "$W/disk.img" "$W/srv/pool"
 raw=$W/srv/pool
 fallocate -l 4M "$raw/thick.raw"
 start_server "$W/srv"
