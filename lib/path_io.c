@@ -188,6 +188,13 @@ static uint32_t bytes_of(const struct command *c)
 	return c->type == WIRE_READ || c->type == WIRE_WRITE ? c->count : 0;
 }
 
+/* The time of the others is the disk's, not the path's. */
+static bool tells_of_path(const struct command *c)
+{
+	return c->type != WIRE_FLUSH && c->type != WIRE_DISCARD && c->type != WIRE_WRITE_ZEROES &&
+	       c->type != WIRE_FENCE && !(c->flags & WIRE_FLAG_FUA);
+}
+
 int path_send(struct path *p, struct command *c)
 {
 	struct wire_request r = {
@@ -324,7 +331,8 @@ static int got_payload(void *arg, const uint8_t *payload, uint32_t length)
 	inflight_take(&p->inflight, r->cookie);
 	p->policy.in_flight--;
 	p->policy.bytes -= bytes_of(c);
-	policy_learn(&p->policy, c->queue_ahead, bytes_of(c), (double)(loop_now(p->loop) - c->sent) / 1e9);
+	if (tells_of_path(c))
+		policy_learn(&p->policy, c->queue_ahead, bytes_of(c), (double)(loop_now(p->loop) - c->sent) / 1e9);
 	p->commands++;
 	p->read_bytes += c->type == WIRE_READ ? c->count : 0;
 	p->write_bytes += c->type == WIRE_WRITE ? c->count : 0;

@@ -667,7 +667,11 @@ void client_path(int portal, const char *key, char *out, size_t size)
 	json_array_extend(paths, json_object_get(json_array_get(json_object_get(status, "servers"), 0), "paths"));
 	json_array_foreach(paths, i, p) {
 		v = json_object_get(p, key);
-		if (!strcmp(json_string_value(json_object_get(p, "name")), name) && json_is_string(v))
+		if (strcmp(json_string_value(json_object_get(p, "name")), name))
+			continue;
+		if (json_is_number(v))
+			snprintf(out, size, "%g", json_number_value(v));
+		else if (json_is_string(v))
 			snprintf(out, size, "%s", json_string_value(v));
 	}
 	json_decref(paths);

@@ -94,7 +94,7 @@ struct mpio *client_volume(void);	/* waits until one is offered; it is held */
 struct mpio *client_new_volume(const struct mpio *old);	/* waits until another one is */
 unsigned client_volumes(void);			/* how many are offered */
 enum mpio_state client_state(void);
-/* A text of that path's status: "state", "reason". */
+/* A text or number of that path's status: "state", "reason", "rtt_us". */
 void client_path(int portal, const char *key, char *out, size_t size);
 void client_path_becomes(int portal, const char *state);	/* waits for it */
 void client_kick(void);			/* paths that are down try at once */
