@@ -111,11 +111,11 @@ reason()	# LOG: why it was skipped
 # output is not looked at.  Any user may write there.
 sanitizers_write_to()	# DIR
 {
-	local to=log_path=$1/report
+	local to=log_path=$1/report quiet=suppressions=$TOP/tests/lsan.supp:print_suppressions=0
 
 	mkdir "$1"
 	chmod 1777 "$1"
-	export ASAN_OPTIONS=$to:${ASAN_OPTIONS:-} LSAN_OPTIONS=$to:${LSAN_OPTIONS:-}
+	export ASAN_OPTIONS=$to:${ASAN_OPTIONS:-} LSAN_OPTIONS=$to:$quiet:${LSAN_OPTIONS:-}
 	export UBSAN_OPTIONS=$to:print_stacktrace=1:${UBSAN_OPTIONS:-}
 	export TSAN_OPTIONS=$to:history_size=4:${TSAN_OPTIONS:-}
 }
