@@ -314,6 +314,8 @@ static void frame(struct peer *p, struct fuzz_in *in)
 	body = fuzz_bytes(in, says, &n);
 	order_unknown();
 	r.length = what & 128 ? says : (uint32_t)n;
+	/* It may be a good answer: then its slot is free. */
+	peer_answered(p, r.cookie);
 	if (r.length == n) {
 		peer_frame(p, &r, body);
 	} else {

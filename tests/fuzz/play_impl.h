@@ -41,6 +41,7 @@ void peer_close(struct peer *p);
 void peer_read(struct peer *p);		/* what the client sent */
 void peer_say(struct peer *p, const void *data, size_t size);
 void peer_frame(struct peer *p, struct wire_reply *r, const void *payload);
+void peer_answered(struct peer *p, uint64_t cookie);	/* whatever waits under it does so no more */
 void peer_welcome(struct peer *p, uint8_t server, uint8_t odd);
 void peer_grant(struct peer *p, uint8_t session, uint8_t number, uint8_t wrong);
 void peer_reply(struct peer *p, unsigned which, uint8_t status, uint8_t how, struct fuzz_in *in);

@@ -198,6 +198,16 @@ static void forget(struct peer *p, unsigned i)
 	memmove(&p->fences[i], &p->fences[i + 1], (p->count - i) * sizeof(p->fences[0]));
 }
 
+void peer_answered(struct peer *p, uint64_t cookie)
+{
+	for (unsigned i = 0; i < p->count; i++) {
+		if (p->wait[i].cookie == cookie) {
+			forget(p, i);
+			return;
+		}
+	}
+}
+
 void peer_welcome(struct peer *p, uint8_t server, uint8_t odd)
 {
 	struct wire_reply r = { .type = WIRE_HELLO, .cookie = p->cookie };
