@@ -178,6 +178,35 @@ static json_t *do_policy(struct daemon *d, json_t *request, struct err *e)
 	return q.done ? json_object() : NULL;
 }
 
+/* drill: with a target one is started; without, how it stands */
+
+struct drill_query {
+	struct drill *drill;
+	const char *target;
+	double seconds;
+	struct err *err;
+	json_t *state;
+};
+
+static void drill(void *arg)
+{
+	struct drill_query *q = arg;
+
+	if (!q->target || drill_start(q->drill, q->target, q->seconds, q->err) == 0)
+		q->state = drill_state(q->drill);
+}
+
+static json_t *do_drill(struct daemon *d, json_t *request, struct err *e)
+{
+	struct drill_query q = {
+		.drill = &d->drill, .target = text_member(request, "target"),
+		.seconds = json_number_value(json_object_get(request, "seconds")), .err = e,
+	};
+
+	loop_call(d->loop, drill, &q);
+	return q.state;
+}
+
 /* reload, stop */
 
 static json_t *do_reload(struct daemon *d, json_t *request, struct err *e)
@@ -203,6 +232,7 @@ static const struct verb {
 	{ "detach", do_detach, true },
 	{ "fail", do_fail, true },
 	{ "policy", do_policy, true },
+	{ "drill", do_drill, true },
 	{ "reload", do_reload, true },
 	{ "stop", do_stop, true },
 };

@@ -387,6 +387,7 @@ static void finish(struct daemon *d)
 		helper_mounted(d->helper, NULL, 0, NULL);
 	helper_stop(d->helper);
 	devices_fini(&d->devices);
+	drill_fini(&d->drill);
 	if (d->loop) {
 		client_fini(&d->client);
 		loop_free(d->loop);
@@ -427,6 +428,7 @@ static int prepare(struct daemon *d, const char *mount_dir, struct err *e)
 	if (client_init(&d->client, d->loop, d->run_dir, e) < 0)
 		return -e->code;
 	d->client.mount_dir = strdup(mount_dir);
+	drill_init(&d->drill, &d->client);
 	if (!d->client.mount_dir || devices_init(&d->devices, &d->client, d->helper) < 0)
 		return err_set(e, ENOMEM, "no memory to start with");
 	guard_memory();

@@ -9,6 +9,7 @@
 #include "client.h"
 #include "ctl.h"
 #include "devices.h"
+#include "drill.h"
 #include "doorbell.h"
 #include "helper.h"
 #include "mount.h"
@@ -35,6 +36,7 @@ struct daemon {
 	struct mount mount;
 	struct doorbell doorbell;	/* owner: loop */
 	struct devices devices;
+	struct drill drill;		/* owner: loop */
 	pthread_t thread;		/* the loop's */
 	bool running;
 

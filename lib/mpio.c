@@ -124,6 +124,7 @@ void mpio_submit(struct mpio *v, struct command *c)
 	list_init(&c->order);
 	list_append(&v->all, &c->all);
 	c->covers = v->written;
+	c->submitted = loop_now(v->loop);
 	v->counts.in_flight++;
 	v->counts.bytes_in_flight += c->count;
 	error = refusal(v, c);
@@ -163,11 +164,38 @@ static void close_unused(struct mpio *v)
 	v->open = MPIO_CLOSED;
 }
 
+/* How long it took, or has waited; what came before the reset counts from the reset. */
+static uint64_t took(const struct mpio *v, const struct command *c)
+{
+	return loop_now(v->loop) - (c->submitted > v->longest_from ? c->submitted : v->longest_from);
+}
+
+double mpio_oldest(const struct mpio *v)
+{
+	return list_empty(&v->all) ? 0 : (double)took(v, container_of(v->all.next, struct command, all)) / 1e9;
+}
+
+double mpio_longest(const struct mpio *v)
+{
+	double oldest = mpio_oldest(v), longest = (double)v->longest / 1e9;
+
+	return oldest > longest ? oldest : longest;
+}
+
+void mpio_reset_longest(struct mpio *v)
+{
+	v->longest = 0;
+	v->longest_from = loop_now(v->loop);
+}
+
 /* c leaves for good: nothing of v knows it afterwards. */
 static void forget(struct mpio *v, struct command *c)
 {
 	bool was_ordered = !list_empty(&c->order);
+	uint64_t t = took(v, c);
 
+	if (t > v->longest)
+		v->longest = t;
 	list_remove(&c->order);
 	list_remove(&c->all);
 	v->counts.in_flight--;

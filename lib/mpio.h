@@ -46,6 +46,7 @@ struct command {
 	uint32_t handle;		/* of the volume on its session */
 	uint32_t length;		/* of data, where it is not a WRITE: the session's own commands */
 	uint32_t queue_ahead;		/* bytes in flight on the path when it was sent, for the policy */
+	uint64_t submitted;		/* loop_now() */
 	uint64_t covers;		/* FLUSH: the volume's changes that were acknowledged before it */
 	uint64_t sent;			/* loop_now() */
 	uint64_t cookie;		/* while in flight */
@@ -94,6 +95,12 @@ struct mpio_counts {
 	uint64_t bytes_in_flight;
 };
 const struct mpio_counts *mpio_counts(const struct mpio *v);
+
+/* The longest time, in seconds, that a command took or has been waiting for by now, since
+ * it was last reset; 0: there was none. */
+double mpio_longest(const struct mpio *v);
+double mpio_oldest(const struct mpio *v);	/* so long waits what is under way now; 0: nothing */
+void mpio_reset_longest(struct mpio *v);
 
 /* Asks the server of this volume, as session_control in session.h. */
 int mpio_ask_server(struct mpio *v, const char *json,

@@ -38,6 +38,7 @@ struct mpio {
 	struct list held;		/* wait for the ordering list */
 	struct list ordered;		/* the ordering list */
 	struct mpio_counts counts;
+	uint64_t longest, longest_from;	/* ns; only what was submitted since then counts from then */
 	void *tag;
 };
 

@@ -58,6 +58,18 @@ struct policy_wish {
 /* 0, or -errno with e filled and nothing changed. */
 int namespace_set_policy(struct namespace *ns, const struct policy_wish *w, struct err *e);
 
+/* Drills (fusefs/drill.c).  What takes part in one: the path of that name, or all paths of
+ * the server of that name. */
+struct drill_paths {
+	size_t count;		/* that are up */
+	bool others;		/* other paths lead to the same server */
+};
+struct drill_paths namespace_drill_paths(const struct namespace *ns, const char *target);
+void namespace_set_away(struct namespace *ns, const char *target, bool away);
+/* Seconds that I/O may stand still when these paths fall silent for so long, as configured;
+ * < 0: on-loss would apply before they are back. */
+double namespace_drill_limit(const struct namespace *ns, const struct drill_paths *p, double seconds);
+
 /* The whole state as JSON (new reference), the one source of status files and rsconfig:
  * { "name": "osl", "id": 0, "node": "sles1", "noticed_within": 1.75, "noticed_last": 2.5, "give_up": 120, "on_loss": "fail",
  *   "servers": [ { "id": 0, "name": "big-9", "version": "0.1", "state": "up|connecting|lost", "policy": "adaptive",

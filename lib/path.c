@@ -213,6 +213,11 @@ static void ready(struct loop_fd *w, uint32_t events)
 {
 	struct path *p = container_of(w, struct path, watch);
 
+	if (p->away) {		/* nothing is asked for, but this is told in any case */
+		if (events & (EPOLLHUP | EPOLLERR))
+			path_lost(p, "closed by the server, during a drill");
+		return;
+	}
 	if (p->state == PATH_CONNECTING) {
 		int error = sock_connect_result(p->fd);
 
@@ -458,7 +463,10 @@ static void fire(struct loop_timer *t)
 	switch (p->state) {
 	case PATH_DOWN:
 	case PATH_UNUSED:
-		path_event(p, PATH_EV_TRY);
+		if (p->away)
+			arm(p);
+		else
+			path_event(p, PATH_EV_TRY);
 		break;
 	case PATH_UP:
 		keepalive(p);
@@ -478,11 +486,22 @@ static void fire(struct loop_timer *t)
 void path_kick(struct path *p)
 {
 	if (p->state == PATH_DOWN || p->state == PATH_UNUSED) {
-		if (!p->refused)
+		if (!p->refused && !p->away)
 			path_event(p, PATH_EV_TRY);
 	} else if (p->state != PATH_STOPPED && p->device[0] && !sock_device_running(p->device)) {
 		path_lost(p, "device %s lost its link", p->device);
 	}
+}
+
+void path_set_away(struct path *p, bool away)
+{
+	if (p->away == away)
+		return;
+	p->away = away;
+	if (p->fd >= 0)
+		loop_change(p->loop, &p->watch, away ? 0 : p->state == PATH_CONNECTING ? EPOLLOUT : EPOLLIN | EPOLLOUT);
+	if (!away)
+		path_kick(p);
 }
 
 int path_init(struct path *p, struct loop *l, const struct path_setup *setup,

@@ -81,6 +81,7 @@ struct path {
 	bool counted;			/* the session's: it was told that this path is up */
 	uint64_t heard, heard_absent;	/* loop_now() and loop_absent() when something last came in */
 	uint64_t pinged;		/* when the ping under way was sent; 0: none */
+	bool away;			/* a drill: nothing is sent, received or tried */
 	bool suspect;			/* owes an answer; commands go over others meanwhile */
 	bool dirty;
 	bool receives;			/* inside frame_got: closing waits until it returns */
@@ -121,6 +122,8 @@ bool path_room(const struct path *p);	/* up, and one more command may be sent */
  * path was lost.  0, or -ENOMEM with the command untouched. */
 int path_send(struct path *p, struct command *c);
 void path_flush(struct path *p);
+/* Makes the path silent, as a network that drops everything would, until it is told otherwise. */
+void path_set_away(struct path *p, bool away);
 double path_seconds_in_state(const struct path *p);
 /* Seconds, at most, until a path that fell silent is given up: while others lead to the
  * same server, and when it is the last. */

@@ -147,6 +147,8 @@ void path_flush(struct path *p)
 	struct iovec iov[2 * GATHER];
 
 	p->dirty = false;
+	if (p->away)
+		return;
 	while (o && o->head != o->tail) {
 		struct msghdr m = { .msg_iov = iov };
 		size_t skip = o->sent;

@@ -24,8 +24,8 @@ static const struct opt options[] = {
 	  "make block devices of the volumes named, or of all", 0, 0 },
 	{ 'd', "detach", OPT_FLAG, NULL, offsetof(struct rsconfig, detach),
 	  "take block devices away, those named or all", 0, 0 },
-	{ 'm', "manage", OPT_STRING, "status|explain|fail|policy|reload|stop", offsetof(struct rsconfig, manage),
-	  "show paths or why they have their share, end waiting I/O, choose a policy, reload, stop", 0, 0 },
+	{ 'm', "manage", OPT_STRING, "status|explain|fail|policy|drill|reload|stop", offsetof(struct rsconfig, manage),
+	  "show paths or why they have their share, end waiting I/O, choose a policy, rehearse a failure, reload, stop", 0, 0 },
 	{ 'v', "verbose", OPT_COUNT, NULL, offsetof(struct rsconfig, verbose),
 	  "more about each; up to -vvv", 0, 0 },
 	{ 'f', "force", OPT_FLAG, NULL, offsetof(struct rsconfig, force),
@@ -34,6 +34,8 @@ static const struct opt options[] = {
 	  "with -m policy: what each interface gets with weighted", 0, 0 },
 	{ 0, "standby", OPT_STRING, "IF,…", offsetof(struct rsconfig, standby),
 	  "with -m policy: which ones round-robin-subset keeps back", 0, 0 },
+	{ 0, "for", OPT_DURATION, "TIME", offsetof(struct rsconfig, drill_time),
+	  "with -m drill: how long the path or server is away (5s)", 0, 0 },
 	{ 'j', "json", OPT_FLAG, NULL, offsetof(struct rsconfig, json), "print JSON", 0, 0 },
 	{ 0, "run-dir", OPT_STRING, "DIR", offsetof(struct rsconfig, run_dir_option),
 	  "where rsiod keeps its control socket", 0, 0 },
@@ -50,6 +52,7 @@ static const struct opt_program program = {
 		    "-m explain\n"
 		    "-m fail NS:VOLUME…\n"
 		    "-m policy NS[:SERVER|:VOLUME] POLICY [--weight IF=N,…] [--standby IF,…]\n"
+		    "-m drill PATH|SERVER [--for TIME] [--json]\n"
 		    "-m reload\n"
 		    "-m stop [--force]",
 	.about = "Shows and changes what the client daemon rsiod does.",
@@ -203,6 +206,7 @@ static const struct action {
 	{ "explain", "nothing", 0, 0, manage_explain },
 	{ "fail", "NS:VOLUME…", 1, 1024, rsconfig_fail },
 	{ "policy", "NS[:SERVER|:VOLUME] POLICY", 2, 2, rsconfig_policy },
+	{ "drill", "PATH or SERVER", 1, 1, rsconfig_drill },
 	{ "reload", "nothing", 0, 0, rsconfig_reload },
 	{ "stop", "nothing", 0, 0, rsconfig_stop },
 };
@@ -220,7 +224,7 @@ static const struct action *find_action(const char *word)
 	near = opt_nearest(word, words);
 	if (near)
 		rsconfig_usage("unknown action '%s' (did you mean %s?)", word, near);
-	rsconfig_usage("unknown action '%s': status, explain, fail, policy, reload or stop", word);
+	rsconfig_usage("unknown action '%s': status, explain, fail, policy, drill, reload or stop", word);
 }
 
 static int run_manage(const struct rsconfig *rc, char **operands, int count)
@@ -233,7 +237,9 @@ static int run_manage(const struct rsconfig *rc, char **operands, int count)
 		rsconfig_usage("--weight and --standby are for -m policy");
 	if (rc->json && a->run == manage_explain)
 		rsconfig_usage("-m explain prints sentences; -m status --json has what they are made of");
-	if (rc->json && a->run != manage_status)
+	if (rc->drill_time != 0 && a->run != rsconfig_drill)
+		rsconfig_usage("--for is for -m drill");
+	if (rc->json && a->run != manage_status && a->run != rsconfig_drill)
 		rsconfig_usage("-m %s prints no state: --json is not for it", a->word);
 	return a->run(rc, operands);
 }

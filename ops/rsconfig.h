@@ -16,6 +16,7 @@ struct rsconfig {
 	const char *manage;		/* the word after -m */
 	int verbose;
 	bool force, json;
+	double drill_time;		/* seconds; with -m drill */
 	const char *weight, *standby;	/* with -m policy; else NULL */
 	const char *run_dir_option;
 	char *socket;			/* RUN_DIR/rsiod.sock; owned */
@@ -47,6 +48,7 @@ int rsconfig_attach(const struct rsconfig *rc, char **operands);
 int rsconfig_detach(const struct rsconfig *rc, char **operands);
 int rsconfig_fail(const struct rsconfig *rc, char **operands);
 int rsconfig_policy(const struct rsconfig *rc, char **operands);
+int rsconfig_drill(const struct rsconfig *rc, char **operands);
 int rsconfig_reload(const struct rsconfig *rc, char **operands);
 int rsconfig_stop(const struct rsconfig *rc, char **operands);
 

@@ -195,6 +195,8 @@ static void ctl_seeds(void)
 	ctl_text(0, "attach", "{\"do\":\"attach\",\"volumes\":[\"osl:oracle\",\"osl/mail\",7]}");
 	ctl_text(0, "detach", "{\"do\":\"detach\",\"volumes\":[],\"force\":true}");
 	ctl_text(0, "fail", "{\"do\":\"fail\",\"volume\":\"osl:oracle\"}");
+	ctl_text(0, "drill", "{\"do\":\"drill\",\"target\":\"osl:if0/big-9-1\",\"seconds\":5}");
+	ctl_text(0, "drill-state", "{\"do\":\"drill\"}");
 	ctl_text(0, "policy", "{\"do\":\"policy\",\"namespace\":\"osl\",\"target\":\"big-9\","
 		 "\"policy\":\"weighted\",\"weight\":\"if0=3\",\"standby\":\"if1\"}");
 	ctl_text(0, "reload", "{\"do\":\"reload\"}");

@@ -1,0 +1,82 @@
+/* rsconfig_drill.c - -m drill: a path or a server is silent for a while; what did I/O see? */
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "rsconfig.h"
+
+#define DRILL_TIME 5.0		/* seconds, unless --for says otherwise */
+#define LOOK_EVERY 200		/* ms */
+
+static double number(const json_t *state, const char *key)
+{
+	return json_number_value(json_object_get(state, key));
+}
+
+static const char *text(const json_t *state, const char *key)
+{
+	const char *s = json_string_value(json_object_get(state, key));
+
+	return s ? s : "-";
+}
+
+static void progress(const struct rsconfig *rc, const json_t *state)
+{
+	double left = number(state, "seconds") - number(state, "elapsed");
+
+	if (rc->json || !isatty(STDERR_FILENO))
+		return;
+	if (left > 0)
+		fprintf(stderr, "\r%s is silent, %.0f s left   ", text(state, "target"), left);
+	else
+		fprintf(stderr, "\r%s is back, I/O goes on   ", text(state, "target"));
+}
+
+static int print(const json_t *state)
+{
+	const json_t *volumes = json_object_get(state, "volumes");
+	bool passed = json_is_true(json_object_get(state, "passed"));
+	json_t *v;
+	size_t i;
+
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r%60s\r", "");
+	if (json_array_size(volumes) == 0) {
+		fputs("rsconfig: no volume was in use meanwhile: nothing was measured\n"
+		      "rsconfig: repeat it under load, for instance with rsbench on a file of the mount\n", stderr);
+		return 1;
+	}
+	json_array_foreach(volumes, i, v)
+		printf("%s:%-20s longest wait %6.2f s of %.2f s\n", text(state, "namespace"), text(v, "volume"),
+		       number(v, "longest"), number(state, "limit"));
+	printf("%s: %s was silent for %g s, %s\n", passed ? "passed" : "FAILED", text(state, "target"),
+	       number(state, "seconds"), json_is_true(json_object_get(state, "others")) ?
+	       "another path led to the server" : "nothing else led to the server");
+	return passed ? 0 : 1;
+}
+
+int rsconfig_drill(const struct rsconfig *rc, char **operands)
+{
+	double seconds = rc->drill_time != 0 ? rc->drill_time : DRILL_TIME;
+	json_t *state = rsconfig_call(rc, json_pack("{s:s, s:s, s:f}", "do", "drill", "target", operands[0],
+						    "seconds", seconds));
+	int status;
+
+	/* It ends by itself in rsiod, also when we are ended. */
+	while (state && json_is_true(json_object_get(state, "running"))) {
+		progress(rc, state);
+		poll(NULL, 0, LOOK_EVERY);
+		json_decref(state);
+		state = rsconfig_call(rc, json_pack("{s:s}", "do", "drill"));
+	}
+	if (!state)
+		return 1;
+	if (!rc->json) {
+		status = print(state);
+		json_decref(state);
+		return status;
+	}
+	status = json_is_true(json_object_get(state, "passed")) ? 0 : 1;
+	json_object_del(state, "running");
+	return rsconfig_print_json(state) ? 1 : status;
+}
