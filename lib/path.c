@@ -453,7 +453,10 @@ static void keepalive(struct path *p)
 		path_lost(p, "device %s lost its link", p->device);
 		return;
 	}
-	arm(p);
+	/* A ping goes out as soon as the path was silent for one interval, whenever that began:
+	 * so there is a look that makes it suspect before the one that gives it up. */
+	loop_arm(p->loop, &p->timer,
+		 after(p, (interval - ((double)silent < 0.9 * interval ? (double)silent : 0)) / 1e9));
 }
 
 static void fire(struct loop_timer *t)
