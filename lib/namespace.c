@@ -351,7 +351,8 @@ static void path_changed(void *owner, struct path *p)
 {
 	struct namespace *ns = owner;
 
-	(void)p;
+	if (p->session)		/* suspect or not any more: commands may wait for another way */
+		session_look_again(p->session);
 	ns->ops->changed(ns->arg, ns);
 	if (!ns->stopped || ns->freed)
 		return;
@@ -364,7 +365,7 @@ static void path_changed(void *owner, struct path *p)
 static bool path_others(void *owner, const struct path *p)
 {
 	(void)owner;
-	return p->session && session_has_other(p->session, p);
+	return p->session && session_has_other(p->session, p, p->pinged);
 }
 
 static const struct path_ops path_ops = {

@@ -416,20 +416,33 @@ double path_noticed_within(const struct path_setup *s, bool others)
 	return detect * (others ? SUSPECT_LOST : 1) + keepalive_time(detect);
 }
 
-static void become_suspect(struct path *p)
+void path_suspect(struct path *p, bool suspect)
 {
-	if (p->suspect)
+	if (p->suspect == suspect)
 		return;
-	p->suspect = true;
+	p->suspect = suspect;
 	p->ops->changed(p->owner, p);
 }
 
+/* A ping goes out as soon as the path was silent for one interval, whenever that began:
+ * so there is a look that makes it suspect before the one that gives it up. */
+static double next_look(const struct path *p, double silent, double interval)
+{
+	if (p->pinged)
+		return interval / 2;
+	return silent < 0.9 * interval ? interval - silent : interval;
+}
+
 /*
- * SUSPICION.  A path that has not answered a ping by the next keepalive gets no new
- * commands while another path leads to the same server, and is given up sooner than one
- * that is the last: what it has in flight is fenced over the other and sent there.  That
- * is cheap when it was wrong, so it may be quick.  With the last path gone nothing could
- * be done but wait: there the whole of detect must pass.
+ * SUSPICION.  A path that has not answered a ping for an interval gets no new commands
+ * while another path leads to the same server, and is given up sooner than one that is
+ * the last: what it has in flight is fenced over the other and sent there.  That is cheap
+ * when it was wrong, so it may be quick.  With the last path gone nothing could be done
+ * but wait: there the whole of detect must pass.
+ *
+ * A server that stands still is silent on all its paths, and none of them is at fault:
+ * the other one counts only if it was heard after the ping.  Who had no reason to speak
+ * is asked, and while an answer is owed it is looked twice as often.
  */
 static void keepalive(struct path *p)
 {
@@ -448,15 +461,12 @@ static void keepalive(struct path *p)
 	if (!p->pinged && (double)silent >= 0.9 * interval)
 		path_ping(p);
 	else if (others && (double)silent >= interval && (double)(now - p->pinged) >= 0.9 * interval)
-		become_suspect(p);
+		path_suspect(p, true);
 	if (p->device[0] && !sock_device_running(p->device)) {
 		path_lost(p, "device %s lost its link", p->device);
 		return;
 	}
-	/* A ping goes out as soon as the path was silent for one interval, whenever that began:
-	 * so there is a look that makes it suspect before the one that gives it up. */
-	loop_arm(p->loop, &p->timer,
-		 after(p, (interval - ((double)silent < 0.9 * interval ? (double)silent : 0)) / 1e9));
+	loop_arm(p->loop, &p->timer, now + (uint64_t)next_look(p, (double)silent, interval));
 }
 
 static void fire(struct loop_timer *t)

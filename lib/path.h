@@ -38,7 +38,7 @@ struct path_ops {
 	/* There is something to send: call path_flush before the loop sleeps. */
 	void (*dirty)(void *owner, struct path *p);
 	void (*changed)(void *owner, struct path *p);	/* state or reason, for status and log */
-	/* Does another path lead to the same server, up and not suspect? */
+	/* Was another path to the same server, up and not suspect, heard after this ping of p's? */
 	bool (*others)(void *owner, const struct path *p);
 };
 
@@ -124,6 +124,7 @@ int path_send(struct path *p, struct command *c);
 void path_flush(struct path *p);
 /* Makes the path silent, as a network that drops everything would, until it is told otherwise. */
 void path_set_away(struct path *p, bool away);
+void path_ask(struct path *p);		/* to say something, unless it was asked already */
 double path_seconds_in_state(const struct path *p);
 /* Seconds, at most, until a path that fell silent is given up: while others lead to the
  * same server, and when it is the last. */

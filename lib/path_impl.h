@@ -17,6 +17,7 @@ struct path_login {
 /* path.c */
 void path_event(struct path *p, enum path_event event);
 const char *path_log_name(const struct path *p);
+void path_suspect(struct path *p, bool suspect);
 
 /* path_login.c: each returns 0, or -errno after path_lost. */
 int path_login_start(struct path *p);				/* sends HELLO */

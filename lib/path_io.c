@@ -234,6 +234,12 @@ void path_ping(struct path *p)
 		p->pinged = loop_now(p->loop);
 }
 
+void path_ask(struct path *p)
+{
+	if (!p->pinged)
+		path_ping(p);
+}
+
 /* Receiving. */
 
 static int broken(struct path *p, const char *why)
@@ -377,7 +383,7 @@ void path_receive(struct path *p)
 			break;
 		p->heard = loop_now(p->loop);
 		p->heard_absent = loop_absent(p->loop);
-		p->suspect = false;
+		path_suspect(p, false);
 		r = frame_got(&p->in, scratch, LOOP_SCRATCH, (size_t)got, &frame_ops, p);
 		if (r == -ENOMEM)
 			path_lost(p, "no memory to receive an answer");

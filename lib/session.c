@@ -405,19 +405,40 @@ static bool works(const struct path *p)
 	return p->counted && p->state == PATH_UP && !p->doomed;
 }
 
-bool session_has_other(const struct session *s, const struct path *p)
+bool session_has_other(struct session *s, const struct path *p, uint64_t since)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < s->path_count && !found; i++) {
+		struct path *other = s->paths[i];
+
+		if (other == p || !works(other) || other->suspect)
+			continue;
+		found = other->heard > since;
+		if (!found)
+			path_ask(other);
+	}
+	return found;
+}
+
+void session_look_again(struct session *s)
+{
+	be_dirty(s);
+}
+
+static bool all_suspect(const struct session *s)
 {
 	for (size_t i = 0; i < s->path_count; i++)
-		if (s->paths[i] != p && works(s->paths[i]) && !s->paths[i]->suspect)
-			return true;
-	return false;
+		if (works(s->paths[i]) && !s->paths[i]->suspect)
+			return false;
+	return true;
 }
 
 static struct path *pick(struct session *s, const struct command *c, uint64_t bytes)
 {
 	struct policy_choice *choice = c->volume ? mpio_policy(c->volume) : NULL;
 	struct policy_path view[POLICY_PATHS_MAX];
-	bool suspects = !session_has_other(s, NULL);	/* they are all there is */
+	bool suspects = all_suspect(s);
 	int i;
 
 	if (!choice)

@@ -86,8 +86,11 @@ void session_answered(struct session *s, struct path *p, struct command *c, cons
 		      const uint8_t *payload);
 void session_event(struct session *s, struct path *p, const uint8_t *payload, uint32_t length);
 
-/* Is a path up and not suspect, other than p? */
-bool session_has_other(const struct session *s, const struct path *p);
+/* Is a path up and not suspect, other than p, and was heard after that time?  Those that
+ * were not are asked to say something. */
+bool session_has_other(struct session *s, const struct path *p, uint64_t since);
+/* Which paths take commands has changed. */
+void session_look_again(struct session *s);
 
 /* Takes the command; its volume is open on this session. */
 void session_submit(struct session *s, struct command *c);

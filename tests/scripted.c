@@ -531,8 +531,8 @@ void client_start(struct script *s, const struct client_setup *setup)
 	conf_report_print("conf", &report);
 	conf_report_free(&report);
 	assert_non_null(client.conf);
-	/* Silence is no failure here, and give-up may be shorter than what is allowed. */
-	client.conf->namespaces[0].behaviour.detect = 60;
+	/* Silence is no failure, but where it is the matter, and give-up may be shorter than what is allowed. */
+	client.conf->namespaces[0].behaviour.detect = setup->detect > 0 ? setup->detect : 60;
 	client.conf->namespaces[0].behaviour.give_up = setup->give_up > 0 ? setup->give_up : 60;
 	assert_int_equal(namespace_identity_init(&id, client.dir, &e), 0);
 	client.volume = client.held = NULL;
