@@ -7,15 +7,27 @@
 struct group {
 	const json_t *server;
 	const char *policy;
+	bool sound;		/* a path is up and not suspect */
 	const json_t *first;	/* the first that works: fail-over's */
 	const json_t *failed;	/* a path that is no standby and does not work, or NULL */
 	int working, primaries;	/* that work; of them, no standbys */
 	double weights;		/* of those that work */
 };
 
-static bool works(const json_t *path)
+static bool up(const json_t *path)
 {
 	return view_is(path, "state", "up");
+}
+
+/* Commands avoid a suspect, unless there are only such. */
+static bool avoided(const struct group *g, const json_t *path)
+{
+	return g->sound && up(path) && view_true(path, "suspect");
+}
+
+static bool works(const struct group *g, const json_t *path)
+{
+	return up(path) && !avoided(g, path);
 }
 
 static void survey(struct group *g)
@@ -23,10 +35,12 @@ static void survey(struct group *g)
 	size_t i;
 	json_t *p;
 
+	json_array_foreach(view_list(g->server, "paths"), i, p)
+		g->sound = g->sound || (up(p) && !view_true(p, "suspect"));
 	json_array_foreach(view_list(g->server, "paths"), i, p) {
 		bool standby = view_true(p, "standby");
 
-		if (!works(p)) {
+		if (!works(g, p)) {
 			if (!standby && !g->failed)
 				g->failed = p;
 			continue;
@@ -111,9 +125,9 @@ static void explain_path(FILE *f, const struct group *g, const json_t *p)
 	char age[VIEW_SHORT];
 
 	fprintf(f, "    %s, %.0f %% so far: ", view_str(p, "name"), 100 * view_num(p, "share", 0));
-	if (works(p) && view_true(p, "suspect")) {
+	if (avoided(g, p)) {
 		fprintf(f, "owes an answer: commands avoid it");
-	} else if (works(p)) {
+	} else if (up(p)) {
 		for (size_t i = 0; i < RULES; i++)
 			if (strcmp(rules[i].policy, g->policy) == 0)
 				rules[i].say(f, g, p);

@@ -260,6 +260,16 @@ static void test_explain(void **state)
 		  "osl\n  big-9: policy least-queue, a command goes where the fewest are under way\n"
 		  "    a/1, 75 % so far: owes an answer: commands avoid it\n"
 		  "    b/2, 75 % so far: 3 commands under way now\n" AFTER);
+	explained(TWO("round-robin-subset", ONE("a/1", "'suspect':true"), ONE("b/2", "'standby':true")),
+		  "osl\n  big-9: policy round-robin-subset, paths in turn; standbys join while another has failed\n"
+		  "    a/1, 75 % so far: owes an answer: commands avoid it\n"
+		  "    b/2, 75 % so far: standby, in use because a/1 does not work\n" AFTER);
+	explained(TWO("fail-over", ONE("a/1", "'suspect':true"), ONE("b/2", "'x':0")),
+		  "osl\n  big-9: policy fail-over, the first path that works takes all\n"
+		  "    a/1, 75 % so far: owes an answer: commands avoid it\n    b/2, 75 % so far: the first that works\n" AFTER);
+	explained(TWO("fail-over", ONE("a/1", "'suspect':true"), "{'name':'b/2','state':'down','since':5}"),
+		  "osl\n  big-9: policy fail-over, the first path that works takes all\n"
+		  "    a/1, 75 % so far: the first that works\n    b/2, 0 % so far: down for 5 s\n" AFTER);
 	explained(TWO("weighted", ONE("a/1", "'weight':3"), ONE("b/2", "'weight':1")),
 		  "osl\n  big-9: policy weighted, commands in proportion to the weights\n"
 		  "    a/1, 75 % so far: its weight is 3 of 4\n    b/2, 75 % so far: its weight is 1 of 4\n" AFTER);
