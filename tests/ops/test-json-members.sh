@@ -79,10 +79,12 @@ members_of "rsconfig -m status --json" rsconfig.8 18 rsconfig -m status --json
 members_of "rsconfig -a --json osl:none" rsconfig.8 5 rsconfig -a --json osl:none
 (
 	trap - EXIT HUP INT TERM
-	while dd if=/dev/zero of="$tree/osl/one" bs=4k count=2000 conv=notrunc oflag=direct status=none; do :; done
+	while [ ! -e "$W/enough" ] && dd if=/dev/zero of="$tree/osl/one" bs=4k count=100 conv=notrunc oflag=direct; do :; done
 ) 2>/dev/null &
-cleanup_fn end_process $!
+load=$!
 members_of "rsconfig -m drill --json" rsconfig.8 10 rsconfig -m drill if0/big-9-1 --for 0.3 --json
+touch "$W/enough"
+wait $load || true
 if losetup -f >/dev/null 2>&1 && [ ! -e /dev/av0/rcjson ] && [ ! -L /dev/av0/rcjson ]; then
 	members_of "rsconfig -a --json osl:rcjson" rsconfig.8 5 rsconfig -a --json osl:rcjson
 	members_of "rsconfig -l --json" rsconfig.8 12 rsconfig -l --json
