@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "client.h"
+#include "guard.h"
 #include "log.h"
 #include "text.h"
 
@@ -293,6 +294,9 @@ void client_mark_device(struct client *c, pid_t opener)
 
 		h->device = h->device || h->opener == opener;
 	}
+	/* From now on dirty memory waits for us. */
+	if (!guard_reclaims())
+		io_fix(&c->io);
 }
 
 void client_cut_device(struct client *c, const char *namespace, const char *volume)

@@ -13,9 +13,17 @@
 #include "guard.h"
 #include "log.h"
 
+static bool reclaims;
+
+bool guard_reclaims(void)
+{
+	return reclaims;
+}
+
 void guard_reclaim(void)
 {
-	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) == 0)
+	reclaims = prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) == 0;
+	if (reclaims)
 		return;
 	if (geteuid() == 0)
 		log_warning("memory", "PR_SET_IO_FLUSHER: %s (CAP_SYS_RESOURCE is needed); do not swap to a volume",

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 #include "interrupt.h"
+#include "log.h"
 #include "request.h"
 
 #define ASK_EVERY (100 * UINT64_C(1000000))
@@ -13,6 +14,12 @@
 /* Memory that is there from the start: enough to go on writing with. */
 #define RESERVE_LARGE 4
 #define RESERVE_SMALL 128
+/* All there is where nothing may be allocated later (io_fix): some 40 MiB. */
+#define FIXED_LARGE 32
+#define FIXED_MEDIUM 64
+#define FIXED_SMALL 256
+#define FIXED_REQUESTS 1024
+#define FIXED_HEAP 256	/* blocks: what libfuse keeps for each request */
 
 struct slab {
 	struct list link;
@@ -240,6 +247,34 @@ int io_init(struct io *io, struct loop *l, size_t limit)
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+/* Small blocks that are free again: malloc keeps their pages. */
+static void touch_heap(void)
+{
+	static void *blocks[FIXED_HEAP];
+
+	for (int i = 0; i < FIXED_HEAP; i++)
+		blocks[i] = calloc(1, 384);
+	for (int i = 0; i < FIXED_HEAP; i++)
+		free(blocks[i]);
+}
+
+void io_fix(struct io *io)
+{
+	bool enough = true;
+
+	if (io->fixed)
+		return;
+	io->fixed = true;
+	touch_heap();
+	while (enough && io->counts.requests_made < FIXED_REQUESTS)
+		enough = more_requests(io) == 0;
+	if (!enough || buf_pool_reserve(io->pool, BUF_LARGE, FIXED_LARGE) < 0 ||
+	    buf_pool_reserve(io->pool, BUF_SMALL_MAX, FIXED_MEDIUM) < 0 ||
+	    buf_pool_reserve(io->pool, 8192, FIXED_SMALL) < 0)
+		log_warning("memory", "no memory for all buffers: writing will be slow");
+	buf_pool_fix(io->pool);
 }
 
 void io_fini(struct io *io)

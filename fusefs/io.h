@@ -69,6 +69,7 @@ struct io {
 	struct buf_pool *pool;
 	struct buf *receive;		/* what /dev/fuse is read into */
 	struct io_held held;
+	bool fixed;
 	void (*resume)(struct io *io);	/* nothing is held any more */
 
 	struct list free;		/* struct request */
@@ -81,6 +82,8 @@ struct io {
 
 /* limit: bytes of write data in all.  0 or -ENOMEM. */
 int io_init(struct io *io, struct loop *l, size_t limit);
+/* Takes now what writing needs, and no more later: see guard_reclaims. */
+void io_fix(struct io *io);
 void io_fini(struct io *io);		/* no request may be in hand */
 /* A request may be received; false: pause, resume() comes. */
 bool io_ready(struct io *io);

@@ -1,5 +1,6 @@
 /* buf.c - see buf.h. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include "buf.h"
@@ -11,6 +12,7 @@ static const uint32_t sizes[BUF_CLASSES] = {
 struct buf_pool {
 	struct buf *free[BUF_CLASSES];
 	size_t keep;
+	bool fixed;
 	struct buf_counts counts;
 };
 
@@ -84,11 +86,26 @@ int buf_pool_reserve(struct buf_pool *p, size_t size, unsigned count)
 	return 0;
 }
 
+void buf_pool_fix(struct buf_pool *p)
+{
+	p->fixed = true;
+}
+
+/* The least class of which there is a free one, or BUF_CLASSES. */
+static int free_class(const struct buf_pool *p, int class)
+{
+	while (class < BUF_CLASSES && !p->free[class])
+		class++;
+	return class;
+}
+
 int buf_room(const struct buf_pool *p, size_t size)
 {
 	int class = class_of(size);
 
-	return class >= 0 && p->counts.used + sizes[class] <= p->counts.limit;
+	if (p->fixed && class >= 0)
+		class = free_class(p, class);
+	return class < BUF_CLASSES && class >= 0 && p->counts.used + sizes[class] <= p->counts.limit;
 }
 
 struct buf *buf_get(struct buf_pool *p, size_t size)
@@ -100,6 +117,8 @@ struct buf *buf_get(struct buf_pool *p, size_t size)
 		p->counts.refused++;
 		return NULL;
 	}
+	if (p->fixed)
+		class = free_class(p, class);
 	b = p->free[class];
 	if (b) {
 		p->free[class] = b->next;
@@ -123,7 +142,7 @@ void buf_put(struct buf *b)
 		return;
 	p = b->pool;
 	p->counts.used -= b->size;
-	if (p->counts.held > p->keep) {
+	if (p->counts.held > p->keep && !p->fixed) {
 		p->counts.held -= b->size;
 		free(b);
 		return;

@@ -40,6 +40,9 @@ struct buf_pool *buf_pool_new(size_t limit, size_t keep);
 void buf_pool_free(struct buf_pool *p);
 /* Makes count buffers of size ready and touches their memory.  0 or -ENOMEM. */
 int buf_pool_reserve(struct buf_pool *p, size_t size, unsigned count);
+/* From now on nothing is allocated and nothing given back: what is held is all there is.
+ * Where a size has none left, a larger one stands in. */
+void buf_pool_fix(struct buf_pool *p);
 
 /* A buffer of at least size (up to BUF_LARGE); NULL: the limit, or no memory. */
 struct buf *buf_get(struct buf_pool *p, size_t size);

@@ -47,6 +47,33 @@ static void keeps_to_its_limit(void **state)
 	buf_pool_free(p);
 }
 
+static void stays_fixed(void **state)
+{
+	struct buf_pool *p = buf_pool_new(8 * BUF_LARGE, 0);
+	struct buf *a, *b;
+
+	(void)state;
+	assert_int_equal(buf_pool_reserve(p, 8192, 1), 0);
+	assert_int_equal(buf_pool_reserve(p, BUF_LARGE, 1), 0);
+	buf_pool_fix(p);
+	assert_non_null(a = buf_get(p, 100));
+	assert_int_equal(a->size, 8192);
+	assert_true(buf_room(p, 100));
+	assert_non_null(b = buf_get(p, 100));
+	assert_int_equal(b->size, BUF_LARGE);
+	assert_false(buf_room(p, 100));
+	assert_null(buf_get(p, 100));
+	buf_put(a);
+	assert_false(buf_room(p, 9000));
+	assert_null(buf_get(p, 9000));
+	buf_put(b);
+	assert_ptr_equal(buf_get(p, 1 << 20), b);
+	buf_put(b);
+	assert_int_equal(buf_counts(p)->held, BUF_LARGE + 8192);
+	assert_int_equal(buf_counts(p)->used, 0);
+	buf_pool_free(p);
+}
+
 static void gives_back(void **state)
 {
 	struct buf_pool *p = buf_pool_new(8 * BUF_LARGE, BUF_LARGE);
@@ -68,6 +95,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reuses),
 		cmocka_unit_test(keeps_to_its_limit),
+		cmocka_unit_test(stays_fixed),
 		cmocka_unit_test(gives_back),
 	};
 
