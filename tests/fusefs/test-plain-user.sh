@@ -10,7 +10,7 @@ fi
 . "$(dirname "$0")/../functions.sh"
 requires_root
 requires_fuse
-requires_cmd setpriv fusermount3 unshare
+requires_cmd setpriv prlimit fusermount3 unshare
 requires_program rssrv rsiod rsconfig
 setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$BUILD/rsiod" ||
 	skip "$BUILD cannot be entered by others"
@@ -67,6 +67,19 @@ wait %% 2>/dev/null || true
 check "it ends" as_user "$BUILD/rsconfig" -m stop
 check "in order" wait_for 5 gone "$p"
 check_fails 1 "and takes its directory away" test -e "$home/rsio"
+
+# With little memory that may be locked it says so, and works.
+check "with 64 KiB that may be locked it starts" as_user prlimit --memlock=65536 "$BUILD/rsiod"
+p=$(cat "$home/run/rsio/rsiod.pid")
+locked=$(as_user cat "$home/rsio/.rsio/log" |
+	sed -n 's/.*WARNING (memory): \([0-9]*\) of [0-9]* KiB are locked.*/\1/p' | tail -n 1)
+check "it warns how little is locked: ${locked:-it does not} KiB" test "${locked:-65}" -le 64
+check "the kernel says no more" test "$(awk '/^VmLck/ { print $2 }' "/proc/$p/status")" -le 64
+dd if=/dev/urandom of="$W/data" bs=1M count=8 status=none
+check "it can be written to" as_user dd if="$W/data" of="$home/rsio/osl/vol" bs=1M conv=notrunc,fsync status=none
+check "and read" as_user cmp "$W/data" "$home/rsio/osl/vol"
+check "it ends" as_user "$BUILD/rsconfig" -m stop
+check "in order" wait_for 5 gone "$p"
 
 as_user "$BUILD/rsiod"
 p=$(cat "$home/run/rsio/rsiod.pid")
