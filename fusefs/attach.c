@@ -465,3 +465,21 @@ void attach_clean(const char *mount_dir)
 
 	loopdev_each(clean_one, &s);
 }
+
+static bool end_one(const struct loopdev *d, void *arg)
+{
+	char namespace[CONF_NAME_MAX + 1], volume[CONF_NAME_MAX + 1], loop[24];
+	const struct sweep *s = arg;
+	struct target t;
+
+	if (device_target(&t, s->mount, d, namespace, volume) && loopdev_let_go(d->number, NULL) == 0)
+		remove_links(&t, loopdev_name(d->number, loop));
+	return false;
+}
+
+void attach_end(const char *mount_dir)
+{
+	struct sweep s = { mount_dir, NULL };
+
+	loopdev_each(end_one, &s);
+}

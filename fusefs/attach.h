@@ -34,5 +34,8 @@ json_t *attach_resize(json_t *request, struct err *e);
 int attach_busy(const char *mount_dir, struct err *e);
 /* Detaches what nobody uses. */
 void attach_clean(const char *mount_dir);
+/* The mount's daemon is gone: its devices go too, those that are in use with their last
+ * user.  To be called while the mount is there: afterwards nothing tells whose they were. */
+void attach_end(const char *mount_dir);
 
 #endif

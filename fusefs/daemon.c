@@ -115,7 +115,7 @@ static int clear_place(const char *dir, struct err *e)
 		return -EBUSY;
 	case MOUNT_STALE:
 		log_warning("mount", "%s was left by an rsiod that is gone: it is taken away", dir);
-		return helper_umount(dir, 1, e);
+		return helper_clear(dir, e);
 	default:
 		return 0;
 	}

@@ -1,6 +1,7 @@
 /* helper_work.c - see helper_work.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "attach.h"
 #include "helper_work.h"
 #include "holders.h"
+#include "mount.h"
 #include "mounts.h"
 
 /* A plain user's mount is taken away by fusermount3, which is setuid. */
@@ -119,10 +121,26 @@ json_t *helper_work(json_t *request, struct err *e)
 	return NULL;
 }
 
+int helper_clear(const char *dir, struct err *e)
+{
+	attach_end(dir);
+	return helper_umount(dir, 1, e);
+}
+
+/* Whoever starts the daemon anew may do it at once, and what it finds dead it clears away
+ * itself: its own mount and devices must not go with the old ones. */
 void helper_clean(const char *dir, int made)
 {
-	attach_clean(dir);
-	helper_umount(dir, 1, NULL);
+	signal(SIGCHLD, SIG_DFL);	/* who is asked about the mount is waited for */
+	switch (mount_look(dir, NULL)) {
+	case MOUNT_TAKEN:
+		return;
+	case MOUNT_STALE:
+		helper_clear(dir, NULL);
+		break;
+	case MOUNT_NOTHING:
+		break;
+	}
 	if (made)
 		rmdir(dir);
 }

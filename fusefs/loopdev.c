@@ -208,18 +208,24 @@ static bool cleared_soon(int number)
 	return !bound;
 }
 
-int loopdev_clear(int number, bool *later, struct err *e)
+int loopdev_let_go(int number, struct err *e)
 {
 	int fd = open_device(number, O_RDONLY);
 	int r;
 
-	*later = false;
 	if (fd < 0)
 		return err_sys(e, -fd, "/dev/loop%d", number);
 	r = ioctl(fd, LOOP_CLR_FD) < 0 ? -errno : 0;
 	close(fd);
 	if (r < 0 && r != -ENXIO)	/* ENXIO: it is not bound */
 		return err_sys(e, -r, "/dev/loop%d cannot be cleared", number);
-	*later = !cleared_soon(number);
 	return 0;
+}
+
+int loopdev_clear(int number, bool *later, struct err *e)
+{
+	int r = loopdev_let_go(number, e);
+
+	*later = r == 0 && !cleared_soon(number);
+	return r;
 }

@@ -38,6 +38,8 @@ uint64_t loopdev_size(uint64_t bytes);
 int loopdev_refresh(int number, uint64_t bytes, struct err *e);
 /* Lets the file go: at once, or when its last user does (*later). */
 int loopdev_clear(int number, bool *later, struct err *e);
+/* The same without waiting to see when. */
+int loopdev_let_go(int number, struct err *e);
 /* Whether somebody claims it: -EBUSY (a mount, another device), else 0 or -errno. */
 int loopdev_claimed(int number);
 

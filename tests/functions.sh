@@ -567,12 +567,18 @@ unmount()	# MNT: what a killed rsiod left
 	fi
 }
 
+mount_point()	# MNT: a dead mount is there and cannot be looked at, and goes at any moment
+{
+	mkdir -p "$1" 2>/dev/null || grep -qF " $1 " /proc/self/mountinfo
+}
+
 start_client()	# DIR [MNT=DIR/mnt] [ARGS...]: what write_client_conf made
 {
 	local dir=$1 mnt=${2:-$1/mnt}
 	shift
 	[ $# = 0 ] || shift
-	mkdir -p "$dir/run" "$mnt"
+	mkdir -p "$dir/run"
+	wait_for 5 mount_point "$mnt" || bail "$mnt is made"
 	cleanup_fn unmount "$mnt"
 	# shellcheck disable=SC2086
 	start_daemon "rsiod:$dir" "$dir/rsiod.out" "client_ready $(printf %q "$mnt")" \
