@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "client.h"
 #include "conn.h"
 #include "log.h"
 
@@ -83,6 +84,22 @@ static void sent(struct conn *c, size_t n)
 		c->out_end = &c->out;
 }
 
+/* What is about to leave is not in flight any more, and the session's other connections
+ * must know that before the client has it: the next command may be on one of them, whose
+ * thread runs, while this one does not come to count_bytes.  What then did not leave is
+ * counted there again. */
+static void give_back(struct conn *c, size_t pieces)
+{
+	int64_t delta = c->bytes - c->bytes_counted;
+
+	for (struct out *o = c->out; o && pieces > 0; o = o->next, pieces--)
+		delta -= o->bytes;
+	if (!c->client || delta >= 0)
+		return;
+	atomic_fetch_add(&c->client->bytes, delta);
+	c->bytes_counted += delta;
+}
+
 static size_t gather(struct conn *c, struct msghdr *m)
 {
 	struct iovec *iov = c->loop->iov;
@@ -106,8 +123,10 @@ void conn_send(struct conn *c)
 
 	while (c->out && !c->failed) {
 		size_t want = gather(c, &m);
-		ssize_t n = sendmsg(c->source.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n;
 
+		give_back(c, m.msg_iovlen);
+		n = sendmsg(c->source.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
