@@ -14,6 +14,8 @@ requires_program rssrv rsiod rsconfig
 limit=128 data=512	# MiB
 bound=$((64 << 10))	# KiB: what rsiod(8) says under Users
 
+! grep -qs -e -fsanitize "$BUILD/.flags" || skip "a sanitizer needs more memory than that"
+
 # One of the two kinds of cgroups.
 if grep -qw memory /sys/fs/cgroup/cgroup.controllers 2>/dev/null; then
 	group=/sys/fs/cgroup/rsio-test-$$
