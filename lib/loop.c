@@ -307,12 +307,15 @@ static int sleep_ms(const struct loop *l, uint64_t now)
 /* Asks without sleeping, for so long (ns).  What there is when nothing came: 0. */
 static int ask(struct loop *l, uint64_t ns)
 {
-	uint64_t before = l->now;
+	uint64_t before = l->now, last;
 	int n = 0;
 
 	while (!n && l->now - before < ns && !l->stop) {
 		n = epoll_wait(l->epoll, l->events, EVENTS_AT_ONCE, 0);
+		last = l->now;
 		l->now = loop_clock();
+		if (l->now - last > ABSENT_AFTER)
+			l->absent += l->now - last;
 	}
 	if (ns)
 		learn_to_linger(l, n);

@@ -382,8 +382,14 @@ static void polls_and_wakes(void **state)
 /* Every way to wait goes through here: which waits asked first, and which slept? */
 static unsigned asked, lingers, sleeps;
 
+static struct timespec held;	/* the next one that asks is kept from running for so long */
+
 int epoll_wait(int fd, struct epoll_event *events, int most, int timeout)
 {
+	if (timeout == 0 && held.tv_nsec) {
+		nanosleep(&held, NULL);
+		held.tv_nsec = 0;
+	}
 	if (timeout == 0) {
 		asked++;
 	} else {
@@ -462,6 +468,12 @@ static void does_not_sleep_while_answers_come(void **state)
 /* A thread that was kept from running says for how long. */
 static struct loop_timer hold;
 
+static void stop_fired(struct loop_timer *t)
+{
+	(void)t;
+	loop_stop(loop);
+}
+
 static void hold_up(struct loop_timer *t)
 {
 	struct timespec half = { 0, 500000000 };
@@ -477,6 +489,19 @@ static void absence_is_counted(void **state)
 	hold = (struct loop_timer){ .fire = hold_up };
 	loop_arm(loop, &hold, loop_clock());
 	assert_true(loop_absent(loop) < 100 * MS);
+	run(NULL);
+	assert_true(loop_absent(loop) >= 400 * MS);
+	assert_true(loop_absent(loop) < 5000 * MS);
+}
+
+/* Also while it asks for events without sleeping. */
+static void absence_is_counted_when_it_polls(void **state)
+{
+	(void)state;
+	loop_set_poll(loop, 10 * MS);
+	held.tv_nsec = 500000000;
+	hold = (struct loop_timer){ .fire = stop_fired };
+	loop_arm(loop, &hold, loop_clock() + MS);
 	run(NULL);
 	assert_true(loop_absent(loop) >= 400 * MS);
 	assert_true(loop_absent(loop) < 5000 * MS);
@@ -502,6 +527,7 @@ int main(void)
 		TEST(lingers_no_more_when_it_is_in_vain),
 		TEST(does_not_sleep_while_answers_come),
 		TEST(absence_is_counted),
+		TEST(absence_is_counted_when_it_polls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
