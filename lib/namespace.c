@@ -68,7 +68,7 @@ static struct mpio *from_attic(struct namespace *ns, struct session *s, const st
 	return NULL;
 }
 
-static const struct conf_volume_rule *rule_of(const struct namespace *ns, const char *name)
+const struct conf_volume_rule *namespace_rule(const struct namespace *ns, const char *name)
 {
 	for (size_t i = 0; i < ns->client->volume_count; i++) {
 		const struct conf_volume_rule *r = &ns->client->volumes[i];
@@ -81,7 +81,7 @@ static const struct conf_volume_rule *rule_of(const struct namespace *ns, const 
 
 static void add_volume(struct namespace *ns, struct session *s, const struct wire_volume *info)
 {
-	const struct conf_volume_rule *rule = rule_of(ns, info->name);
+	const struct conf_volume_rule *rule = namespace_rule(ns, info->name);
 	struct mpio *v = from_attic(ns, s, info);
 	bool new = !v;
 

@@ -36,6 +36,9 @@ struct namespace {
 	bool freed;			/* namespace_free has begun */
 };
 
+/* What [volume] says of it, or NULL. */
+const struct conf_volume_rule *namespace_rule(const struct namespace *ns, const char *name);
+
 /* namespace_policy.c */
 void namespace_choice(const struct namespace *ns, enum policy policy, const struct shares *shares,
 		      struct policy_choice *out);

@@ -29,12 +29,14 @@ void namespace_first_choice(const struct namespace *ns, struct mpio *v, const st
 }
 
 /* What was asked for, put together and checked; -EINVAL with e filled. */
-static int understand(const struct namespace *ns, const struct policy_wish *w, struct shares *shares, struct err *e)
+static int understand(const struct namespace *ns, const struct mpio *v, const struct policy_wish *w,
+		      struct shares *shares, struct err *e)
 {
+	const struct conf_volume_rule *rule = v ? namespace_rule(ns, w->target) : NULL;
 	char why[SHARES_WHY_MAX], names[CONF_IFACE_MAX * (CONF_NAME_MAX + 2) + 1];
 	const char *unknown;
 
-	*shares = ns->conf->behaviour.shares;
+	*shares = rule && rule->shares.count ? rule->shares : ns->conf->behaviour.shares;
 	if (w->weight && !shares_set_weights(shares, w->weight, why))
 		return err_set(e, EINVAL, "weight '%s' %s", w->weight, why);
 	if (w->standby && !shares_set_standbys(shares, w->standby, why))
@@ -86,7 +88,7 @@ int namespace_set_policy(struct namespace *ns, const struct policy_wish *w, stru
 	struct mpio *v = w->target ? namespace_volume(ns, w->target) : NULL;
 	struct policy_choice c;
 	struct shares shares;
-	int r = understand(ns, w, &shares, e);
+	int r = understand(ns, v, w, &shares, e);
 
 	if (r)
 		return r;

@@ -51,6 +51,8 @@ nodekey = $TEST_KEY
 address = 192.168.10.9
 [server big-9-2]
 address = 192.168.20.9
+[volume osl:oracle]
+weight = if1=99
 TXT
 chmod 600 "$W/srv/rssrvcfg" "$W/clt/rscltcfg"
 NETNS=$server start_server "$W/srv"
@@ -102,6 +104,7 @@ split()		# NAME IF0 IF1: of 300 reads
 	set -- "$1" "$2" "$3" $got
 	check "$1: if0 $2, if1 $3 of 300 (got $got)" eval "near $4 $2 && near $5 $3"
 }
+check "-m policy default, of a volume with weights of its own" rsconfig -m policy osl:oracle default
 check "-m policy weighted" rsconfig -m policy osl weighted --weight if0=3,if1=1
 split weighted 225 75
 like "$(rsconfig -m explain)" "^    if0/big-9-1, [0-9]+ % so far: its weight is 3 of 4$" "-m explain says why"
@@ -110,8 +113,10 @@ split round-robin-subset 300 0
 like "$(rsconfig -m explain)" "^    if1/big-9-2, [0-9]+ % so far: standby: waits until another path fails$" "and of a standby"
 check "-m policy least-queue" rsconfig -m policy osl least-queue
 split least-queue 150 150
-check "-m policy of a volume" rsconfig -m policy osl:oracle weighted --weight if1=99
-split "a volume's own" 3 297
+check "-m policy of a volume" rsconfig -m policy osl:oracle weighted --weight if0=99
+split "a volume's own" 297 3
+check "-m policy of a volume, weights as configured" rsconfig -m policy osl:oracle weighted
+split "the volume's, not the namespace's" 3 297
 like "$(rsconfig -qv)" "on loss fail, policy weighted$" "it is shown"
 check "-m policy of a volume, least-blocks" rsconfig -m policy osl:oracle least-blocks
 split least-blocks 150 150
