@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # growth.sh - for test-growth.sh and test-growth-long.sh: what is done over and over
 # leaves nothing behind in rsiod, its helper and rssrv: no descriptor, no thread, no memory.
-# They set before: $reconnects, $attaches, $opens.
+# They say how often.
 # shellcheck source=tests/functions.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../functions.sh"
 requires_root
+: "${reconnects:?}" "${attaches:?}" "${opens:?}"
 requires_fuse
 requires_cmd python3 pgrep
 requires_program rssrv rsiod rsconfig
