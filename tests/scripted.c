@@ -310,25 +310,34 @@ void script_list(struct conn *c)
 	script_answer_list(c, script_expect_list(c));
 }
 
-struct request *script_next(struct conn *c)
+struct request *script_read(struct conn *c)
 {
 	uint8_t raw[WIRE_REQUEST_SIZE];
-	struct request *r;
-	uint64_t clock;
 
-	for (;;) {
-		r = read_request(c, raw);
-		if (!r)
-			return NULL;
-		if (r->h.type == WIRE_PING) {
-			clock = r->h.offset;
-			script_reply(c, r, WIRE_OK, &clock, 8);
-		} else if (r->h.type == WIRE_LIST && !c->server->own_lists) {
-			script_answer_list(c, r);
-		} else {
-			return r;
-		}
-	}
+	return read_request(c, raw);
+}
+
+bool script_serve(struct conn *c, const struct request *r)
+{
+	uint64_t clock = r->h.offset;
+
+	if (r->h.type == WIRE_PING)
+		script_reply(c, r, WIRE_OK, &clock, 8);
+	else if (r->h.type == WIRE_LIST && !c->server->own_lists)
+		script_answer_list(c, r);
+	else
+		return false;
+	return true;
+}
+
+struct request *script_next(struct conn *c)
+{
+	struct request *r;
+
+	do
+		r = script_read(c);
+	while (r && script_serve(c, r));
+	return r;
 }
 
 struct request *script_expect(struct conn *c, enum wire_type type)
@@ -582,6 +591,16 @@ void client_call(void (*fn)(void *arg), void *arg)
 static bool is_offered(void *arg)
 {
 	return client.volume && client.volume != arg;
+}
+
+bool client_offered(void)
+{
+	bool is;
+
+	pthread_mutex_lock(&client.lock);
+	is = client.volume;
+	pthread_mutex_unlock(&client.lock);
+	return is;
 }
 
 static void hold(void *arg)

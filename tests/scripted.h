@@ -66,7 +66,10 @@ int script_poll(struct conn *c, int ms);
 struct request *script_expect_list(struct conn *c);
 void script_list(struct conn *c);		/* and answers it */
 void script_answer_list(struct conn *c, const struct request *r);
-struct request *script_next(struct conn *c);	/* NULL: end of stream */
+struct request *script_read(struct conn *c);	/* one request; NULL: end of stream */
+/* Answers PING, and LIST where the test does not; false: it was neither. */
+bool script_serve(struct conn *c, const struct request *r);
+struct request *script_next(struct conn *c);	/* the next that is the test's; NULL: end of stream */
 struct request *script_expect(struct conn *c, enum wire_type type);
 void script_send(struct conn *c, const void *data, size_t size);
 void script_reply(struct conn *c, const struct request *r, enum wire_status status,
@@ -92,6 +95,7 @@ void client_start(struct script *s, const struct client_setup *setup);
 void client_stop(void);
 struct mpio *client_volume(void);	/* waits until one is offered; it is held */
 struct mpio *client_new_volume(const struct mpio *old);	/* waits until another one is */
+bool client_offered(void);			/* is one? */
 unsigned client_volumes(void);			/* how many are offered */
 enum mpio_state client_state(void);
 /* A text or number of that path's status: "state", "reason", "rtt_us". */
