@@ -86,13 +86,11 @@ int volume_origin_at(int dirfd, const char *path, int flags, struct volume_origi
 	return 0;
 }
 
-static int open_both(struct volume *v, const struct volume_setup *setup)
+static int open_file(struct volume *v, const struct volume_setup *setup)
 {
 	int flags = O_CLOEXEC | O_NONBLOCK | O_LARGEFILE | (setup->shared ? O_DIRECT : 0);
 	int nofollow = setup->pool ? O_NOFOLLOW : 0;
-	char self[64];
 
-	v->fd = -1;
 	if (!setup->read_only)
 		v->fd = openat(setup->dirfd, setup->path, O_RDWR | flags | nofollow);
 	if (v->fd < 0 && (setup->read_only || errno == EROFS)) {
@@ -101,11 +99,7 @@ static int open_both(struct volume *v, const struct volume_setup *setup)
 	}
 	if (v->fd < 0)
 		return -errno;
-	if (v->cannot_write)
-		return 0;
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", v->fd);
-	v->fd_sync = open(self, O_RDWR | flags);
-	return v->fd_sync < 0 ? -errno : 0;
+	return v->cannot_write ? 0 : sync_open(v);
 }
 
 static bool is_align(uint64_t n)
@@ -167,7 +161,9 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 		goto no_memory;
 	v->server = s;
 	atomic_init(&v->refs, 1);
-	v->fd = v->fd_sync = -1;
+	v->fd = -1;
+	sync_init(v);
+	pthread_mutex_init(&v->flush_lock, NULL);
 	pthread_mutex_init(&v->range_lock, NULL);
 	pthread_cond_init(&v->range_free, NULL);
 	if (asprintf(&v->path, "%s%s%s", setup->directory ? setup->directory : "",
@@ -178,7 +174,7 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 		goto no_memory;
 	snprintf(v->name, sizeof(v->name), "%s", setup->name);
 	v->shared = setup->shared;
-	r = open_both(v, setup);
+	r = open_file(v, setup);
 	if (r < 0) {
 		err_sys(e, -r, "cannot open %s for volume %s", v->path, setup->name);
 		goto fail;
@@ -218,8 +214,8 @@ void volume_put(struct volume *v)
 	lossy_detach(v);
 	if (v->fd >= 0)
 		close(v->fd);
-	if (v->fd_sync >= 0)
-		close(v->fd_sync);
+	sync_fini(v);
+	pthread_mutex_destroy(&v->flush_lock);
 	pthread_mutex_destroy(&v->range_lock);
 	pthread_cond_destroy(&v->range_free);
 	strings_free(v->clients);
@@ -257,6 +253,7 @@ int volume_write_now(struct volume *v, const void *buf, uint32_t count, uint64_t
 	return counted(v, v->ops->write_now(v, buf, count, offset, fua));
 }
 
+/* Only memory is flushed on a loop: it does not fail. */
 int volume_flush_now(struct volume *v)
 {
 	int r;
@@ -269,9 +266,13 @@ int volume_flush_now(struct volume *v)
 
 int volume_flush(struct volume *v)
 {
-	if (atomic_load(&v->flush_failed))
-		return -EUCLEAN;
-	return after_flush(v, v->ops->flush(v));
+	int r = -EUCLEAN;
+
+	pthread_mutex_lock(&v->flush_lock);
+	if (!atomic_load(&v->flush_failed))
+		r = after_flush(v, v->ops->flush(v));
+	pthread_mutex_unlock(&v->flush_lock);
+	return r;
 }
 
 int volume_read(struct volume *v, void *buf, uint32_t count, uint64_t offset)

@@ -12,9 +12,14 @@
  * file description and then forgets it, with the pages marked clean.  So a
  * failed fdatasync is final: every later flush of this volume, by whomever, is
  * refused until an administrator clears it.  A mark in the state directory
- * keeps that true when rssrv itself is restarted.  FUA writes go over a second open
- * file description (fd_sync): what they learn of failed write-back, the flushes
- * will learn too.
+ * keeps that true when rssrv itself is restarted.
+ *
+ * "Once" also means that of two syncs that run over one description at the same
+ * time only one learns of the failure, whoever's data it was that was lost.  So no
+ * two do: flushes are made one after another, and the next begins when it is
+ * noted how the one before went (flush_lock); a FUA write has a description of its
+ * own for as long as it takes (volume_sync.c).  What FUA writes learn of failed
+ * write-back, the flushes will learn too, since theirs is another one.
  */
 #ifndef RSSRV_VOLUME_H
 #define RSSRV_VOLUME_H
@@ -79,7 +84,7 @@ struct volume {
 	bool shared;
 	char *path;			/* of the file or device, for people */
 	char *pool;			/* its pool's name; NULL for a [volume] */
-	int fd, fd_sync;		/* fd_sync is -1 when it cannot be written */
+	int fd;
 	bool device;
 	bool memory;			/* tmpfs: never waits for a disk */
 	bool cannot_write;		/* opened for reading only */
@@ -100,6 +105,12 @@ struct volume {
 	int av;
 	uint32_t id;			/* its number in lists */
 	int order;			/* [volume] sections in file order; pools behind them */
+
+	pthread_mutex_t flush_lock;	/* held from the question whether one has failed to the note that it did */
+	pthread_mutex_t sync_lock;	/* for FUA writes: the descriptions that they use */
+	pthread_cond_t sync_free;
+	int fd_sync[WORKERS_PER_VOLUME];	/* -1: not open */
+	bool sync_used[WORKERS_PER_VOLUME];
 
 	pthread_mutex_t range_lock;	/* for direct volumes */
 	pthread_cond_t range_free;

@@ -138,7 +138,7 @@ static int direct_write(struct volume *v, const void *buf, uint32_t count, uint6
 	r = complete(v, &b, count);
 	if (!r) {
 		memcpy(b.data + b.skip, buf, count);
-		r = fua ? store_write(v->fd_sync, b.data, b.length, b.from, RWF_DSYNC) :
+		r = fua ? store_write_sync(v, b.data, b.length, b.from) :
 			  store_write(v->fd, b.data, b.length, b.from, 0);
 	}
 	range_release(v, &range);

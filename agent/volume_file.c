@@ -147,7 +147,7 @@ static int file_read(struct volume *v, void *buf, uint32_t count, uint64_t offse
 
 static int file_write(struct volume *v, const void *buf, uint32_t count, uint64_t offset, bool fua)
 {
-	return fua ? store_write(v->fd_sync, buf, count, offset, RWF_DSYNC) :
+	return fua ? store_write_sync(v, buf, count, offset) :
 		     store_write(v->fd, buf, count, offset, 0);
 }
 

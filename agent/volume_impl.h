@@ -11,6 +11,12 @@
 int store_read(int fd, void *buf, uint32_t count, uint64_t offset, int flags);
 int store_write(int fd, const void *buf, uint32_t count, uint64_t offset, int flags);
 
+/* volume_sync.c: a write that is on the disk when it returns. */
+int store_write_sync(struct volume *v, const void *buf, uint32_t count, uint64_t offset);
+void sync_init(struct volume *v);
+int sync_open(struct volume *v);	/* the first description: 0 or -errno */
+void sync_fini(struct volume *v);
+
 int store_size(struct volume *v, uint64_t *size);
 int store_extent(struct volume *v, uint64_t offset, uint64_t end, uint64_t *length, uint32_t *kind);
 

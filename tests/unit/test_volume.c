@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <cmocka.h>
 #include "../seed.h"
 #include "agent_parts.h"
@@ -194,6 +196,134 @@ static void a_failed_flush_is_final(void **state)
 	volume_put(v);
 }
 
+/*
+ * A kernel whose write-back fails, as errseq_t in Linux has it: each description learns
+ * of it at its next sync, once.  These two stand for the C library's here.
+ */
+#define FDS 1024
+
+static atomic_uint failures;		/* of write-back so far */
+static atomic_uint learnt[FDS];		/* by each descriptor */
+static void (*before_check)(void), (*after_check)(void);	/* once each */
+
+static void meanwhile(void (**fn)(void))
+{
+	void (*f)(void) = *fn;
+
+	*fn = NULL;
+	if (f)
+		f();
+}
+
+static int check_failures(int fd)
+{
+	unsigned now;
+
+	meanwhile(&before_check);
+	now = atomic_load(&failures);
+	now = atomic_exchange(&learnt[fd % FDS], now) == now;
+	meanwhile(&after_check);
+	if (now)
+		return 0;
+	errno = EIO;
+	return -1;
+}
+
+int fdatasync(int fd)
+{
+	return syscall(SYS_fdatasync, fd) < 0 ? -1 : check_failures(fd);
+}
+
+ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t offset, int flags)
+{
+	ssize_t done = syscall(SYS_pwritev2, fd, iov, n, (long)offset, 0L, flags);
+
+	return done < 0 || !(flags & RWF_DSYNC) || !check_failures(fd) ? done : -1;
+}
+
+static int set_up_failures(void **state)
+{
+	atomic_store(&failures, 0);
+	for (unsigned i = 0; i < FDS; i++)
+		atomic_store(&learnt[i], 0);
+	return set_up(state);
+}
+
+static struct volume *failing;
+static pthread_t other;
+static int other_result;
+
+static void *flush_other(void *arg)
+{
+	(void)arg;
+	other_result = volume_flush(failing);
+	return NULL;
+}
+
+/* Flushes in another thread, and gives it time to end if nothing holds it up. */
+static void flush_meanwhile(void)
+{
+	struct timespec until;
+
+	assert_int_equal(pthread_create(&other, NULL, flush_other, NULL), 0);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += 100000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	if (pthread_timedjoin_np(other, NULL, &until) == 0)
+		other = 0;
+}
+
+static void write_fails(void)
+{
+	atomic_fetch_add(&failures, 1);
+}
+
+/* Two flushes cover a write that is lost; the first has learnt of it and not yet said so. */
+static void neither_of_two_flushes(void **state)
+{
+	(void)state;
+	failing = open_volume("v", "v.raw", false);
+	assert_int_equal(volume_flush(failing), 0);
+	write_fails();
+	after_check = flush_meanwhile;
+	assert_int_equal(volume_zero(failing, 4096, 0, false, true), -EIO);
+	if (other)
+		pthread_join(other, NULL);
+	assert_int_not_equal(other_result, 0);
+	volume_put(failing);
+}
+
+static void *write_other(void *arg)
+{
+	uint8_t data[512] = { 2 };
+
+	(void)arg;
+	other_result = volume_write(failing, data, sizeof(data), 8192, true);
+	return NULL;
+}
+
+static void lose_and_write_other(void)
+{
+	write_fails();
+	assert_int_equal(pthread_create(&other, NULL, write_other, NULL), 0);
+	pthread_join(other, NULL);
+}
+
+/* What a FUA write wrote is lost, and another one asks first. */
+static void neither_of_two_fua_writes(void **state)
+{
+	uint8_t data[512] = { 1 };
+
+	(void)state;
+	failing = open_volume("v", "v.raw", false);
+	assert_int_equal(volume_write(failing, data, sizeof(data), 0, true), 0);
+	before_check = lose_and_write_other;
+	assert_int_not_equal(volume_write(failing, data, sizeof(data), 0, true), 0);
+	assert_int_equal(volume_flush(failing), -EUCLEAN);
+	volume_put(failing);
+}
+
 static struct volume *open_lossy(void)
 {
 	struct volume_setup setup = { .name = "v", .path = in_dir("v.raw"), .dirfd = AT_FDCWD, .pool = "main" };
@@ -254,6 +384,8 @@ int main(void)
 		WITH(a_failed_flush_is_final),
 		WITH(power_is_lost),
 		WITH(what_is_no_volume),
+		cmocka_unit_test_setup_teardown(neither_of_two_flushes, set_up_failures, tear_down),
+		cmocka_unit_test_setup_teardown(neither_of_two_fua_writes, set_up_failures, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
