@@ -25,7 +25,11 @@
  *    "fenced, nothing known to be done".  A write that was done is then done twice,
  *    with nothing newer in between, as 4 shows.
  * 3. Reads, block status and flushes change nothing and are sent again at once.
- *    A flush that is sent again covers at least what the first one had to.
+ *    A flush that is sent again covers at least what the first one had to.  But a
+ *    server that has not noticed the end of a connection goes on counting what its
+ *    reads and writes weigh, and ends the one on which the session's limit is passed:
+ *    so these bytes stay counted here too, and the connection is fenced, which
+ *    makes the server forget them.
  * 4. Nobody may overtake a write that waits for its fence or was sent again: the
  *    volume keeps these on its ordering list (mpio.c), and a later write that
  *    overlaps one is held until it is complete.  So between two executions of W
@@ -89,8 +93,10 @@ static struct session_fence *fence_new(struct session *s, uint32_t connection)
 	return f;
 }
 
-static void fence_free(struct session_fence *f)
+static void fence_free(struct session *s, struct session_fence *f)
 {
+	s->bytes -= f->bytes;
+	be_dirty(s);
 	list_remove(&f->link);
 	free(f);
 }
@@ -108,7 +114,7 @@ static void fence_settle(struct session *s, struct session_fence *f)
 		else
 			wait_again(s, c);
 	}
-	fence_free(f);
+	fence_free(s, f);
 }
 
 void session_end_fence(struct session *s)
@@ -121,7 +127,7 @@ void session_end_fence(struct session *s)
 		list_remove(&c->link);
 		s->ops->completed(s->owner, s, c, -EIO, NULL, 0);
 	}
-	fence_free(f);
+	fence_free(s, f);
 }
 
 static struct command *fence_take(struct session_fence *f, uint64_t cookie)
@@ -318,8 +324,11 @@ static void take_back(struct session *s, struct path *p)
 
 	list_init(&again);
 	while ((c = inflight_take_any(&p->inflight))) {
-		s->bytes -= session_bytes_of(c);
 		c->path = NULL;
+		if (!fence && (session_bytes_of(c) || (c->volume && changes_data(c))))
+			fence = fence_new(s, p->connection);
+		if (fence)
+			fence->bytes += session_bytes_of(c);
 		if (!c->volume) {
 			session_own_lost(s, c, &again);
 		} else if (!changes_data(c) && c->abandoned) {
@@ -330,8 +339,6 @@ static void take_back(struct session *s, struct path *p)
 			count_resent(c);
 			list_append(&again, &c->link);
 		} else {
-			if (!fence)
-				fence = fence_new(s, p->connection);
 			c->state = COMMAND_FENCED;
 			list_append(&fence->commands, &c->link);
 			s->ops->fenced(s->owner, s, c);
@@ -469,7 +476,7 @@ void session_flush(struct session *s)
 		uint32_t bytes = session_bytes_of(c);
 		struct path *p;
 
-		if (s->bytes && s->bytes + bytes > s->bytes_max)
+		if (bytes && s->bytes && s->bytes + bytes > s->bytes_max)
 			break;
 		p = pick(s, c, bytes);
 		if (!p)
@@ -508,7 +515,7 @@ void session_free(struct session *s)
 {
 	drop_own_waiting(s);
 	while (!list_empty(&s->fences))
-		fence_free(container_of(s->fences.next, struct session_fence, link));
+		fence_free(s, container_of(s->fences.next, struct session_fence, link));
 	list_remove(&s->link);
 	free(s);
 }

@@ -61,7 +61,7 @@ struct session {
 
 	struct list waiting;			/* commands for a path; FIFO */
 	struct list fences;			/* struct session_fence: connections that ended with commands out */
-	uint64_t bytes, bytes_max;		/* in flight; the limit */
+	uint64_t bytes, bytes_max;		/* in flight, on such connections too; the limit */
 	struct loop_timer loss;			/* the owner's: fires when give-up has passed */
 	uint32_t next_handle;
 	uint64_t handles[(WIRE_HANDLE_MAX + 1) / 64];	/* a bit for each that is taken */

@@ -6,11 +6,12 @@
 
 #include "session.h"
 
-/* A connection that ended with writes unanswered. */
+/* A connection that ended with reads or writes unanswered. */
 struct session_fence {
 	struct list link;
 	uint32_t connection;
-	struct list commands;		/* in the order in which they were sent */
+	struct list commands;		/* that change data, in the order in which they were sent */
+	uint64_t bytes;			/* of session.bytes: what the server may still count for it */
 	bool sent;			/* a FENCE for it is in flight */
 };
 

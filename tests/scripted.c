@@ -400,6 +400,11 @@ struct request *script_fence(struct conn *c, uint32_t number, size_t count, stru
 	return r;
 }
 
+void script_fence_reads(struct conn *c, uint32_t number)
+{
+	script_fenced(c, script_fence(c, number, 0, NULL), number, 0, NULL, NULL);
+}
+
 void script_fenced(struct conn *c, const struct request *fence, uint32_t number, size_t count,
 		   struct request *const *commands, const enum wire_status *statuses)
 {

@@ -80,6 +80,8 @@ void script_event(struct conn *c, enum wire_event kind);
 void script_open(struct conn *c);		/* expects OPEN and answers it with the volume */
 /* Expects FENCE of that connection with these cookies, in any order. */
 struct request *script_fence(struct conn *c, uint32_t number, size_t count, struct request *const *commands);
+/* Expects it without any, since only reads were out, and answers it. */
+void script_fence_reads(struct conn *c, uint32_t number);
 /* Says which were done. */
 void script_fenced(struct conn *c, const struct request *fence, uint32_t number, size_t count,
 		   struct request *const *commands, const enum wire_status *statuses);

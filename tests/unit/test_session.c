@@ -26,9 +26,10 @@ static struct conn *a, *b;	/* portal 0, connection 1; portal 1, connection 2 */
 static const uint8_t none[16];
 
 /* Both paths up in one session, the volume open; commands go over a (fail-over). */
-static void begin_with(const struct client_setup *setup)
+static void begin_within(const struct client_setup *setup, uint32_t session_bytes)
 {
 	script_start(&server);
+	server.limits.session_bytes = session_bytes;
 	client_start(&server, setup);
 	a = script_login(&server, 0, S1, 1);
 	assert_memory_equal(a->wanted, none, 16);
@@ -38,6 +39,20 @@ static void begin_with(const struct client_setup *setup)
 	b = script_login(&server, 1, S1, 2);
 	assert_memory_equal(b->wanted, a->session, 16);
 	io_barrier(a);
+}
+
+static void begin_with(const struct client_setup *setup)
+{
+	begin_within(setup, WIRE_SESSION_BYTES_MAX);
+}
+
+static int begin_tight(void **state)
+{
+	const struct client_setup plain = { 0 };
+
+	(void)state;
+	begin_within(&plain, 4 * BLOCK);
+	return 0;
 }
 
 static int begin(void **state)
@@ -200,6 +215,37 @@ static void reads_go_on_at_once(void **state)
 	assert_false(io_done(w));
 	nothing_done(b, fence, 1);
 	carry_out(b, w);
+}
+
+static void answer_read(struct conn *c, struct io *io)
+{
+	static const uint8_t data[BLOCK] = { 'r' };
+
+	script_reply(c, io_expect(c, io), WIRE_OK, data, BLOCK);
+	assert_int_equal(io_wait(io), 0);
+}
+
+/* What the server may still count for a connection that ended is not asked for twice. */
+static void within_the_limit(void **state)
+{
+	struct io *reads[3];
+	struct request *fence, *first;
+	uint8_t data[BLOCK] = { 'r' };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {	/* 4 blocks were agreed */
+		reads[i] = io_start(WIRE_READ, (uint64_t)i * BLOCK, BLOCK, 0);
+		io_expect(a, reads[i]);
+	}
+	script_close(a);
+	fence = script_fence(b, 1, 0, NULL);
+	first = io_expect(b, reads[0]);
+	assert_int_equal(script_poll(b, 100), 0);
+	nothing_done(b, fence, 1);
+	answer_read(b, reads[1]);		/* there is room again */
+	answer_read(b, reads[2]);
+	script_reply(b, first, WIRE_OK, data, BLOCK);
+	assert_int_equal(io_wait(reads[0]), 0);
 }
 
 static void nothing_out_needs_no_fence(void **state)
@@ -690,6 +736,7 @@ static void interrupted_read_ends_with_its_path(void **state)
 	io_wait(read);
 	io_wait(flush);
 	a = script_login(&server, 0, S1, 3);
+	script_fence_reads(a, 1);
 	io_barrier(a);			/* neither is sent again */
 }
 
@@ -708,6 +755,7 @@ static void interrupted_and_damaged(void **state)
 	io_wait(w);
 	script_close(a);
 	io_wait(read);
+	script_fence_reads(b, 1);
 	io_barrier(b);
 }
 
@@ -855,6 +903,7 @@ int main(void)
 		TEST(all_kinds_of_changes),
 		TEST(reads_go_on_at_once),
 		TEST(flushes_do_not_make_a_path_slow),
+		TEST_WITH(within_the_limit, begin_tight),
 		TEST(nothing_out_needs_no_fence),
 		TEST(fence_is_asked_again),
 		TEST(sent_again_and_again),

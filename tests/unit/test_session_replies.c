@@ -66,6 +66,7 @@ static void wrong_frame(const char *name, const char *reason, struct io *io, str
 	script_send(a, frame, size);
 	script_closed(a);
 	reason_is(0, reason, name);
+	script_fence_reads(b, a->number);
 	again = io_expect(b, io);
 	assert_int_equal(again->h.type, r->h.type);
 	script_reply(b, again, WIRE_OK, data, io->command.count);
@@ -228,6 +229,7 @@ static void torn_replies(void **state)
 
 		script_send(a, frame, ends[i]);
 		script_close(a);
+		script_fence_reads(b, a->number);
 		r = io_expect(b, io);
 		reason_is(0, "closed by the server", "torn");
 		script_reply(b, r, WIRE_OK, data, 200000);
@@ -252,6 +254,7 @@ static void answered_twice(void **state)
 	script_reply(a, r, WIRE_OK, data, 512);
 	script_closed(a);
 	reason_is(0, "not in flight", "answered twice");
+	script_fence_reads(b, a->number);
 	s = io_expect(b, other);
 	script_reply(b, s, WIRE_OK, data, 512);
 	assert_int_equal(io_wait(other), 0);
