@@ -80,16 +80,22 @@ static int refusal(const struct mpio *v, const struct command *c)
 	return 0;
 }
 
-static void want_open(struct mpio *v)
+static int ask_open(struct mpio *v)
 {
 	struct wire_open o = { .has_identity = true, .generation = v->info.generation };
 
-	if (v->open != MPIO_CLOSED)
-		return;
 	strcpy(o.name, v->info.name);
 	memcpy(o.uuid, v->info.uuid, sizeof o.uuid);
+	return session_open(v->session, v, v->handle, &o, v->read_only);
+}
+
+static void want_open(struct mpio *v)
+{
+	if (v->open != MPIO_CLOSED)
+		return;
 	v->handle = session_new_handle(v->session);
-	if (session_open(v->session, v, v->handle, &o, v->info.flags & WIRE_FLAG_READ_ONLY) == 0)
+	v->read_only = v->info.flags & WIRE_FLAG_READ_ONLY;
+	if (ask_open(v) == 0)
 		v->open = MPIO_OPENING;
 	else
 		session_free_handle(v->session, v->handle);
@@ -415,11 +421,11 @@ void mpio_opened(struct mpio *v, int error)
 		close_withdrawn(v);
 }
 
-void mpio_forgotten(struct mpio *v)
+/* What waits for a path waits for the open first. */
+static void wait_for_open(struct mpio *v)
 {
 	struct list *l;
 
-	v->open = MPIO_CLOSED;
 	list_each(l, &v->all) {
 		struct command *c = container_of(l, struct command, all);
 
@@ -428,6 +434,20 @@ void mpio_forgotten(struct mpio *v)
 			list_append(&v->pending, &c->link);
 		}
 	}
+}
+
+void mpio_reopen(struct mpio *v)
+{
+	if (v->open != MPIO_OPEN || !v->offered || ask_open(v) < 0)
+		return;
+	v->open = MPIO_OPENING;
+	wait_for_open(v);
+}
+
+void mpio_forgotten(struct mpio *v)
+{
+	v->open = MPIO_CLOSED;
+	wait_for_open(v);
 	if (v->offered && (v->users || !list_empty(&v->pending)))
 		want_open(v);
 }

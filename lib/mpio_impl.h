@@ -30,6 +30,7 @@ struct mpio {
 	uint64_t written, flushed;	/* changes acknowledged; how many of them a flush covers */
 	enum mpio_open open;
 	uint32_t handle;		/* while OPENING or OPEN */
+	bool read_only;			/* how it was opened */
 	unsigned users;
 	int offered_twice;		/* 1 + id of the server whose second offer was logged */
 
@@ -50,6 +51,11 @@ void mpio_free(struct mpio *v);		/* idle */
 /* From the session, through the namespace. */
 void mpio_opened(struct mpio *v, int error);
 void mpio_forgotten(struct mpio *v);
+/* No path was there for a while, and no event came: the server may have withdrawn the
+ * volume and offered it again, and what the handle stood for is gone.  Opened anew with
+ * the same handle; the server compares UUID and generation, and does nothing when the handle
+ * is good. */
+void mpio_reopen(struct mpio *v);
 void mpio_cache_lost(struct mpio *v);	/* before mpio_forgotten */
 void mpio_fenced(struct mpio *v, struct command *c);
 void mpio_completed(struct mpio *v, struct command *c, int error, const uint8_t *payload, uint32_t length);

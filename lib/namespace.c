@@ -221,6 +221,7 @@ static void reachable(void *owner, struct session *s, bool yes)
 	if (yes) {
 		loop_disarm(ns->loop, &s->loss);
 		each_of_session(ns, s, mpio_found);
+		each_of_session(ns, s, mpio_reopen);
 	} else if (!ns->stopped) {
 		log_error(s->name, "no path to server %s is left", s->name);
 		loop_arm(ns->loop, &s->loss, loop_now(ns->loop) + (uint64_t)(ns->conf->behaviour.give_up * 1e9));

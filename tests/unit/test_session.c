@@ -370,6 +370,7 @@ static void refused_fence(void **state)
 	script_closed(b);
 	a = script_login(&server, 0, S1, 5);
 	fence = script_fence(a, 1, 1, &r);
+	script_open(a);
 	assert_false(io_done(w));
 	nothing_done(a, fence, 1);
 	carry_out(a, w);
@@ -390,6 +391,7 @@ static void both_down_and_back(void **state)
 	b = script_login(&server, 1, S1, 3);
 	assert_memory_equal(b->wanted, a->session, 16);
 	fence = script_fence(b, 1, 1, &r);
+	script_open(b);
 	carry_out(b, x);
 	a = script_login(&server, 0, S1, 4);
 	assert_memory_equal(a->wanted, b->session, 16);
@@ -569,6 +571,35 @@ static void volume_comes_back(void **state)
 	carry_out(a, w);
 }
 
+/* The server withdrew it and offers it again, and with no path no event of that came. */
+static void volume_comes_back_unseen(void **state)
+{
+	struct io *w;
+
+	(void)state;
+	script_close(b);
+	script_close(a);
+	w = write_block(0, 'W');
+	a = script_login(&server, 0, S1, 3);
+	script_open(a);
+	carry_out(a, w);
+}
+
+/* It is another one now: the write goes nowhere. */
+static void another_volume_comes_back(void **state)
+{
+	struct io *w;
+
+	(void)state;
+	script_close(b);
+	script_close(a);
+	w = write_block(0, 'W');
+	a = script_login(&server, 0, S1, 3);
+	script_reply(a, script_expect(a, WIRE_OPEN), WIRE_E_IDENTITY, NULL, 0);
+	assert_int_equal(io_wait(w), -ESTALE);
+	assert_int_equal(client_state(), MPIO_STALE);
+}
+
 /* Numbers go round: one that is still in use is left out. */
 static void handles_go_round(void **state)
 {
@@ -697,6 +728,7 @@ static void interrupted_before_it_was_sent(void **state)
 	assert_true(io_interrupt(m));
 	a = script_login(&server, 0, S1, 3);
 	r = script_fence(a, 1, 1, &r);
+	script_open(a);
 	nothing_done(a, r, 1);
 	io_wait(w);
 	io_barrier(a);				/* none of the three */
@@ -737,6 +769,7 @@ static void interrupted_read_ends_with_its_path(void **state)
 	io_wait(flush);
 	a = script_login(&server, 0, S1, 3);
 	script_fence_reads(a, 1);
+	script_open(a);
 	io_barrier(a);			/* neither is sent again */
 }
 
@@ -776,6 +809,7 @@ static void gave_up_then_fenced(void **state)
 	assert_int_equal(io_wait(write_block(7, 'z')), -EIO);
 	a = script_login(&server, 0, S1, 3);
 	fence = script_fence(a, 1, 1, &r);
+	script_open(a);
 	assert_int_equal(client_state(), MPIO_READY);
 	n = write_block(0, 'N');
 	io_barrier(a);				/* n is held until the old one is fenced */
@@ -853,6 +887,7 @@ static void gave_up_read_only(void **state)
 	assert_int_equal(io_given_up(w), -EROFS);
 	a = script_login(&server, 0, S1, 3);
 	fence = script_fence(a, 1, 1, &r);
+	script_open(a);
 	assert_int_equal(io_wait(write_block(0, 'N')), -EROFS);
 	read = io_start(WIRE_READ, 0, BLOCK, 0);
 	script_reply(a, io_expect(a, read), WIRE_OK, zero, BLOCK);
@@ -886,6 +921,7 @@ static void queued_for_ever(void **state)
 	assert_false(io_done(w) || io_done(n) || io_done(first));
 	a = script_login(&server, 0, S1, 3);
 	fence = script_fence(a, 1, 1, &r);
+	script_open(a);
 	carry_out(a, n);
 	carry_out(a, first);
 	nothing_done(a, fence, 1);
@@ -918,6 +954,8 @@ int main(void)
 		TEST(content_replaced),
 		TEST(volume_gone),
 		TEST(volume_comes_back),
+		TEST(volume_comes_back_unseen),
+		TEST(another_volume_comes_back),
 		cmocka_unit_test(handles_go_round),
 		TEST(event_overtakes_a_list),
 		TEST(list_changes_between_pages),
