@@ -5,6 +5,8 @@
 #include "log.h"
 #include "namespace_impl.h"
 
+_Static_assert(CONF_IFACE_MAX <= POLICY_INTERFACES_MAX, "a weight for each interface");
+
 void namespace_choice(const struct namespace *ns, enum policy policy, const struct shares *shares,
 		      struct policy_choice *out)
 {
