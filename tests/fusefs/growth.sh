@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # growth.sh - for test-growth.sh and test-growth-long.sh: what is done over and over
 # leaves nothing behind in rsiod, its helper and rssrv: no descriptor, no thread, no memory.
 # They say how often.
