@@ -205,7 +205,7 @@ help:
 	@echo 'check-long       the same with the long tests'
 	@echo 'check-asan       with the address and undefined-behaviour sanitizers, in build-asan/'
 	@echo 'check-tsan       with the thread sanitizer, in build-tsan/'
-	@echo 'check-valgrind   the unit tests under valgrind'
+	@echo 'check-valgrind   the unit tests, and the tools in ops/ tests, under valgrind'
 	@echo 'fuzz             fuzzes each target for FUZZ_TIME seconds or FUZZ_RUNS executions (clang)'
 	@echo 'check-fuzz       the corpus through each target, with the sanitizers'
 	@echo 'lint             shellcheck, mandoc, include directions, a build with clang'

@@ -57,8 +57,8 @@ all_tests()
 		name=$(basename "$f" .c)
 		[ -e "$f" ] && echo "unit/$name $f $BUILD/tests/$name"
 	done
-	[ -z "$valgrind" ] || return
 	for f in tests/{docs,ops,agent,fusefs,multipath,fuzz}/test-*.sh; do
+		[ -z "$valgrind" ] || [[ $f == tests/ops/* ]] || continue
 		[ -e "$f" ] && echo "${f#tests/} $f $TOP/$f"
 	done
 }
@@ -120,6 +120,27 @@ sanitizers_write_to()	# DIR
 	export TSAN_OPTIONS=$to:history_size=4:${TSAN_OPTIONS:-}
 }
 
+# A build whose tools run under valgrind when a scenario calls them; the daemons
+# and what only tests use are as they are.  Reports go to the test's directory.
+memcheck=(valgrind -q --leak-check=full --error-exitcode=99 "--suppressions=$TOP/tests/valgrind.supp")
+make_valgrind_build()	# DIR
+{
+	local f
+
+	mkdir -p "$1"
+	ln -sfn "$BUILD"/* "$1/"
+	for f in ops/rs*.c; do
+		f=$(basename "$f" .c)
+		[ -x "$BUILD/$f" ] || continue
+		rm -f "$1/$f"
+		# shellcheck disable=SC2016  # it is the tool's to expand
+		printf '#!/bin/sh\nexec %s --log-file="$RSIO_TEST_DIR/.sanitizer/report.%%p" %s "$@"\n' \
+			"${memcheck[*]@Q}" "${BUILD@Q}/$f" >"$1/$f"
+		chmod +x "$1/$f"
+	done
+}
+[ -z "$valgrind" ] || make_valgrind_build "$out/tools"
+
 # Runs one test with its limit, in its directory.  The limit here is the last
 # resort: a script that uses functions.sh ends itself before.
 run_one()	# NAME FILE COMMAND SLOT
@@ -133,9 +154,10 @@ run_one()	# NAME FILE COMMAND SLOT
 	limit=${limit:-$(says "$file" time-limit)}
 	limit=$((${limit:-120} * slow))
 	[ $slow = 1 ] || export RSIO_SLOW=$slow
-	if [ -n "$valgrind" ]; then
-		command=(valgrind -q --leak-check=full --error-exitcode=99 --child-silent-after-fork=yes "$3")
-		[ ! -e tests/valgrind.supp ] || command=("${command[0]}" --suppressions=tests/valgrind.supp "${command[@]:1}")
+	if [ -n "$valgrind" ] && [[ $file == *.sh ]]; then
+		local -x BUILD=$out/tools
+	elif [ -n "$valgrind" ]; then
+		command=("${memcheck[@]}" --child-silent-after-fork=yes "$3")
 	fi
 	(
 		cd "$dir" || exit 1
