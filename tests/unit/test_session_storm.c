@@ -19,9 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 #include <cmocka.h>
 #include "../scripted.h"
+#include "../seed.h"
 #include "list.h"
 
 #define JOBS 24u
@@ -436,23 +436,14 @@ static time_t stands_still_since(void)
 	return since;
 }
 
-static unsigned number_from(const char *variable, unsigned otherwise)
-{
-	const char *text = getenv(variable);
-
-	return text ? (unsigned)strtoul(text, NULL, 10) : otherwise;
-}
-
 static void begin(void)
 {
 	static const struct client_setup setup = { .policy = "round-robin" };
-	struct timespec t;
+	const char *writes = getenv("STORM_WRITES");
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	seed = number_from("RSIO_SEED", (unsigned)t.tv_nsec);
-	writes_wanted = number_from("STORM_WRITES", getenv("RSIO_SLOW") ? 500 : 20000);
+	seed = (unsigned)test_seed(1);
+	writes_wanted = writes ? (unsigned)strtoul(writes, NULL, 10) : getenv("RSIO_SLOW") ? 500 : 20000;
 	running = JOBS;
-	print_message("RSIO_SEED=%u\n", seed);
 	script_start(&server);
 	client_start(&server, &setup);
 	calm = true;
