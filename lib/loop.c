@@ -304,12 +304,16 @@ static int sleep_ms(const struct loop *l, uint64_t now)
 	return ns / 1000000 > 3600000 ? 3600000 : (int)(ns / 1000000);
 }
 
-/* Asks without sleeping, for so long (ns).  What there is when nothing came: 0. */
+/* Asks without sleeping, for so long (ns), but not past a timer.  How many events there
+ * are; 0: none came. */
 static int ask(struct loop *l, uint64_t ns)
 {
 	uint64_t before = l->now, last;
 	int n = 0;
 
+	if (ns && l->timers)
+		ns = l->heap[1]->when <= before ? 0 :
+		     l->heap[1]->when - before < ns ? l->heap[1]->when - before : ns;
 	while (!n && l->now - before < ns && !l->stop) {
 		n = epoll_wait(l->epoll, l->events, EVENTS_AT_ONCE, 0);
 		last = l->now;
@@ -317,7 +321,7 @@ static int ask(struct loop *l, uint64_t ns)
 		if (l->now - last > ABSENT_AFTER)
 			l->absent += l->now - last;
 	}
-	if (ns)
+	if (ns && !l->poll)
 		learn_to_linger(l, n);
 	return n;
 }
