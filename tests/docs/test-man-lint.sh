@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every page passes mandoc's checks, refers only to pages that exist, and has one
-# sentence on a source line.
+# Every page passes mandoc's checks, refers only to pages that exist, has one sentence
+# on a source line, and loses no word to a macro of that name.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 command -v mandoc >/dev/null || { echo "mandoc is not installed"; exit 77; }
@@ -22,6 +22,10 @@ for page in "${pages[@]}"; do
   # A full stop, a space and a capital within a line of text: two sentences.
   out=$(grep -nE '^[^.].*[a-z)][.!?] +[A-Z]' "$page" | grep -vE '(e\.g|i\.e)\. ')
   [ -z "$out" ] || complain "$page: two sentences on a line: $out"
+
+  # A heading or item of plain words that begins with No: a macro, which would not be shown.
+  out=$(grep -nE '^\.(It|S[hs]) No [a-z]' "$page")
+  [ -z "$out" ] || complain "$page: No is a macro here and is not shown, write \\&No: $out"
 
   # Own pages that are referred to; those of the system are not ours to check.
   while read -r name section; do
