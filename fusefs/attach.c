@@ -217,6 +217,26 @@ static json_t *attached(const char *block, const char *raw, const char *loop, bo
 			 "opener", made ? (int)getpid() : 0);
 }
 
+/*
+ * A device that was taken away while in use answers with errors only, and goes when its last
+ * user closes it: it is not the volume's any more, and the file has no second one meanwhile.
+ */
+static int refuse_ending(const struct target *t, int number, struct err *e)
+{
+	char loop[24], text[ERR_TEXT_MAX];
+	json_t *holders;
+
+	if (number < 0 || !loopdev_ending(number))
+		return 0;
+	holders = holders_of_device(loopdev_name(number, loop));
+	holders_text(holders, text, sizeof text);
+	json_decref(holders);
+	err_set(e, EBUSY, "%s:%s still has the device that was detached: %s", t->namespace,
+		t->volume, text[0] ? text : "the kernel has it claimed");
+	err_next(e, "end that first, then attach again");
+	return -EBUSY;
+}
+
 json_t *attach_run(json_t *request, struct err *e)
 {
 	char block[128], raw[128], loop[24];
@@ -229,6 +249,8 @@ json_t *attach_run(json_t *request, struct err *e)
 	block_name(block, sizeof block, t.av, t.volume);
 	raw_name(raw, sizeof raw, t.av, t.volume);
 	number = find_loop(&t);
+	if (refuse_ending(&t, number, e) < 0)
+		return NULL;
 	if (number >= 0)
 		loopdev_name(number, loop);
 	if (link_check(block, number >= 0 ? loop : NULL, e) < 0 || link_check(raw, t.file, e) < 0)

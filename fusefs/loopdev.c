@@ -229,3 +229,11 @@ int loopdev_clear(int number, bool *later, struct err *e)
 	*later = r == 0 && !cleared_soon(number);
 	return r;
 }
+
+/* Our devices are made without this flag: LOOP_CLR_FD on one in use sets it. */
+bool loopdev_ending(int number)
+{
+	char flag[8];
+
+	return attribute(number, "loop/autoclear", flag, sizeof flag) && flag[0] == '1';
+}

@@ -40,6 +40,8 @@ int loopdev_refresh(int number, uint64_t bytes, struct err *e);
 int loopdev_clear(int number, bool *later, struct err *e);
 /* The same without waiting to see when. */
 int loopdev_let_go(int number, struct err *e);
+/* Whether it was let go and only its last user keeps it bound. */
+bool loopdev_ending(int number);
 /* Whether somebody claims it: -EBUSY (a mount, another device), else 0 or -errno. */
 int loopdev_claimed(int number);
 

@@ -133,10 +133,14 @@ wait_for 3 in_flight
 check "-d --force ends within seconds while the server hangs" rsconfig -d --force osl:$vol
 check "and what waited" wait_for 10 gone $writer
 check "its names are gone" test ! -L $dev -a ! -L /dev/av0/r$vol
+like "$(says -a osl:$vol)" "that was detached: .*mounted at $W/fs" "while it is mounted it is not attached anew"
+check "and has no name" test ! -L $dev
 umount_fs &
 unmounter=$!
 check "a file system that was on it can be unmounted" wait_for 10 gone $unmounter
 kill -CONT "$(server_pid "$W/srv")"
+check "then it is attached anew" wait_for 10 rsconfig -a osl:$vol
+check "and can be read" dd if=$dev of=/dev/null bs=4k count=1 iflag=direct status=none
 
 # A daemon that dies: what nobody uses is taken away.
 check "attached once more" wait_for 10 rsconfig -a osl:$ro
