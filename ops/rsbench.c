@@ -11,6 +11,8 @@
 #include "opt.h"
 #include "rsbench.h"
 
+#define POLL_MAX 0.1	/* seconds, as in the configuration */
+
 static const struct opt table[] = {
 	{ 'c', "config", OPT_STRING, "FILE", offsetof(struct bench_options, config), "the client's configuration", 0, 0 },
 	{ 0, "run-dir", OPT_STRING, "DIR", offsetof(struct bench_options, run_dir), "where the identity of this client is kept", 0, 0 },
@@ -304,21 +306,35 @@ static int run(struct bench *b, const struct bench_carrier *carrier, struct err 
 	return 0;
 }
 
+/* What is wrong with the command line, or NULL. */
+static const char *wrong_usage(struct bench *b, int targets)
+{
+	if (targets != 1)
+		return "name one target";
+	if (parse_kind(b))
+		return "--rw is one of randread, randwrite, randrw, read, write, rw";
+	if (b->o.block < 512 || b->o.block > 1 << 20 || b->o.block % 512)
+		return "--block is a multiple of 512 up to 1M";
+	if (b->o.time <= 0)
+		return "--time is longer than 0";
+	if (b->o.poll > POLL_MAX)
+		return "--poll is at most 100ms; what 'poll = 50' in the configuration means is --poll 50us";
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	struct bench b = { .o = { .rw = "randread", .block = 8192, .depth = 64, .jobs = 1, .clients = 1, .percent = 70,
 				   .time = 5, .poll = -1, .crc = -1 } };
 	const struct bench_carrier *carrier;
 	struct err e = { 0 };
+	const char *wrong;
 	int first, r;
 
 	opt_parse(&program, &b.o, argc, argv, &first);
-	if (argc - first != 1 || parse_kind(&b) || b.o.block < 512 || b.o.block > 1 << 20 || b.o.block % 512) {
-		err_set(&e, EINVAL, argc - first != 1 ? "name one target" :
-			parse_kind(&b) ? "--rw is one of randread, randwrite, randrw, read, write, rw" :
-			"--block is a multiple of 512 up to 1M");
-		err_next(&e, "try rsbench --help");
-		err_print("rsbench", &e);
+	wrong = wrong_usage(&b, argc - first);
+	if (wrong) {
+		fprintf(stderr, "rsbench: %s\nTry 'rsbench --help'.\n", wrong);
 		return 2;
 	}
 	b.target = argv[first];

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "conf.h"
 #include "loop.h"
@@ -82,16 +83,29 @@ static void too_late(struct loop_timer *t)
 	loop_stop(state.loop);
 }
 
-/* Why this client has no volume: the first reason that a path gives. */
-static int no_volume(const struct client *c, struct err *e)
+static const char *first_reason(const json_t *paths)
 {
-	json_t *status = namespace_status(c->ns), *paths = json_object_get(status, "unassigned"), *p;
 	const char *why = NULL;
+	json_t *p;
 	size_t i;
 
 	json_array_foreach(paths, i, p)
 		if (!why)
 			why = json_string_value(json_object_get(p, "reason"));
+	return why;
+}
+
+/* Why this client has no volume: the first reason that a path gives.  A server that
+ * refuses the login has said who it is, and has no list of volumes. */
+static int no_volume(const struct client *c, struct err *e)
+{
+	json_t *status = namespace_status(c->ns), *server;
+	const char *why = first_reason(json_object_get(status, "unassigned"));
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "servers"), i, server)
+		if (!why && !json_is_true(json_object_get(server, "listed")))
+			why = first_reason(json_object_get(server, "paths"));
 	if (why)
 		err_set(e, EHOSTUNREACH, "%s: no server: %s", state.bench->target, why);
 	else
@@ -191,7 +205,12 @@ static int session_open_target(struct bench *b, struct err *e)
 	if (r)
 		return r;
 	run_dir = opt_run_dir(b->o.run_dir);
-	r = namespace_identity_init(&id, run_dir, e);
+	if (mkdir(run_dir, 0755) < 0 && errno != EEXIST) {
+		r = err_sys(e, errno, "the run directory %s cannot be made", run_dir);
+		err_next(e, "name another: --run-dir DIR");
+	} else {
+		r = namespace_identity_init(&id, run_dir, e);
+	}
 	free(run_dir);
 	if (r)
 		return r;

@@ -62,6 +62,13 @@ connections()	# DIR: remembers the most that were there
 	[ "$(jobs -r | wc -l)" = 0 ] || return 1
 }
 
+connections_are()	# N
+{
+	most=0
+	connections "$W" || true
+	[ "$most" = "$1" ]
+}
+
 most=0
 paths
 is "$most" 2 "both paths are used"
@@ -90,5 +97,21 @@ like "$(cat "$W/err")" "blocks are not what was written" "and said"
 
 check_fails 2 "a block that is no multiple of 512" "$BUILD/rsbench" -b 1000 /dev/null
 check_fails 2 "an unknown load" "$BUILD/rsbench" -r randomread /dev/null
+check_fails 2 "no time" "$BUILD/rsbench" -t 0 /dev/null
+check_fails 2 "a number of seconds is not taken for the configuration's microseconds" "$BUILD/rsbench" --poll 50 /dev/null
+like "$("$BUILD/rsbench" -c "$W/one/rscltcfg" --run-dir "$W/none/at/all" osl:vol 2>&1 || true)" \
+  "the run directory $W/none/at/all cannot be made" "no run directory"
+out=$("$BUILD/rsbench" -c "$W/one/rscltcfg" --run-dir "$W/made" --json --time 0.1 osl:vol)
+is_true "$out" '.errors == 0' "a run directory is made"
+
+# Another client holds the node name: it, not the volume, is what is wrong.
+"$BUILD/rsbench" -c "$W/two/rscltcfg" --run-dir "$W/two" --time 30 osl:vol >"$W/holder.out" 2>&1 &
+holder=$!
+wait_for 5 connections_are 2
+out=$("$BUILD/rsbench" -c "$W/one/rscltcfg" --run-dir "$W/made" osl:vol 2>&1 || true)
+like "$out" "node name node1 is logged in from another" "a node name that is in use"
+kill $holder
+wait $holder 2>/dev/null || true
+
 check_fails 1 "a volume that is not there" "$BUILD/rsbench" -c "$W/one/rscltcfg" --run-dir "$W/one" osl:none
 done_testing
