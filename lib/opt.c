@@ -16,6 +16,7 @@
 #include "opt.h"
 
 #define OPTIONS_MAX 64
+#define SCREEN 79
 
 static const struct opt common[] = {
 	{ 'h', "help", OPT_FLAG, NULL, 0, "show this text", 0, 0 },
@@ -200,18 +201,44 @@ static int option_head(const struct opt_program *p, const struct opt *o, char *b
 			o->arg ? o->arg : "");
 }
 
-static void print_help(const struct opt_program *p)
+/* A line of the synopsis that begins with a blank goes on with the one before it. */
+static void print_synopsis(const struct opt_program *p)
 {
 	const char *line = p->synopsis, *end;
+
+	for (bool first = true; line; first = false) {
+		end = strchrnul(line, '\n');
+		printf("%s %*s %.*s\n", first ? "Usage:" : "      ", (int)strlen(p->name),
+		       *line == ' ' ? "" : p->name, (int)(end - line), line);
+		line = *end ? end + 1 : NULL;
+	}
+}
+
+/* At that column, in lines that fit a screen. */
+static void print_wrapped(const char *text, int column)
+{
+	int at = column;
+
+	while (*text) {
+		int n = (int)strcspn(text, " ");
+
+		if (at > column && at + 1 + n > SCREEN) {
+			printf("\n%*s", column, "");
+			at = column;
+		}
+		at += printf("%s%.*s", at > column ? " " : "", n, text);
+		text += n + strspn(text + n, " ");
+	}
+	putchar('\n');
+}
+
+static void print_help(const struct opt_program *p)
+{
 	const struct opt *o;
 	char head[128];
 	int width = 0;
 
-	for (bool first = true; line; first = false) {
-		end = strchrnul(line, '\n');
-		printf("%s %s %.*s\n", first ? "Usage:" : "      ", p->name, (int)(end - line), line);
-		line = *end ? end + 1 : NULL;
-	}
+	print_synopsis(p);
 	printf("\n%s\n\nOptions:\n", p->about);
 	for (size_t i = 0; (o = nth(p, i)); i++) {
 		int n = o->help ? option_head(p, o, head, sizeof(head)) : 0;
@@ -223,9 +250,10 @@ static void print_help(const struct opt_program *p)
 		if (!o->help)
 			continue;
 		if (option_head(p, o, head, sizeof(head)) > width)
-			printf("%s\n%*s  %s\n", head, width, "", o->help);
+			printf("%s\n%*s  ", head, width, "");
 		else
-			printf("%-*s  %s\n", width, head, o->help);
+			printf("%-*s  ", width, head);
+		print_wrapped(o->help, width + 2);
 	}
 	if (p->page)
 		printf("\nSee %s.\n", p->page);

@@ -30,9 +30,9 @@ static const struct opt options[] = {
 	  "more about each; up to -vvv", 0, 0 },
 	{ 'f', "force", OPT_FLAG, NULL, offsetof(struct rsconfig, force),
 	  "with -d and -m stop: in any case, what waits ends with an error", 0, 0 },
-	{ 0, "weight", OPT_STRING, "IF=N,…", offsetof(struct rsconfig, weight),
+	{ 0, "weight", OPT_STRING, "IF=N,...", offsetof(struct rsconfig, weight),
 	  "with -m policy: what each interface gets with weighted", 0, 0 },
-	{ 0, "standby", OPT_STRING, "IF,…", offsetof(struct rsconfig, standby),
+	{ 0, "standby", OPT_STRING, "IF,...", offsetof(struct rsconfig, standby),
 	  "with -m policy: which ones round-robin-subset keeps back", 0, 0 },
 	{ 0, "for", OPT_DURATION, "TIME", offsetof(struct rsconfig, drill_time),
 	  "with -m drill: how long the path or server is away (5s)", 0, 0 },
@@ -44,20 +44,21 @@ static const struct opt options[] = {
 
 static const struct opt_program program = {
 	.name = "rsconfig",
-	.synopsis = "-q [-v…] [--json]\n"
-		    "-l [-v…] [--json]\n"
-		    "-a [--json] [NS:VOLUME…]\n"
-		    "-d [--force] [--json] [NS:VOLUME…]\n"
-		    "-m status [-v…] [--json]\n"
+	.synopsis = "-q [-v...] [--json]\n"
+		    "-l [-v...] [--json]\n"
+		    "-a [--json] [NS:VOLUME...]\n"
+		    "-d [--force] [--json] [NS:VOLUME...]\n"
+		    "-m status [-v...] [--json]\n"
 		    "-m explain\n"
-		    "-m fail NS:VOLUME…\n"
-		    "-m policy NS[:SERVER|:VOLUME] POLICY [--weight IF=N,…] [--standby IF,…]\n"
+		    "-m fail NS:VOLUME...\n"
+		    "-m policy NS[:SERVER|:VOLUME] POLICY\n"
+		    "          [--weight IF=N,...] [--standby IF,...]\n"
 		    "-m drill PATH|SERVER [--for TIME] [--json]\n"
 		    "-m reload\n"
 		    "-m stop [--force]",
 	.about = "Shows and changes what the client daemon rsiod does.",
 	.table = options,
-	.operands = "[NS:VOLUME…]",
+	.operands = "[NS:VOLUME...]",
 	.page = "rsconfig(8)",
 	/* With a slash: bash breaks words at a colon. */
 	.complete = "timeout 2 rsconfig -q |"
@@ -204,7 +205,7 @@ static const struct action {
 } actions[] = {
 	{ "status", "nothing", 0, 0, manage_status },
 	{ "explain", "nothing", 0, 0, manage_explain },
-	{ "fail", "NS:VOLUME…", 1, 1024, rsconfig_fail },
+	{ "fail", "NS:VOLUME...", 1, 1024, rsconfig_fail },
 	{ "policy", "NS[:SERVER|:VOLUME] POLICY", 2, 2, rsconfig_policy },
 	{ "drill", "PATH or SERVER", 1, 1, rsconfig_drill },
 	{ "reload", "nothing", 0, 0, rsconfig_reload },

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every option that a program has is in its page's synopsis or list, every option
-# in a page exists, and --help shows them all; every program has a page.
+# in a page exists, and --help shows them all, on any terminal; every program has a page.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=${BUILD:-build}
@@ -46,6 +46,8 @@ for program in "$build"/rs* "$build"/crsio; do
     grep -qE '^\.It .*Fl '"$letter"' .*Fl \\?-'"$long"'( |$)' "$page" ||
       complain "$page: -$letter is not named with --$long"
   done < <(sed -n 's/^  -\(.\), --\([a-z-]*\).*/\1 \2/p' <<<"$help")
+  long=$(grep -E '.{80}' <<<"$help") && complain "$name --help: does not fit 80 columns: $long"
+  LC_ALL=C grep -q '[^ -~]' <<<"$help" && complain "$name --help: is not plain ASCII"
   grep -q "See $name([18])" <<<"$help" || complain "$name --help does not name its page"
   checked=$((checked + 1))
 done
