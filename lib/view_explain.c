@@ -132,9 +132,12 @@ static void explain_path(FILE *f, const struct group *g, const json_t *p)
 			if (strcmp(rules[i].policy, g->policy) == 0)
 				rules[i].say(f, g, p);
 	} else {
-		fprintf(f, "%s for %s", view_str(p, "state"), view_age(age, view_num(p, "since", -1)));
+		/* Each try to connect begins a state anew: its age says nothing here. */
+		fprintf(f, "%s", view_str(p, "state"));
+		if (json_is_number(json_object_get(p, "lost_ago")))
+			fprintf(f, ", lost %s ago", view_age(age, view_num(p, "lost_ago", -1)));
 		if (json_is_string(json_object_get(p, "reason")))
-			fprintf(f, ", %s", view_str(p, "reason"));
+			fprintf(f, "\n      why: %s", view_str(p, "reason"));
 	}
 	fputc('\n', f);
 }

@@ -269,7 +269,7 @@ static void test_explain(void **state)
 		  "    a/1, 75 % so far: owes an answer: commands avoid it\n    b/2, 75 % so far: the first that works\n" AFTER);
 	explained(TWO("fail-over", ONE("a/1", "'suspect':true"), "{'name':'b/2','state':'down','since':5}"),
 		  "osl\n  big-9: policy fail-over, the first path that works takes all\n"
-		  "    a/1, 75 % so far: the first that works\n    b/2, 0 % so far: down for 5 s\n" AFTER);
+		  "    a/1, 75 % so far: the first that works\n    b/2, 0 % so far: down\n" AFTER);
 	explained(TWO("weighted", ONE("a/1", "'weight':3"), ONE("b/2", "'weight':1")),
 		  "osl\n  big-9: policy weighted, commands in proportion to the weights\n"
 		  "    a/1, 75 % so far: its weight is 3 of 4\n    b/2, 75 % so far: its weight is 1 of 4\n" AFTER);
@@ -277,14 +277,14 @@ static void test_explain(void **state)
 		  "osl\n  big-9: policy round-robin-subset, paths in turn; standbys join while another has failed\n"
 		  "    a/1, 75 % so far: it takes turns\n"
 		  "    b/2, 75 % so far: standby: waits until another path fails\n" AFTER);
-	explained(TWO("round-robin-subset", "{'name':'a/1','state':'down','since':5,'share':0.1,'reason':'no link'}",
+	explained(TWO("round-robin-subset", "{'name':'a/1','state':'down','since':5,'lost_ago':7,'share':0.1,'reason':'no link'}",
 		      ONE("b/2", "'standby':true")),
 		  "osl\n  big-9: policy round-robin-subset, paths in turn; standbys join while another has failed\n"
-		  "    a/1, 10 % so far: down for 5 s, no link\n"
+		  "    a/1, 10 % so far: down, lost 7 s ago\n      why: no link\n"
 		  "    b/2, 75 % so far: standby, in use because a/1 does not work\n" AFTER);
-	explained(TWO("fail-over", "{'name':'a/1','state':'down','since':5}", ONE("b/2", "'x':0")),
+	explained(TWO("fail-over", "{'name':'a/1','state':'down','since':5,'lost_ago':null}", ONE("b/2", "'x':0")),
 		  "osl\n  big-9: policy fail-over, the first path that works takes all\n"
-		  "    a/1, 0 % so far: down for 5 s\n    b/2, 75 % so far: the first that works\n" AFTER);
+		  "    a/1, 0 % so far: down\n    b/2, 75 % so far: the first that works\n" AFTER);
 	explained("{'namespaces':[{'name':'osl','give_up':9,'noticed_within':1,'noticed_last':2,'on_loss':'queue','servers':[],"
 		  "'volumes':[{'name':'oracle','policy':'least-blocks'},{'name':'redo','policy':null}]}]}",
 		  "osl\n  no server was reached yet: rsconfig -m status shows why\n"
