@@ -16,8 +16,8 @@
 static const struct opt table[] = {
 	{ 'c', "config", OPT_STRING, "FILE", offsetof(struct bench_options, config), "the client's configuration", 0, 0 },
 	{ 0, "run-dir", OPT_STRING, "DIR", offsetof(struct bench_options, run_dir), "where the identity of this client is kept", 0, 0 },
-	{ 'r', "rw", OPT_STRING, "KIND", offsetof(struct bench_options, rw),
-	  "randread (default), randwrite, randrw, read, write or rw", 0, 0 },
+	{ 'r', "rw", OPT_STRING, "randread|randwrite|randrw|read|write|rw", offsetof(struct bench_options, rw),
+	  "the load (randread)", 0, 0 },
 	{ 'b', "block", OPT_SIZE, "SIZE", offsetof(struct bench_options, block), "bytes a request (8K)", 0, 0 },
 	{ 's', "size", OPT_SIZE, "SIZE", offsetof(struct bench_options, size), "use only so much of the target", 0, 0 },
 	{ 'd', "depth", OPT_INT, "N", offsetof(struct bench_options, depth), "requests under way, each job (64)", 1, 1024 },

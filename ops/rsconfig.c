@@ -61,8 +61,15 @@ static const struct opt_program program = {
 	.operands = "[NS:VOLUME...]",
 	.page = "rsconfig(8)",
 	/* With a slash: bash breaks words at a colon. */
-	.complete = "timeout 2 rsconfig -q |"
-		    " awk '/^[0-9]/ { ns = $2 } /^    [0-9]/ { print ns \"/\" $2 }'",
+	.complete = "case \" ${COMP_WORDS[*]:0:COMP_CWORD} \" in"
+		    " (*' policy '?*) echo adaptive round-robin round-robin-subset fail-over least-queue"
+		    " weighted least-blocks default; what=none ;;"
+		    " (*' policy ') what=all ;;"
+		    " (*) what=volumes ;; esac;"
+		    " [ $what = none ] || timeout 2 rsconfig -q | awk -v what=$what"
+		    " '/^[0-9]/ { ns = $2; if (what == \"all\") print ns }"
+		    " what == \"all\" && $1 == \"srv:\" { print ns \"/\" $3 }"
+		    " /^    [0-9]/ { print ns \"/\" $2 }'",
 };
 
 void rsconfig_usage(const char *fmt, ...)

@@ -124,6 +124,16 @@ dd_pid=$!
 waits() { rsconfig -q | grep -q ' rcoracle .*  waiting, gives up in [0-9]* s$'; }
 check "-q shows how long a volume still waits" wait_for 10 waits
 is "$(rsconfig -m status | grep -c '^    rep: 00[01] .* tx: - rx: -$')" 2 "-m status shows what is lost"
+completed() {	# WORDS...: what Tab offers for the last
+	RSIO_RUN_DIR=$W/clt/run PATH=$BUILD:$PATH bash -c 'eval "$(rsconfig --completion)"
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		_rsconfig
+		echo "${COMPREPLY[*]}"' - "$@"
+}
+like "$(completed rsconfig -m policy '')" "^osl osl/big-9 osl/rc" "Tab: whose policy"
+policies=$(completed rsconfig -m policy osl '')
+like "$policies" "^adaptive .* default$" "Tab: the policies"
+is "$(says -m policy osl none | sed -n "s/^.*'none': //p" | sed 's/ or / /; s/,//g')" "$policies" "they are those that there are"
 says_why() { [ "$(rsconfig -m status | grep -c '^      why: .*Connection refused; is rssrv running there?$')" = 2 ]; }
 check "and why" wait_for 5 says_why
 check "-m fail" rsconfig -m fail osl:rcoracle
