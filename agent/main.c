@@ -48,8 +48,8 @@ static const struct opt table[] = {
 	  "stay in the foreground and log to standard error too", 0, 0 },
 	{ 0, "check", OPT_FLAG, NULL, offsetof(struct options, check),
 	  "read the configuration, report every mistake in it, and exit", 0, 0 },
-	{ 0, "log-level", OPT_STRING, "LEVEL", offsetof(struct options, log_level),
-	  "error, warning, info or debug (default info)", 0, 0 },
+	{ 0, "log-level", OPT_STRING, "error|warning|info|debug", offsetof(struct options, log_level),
+	  "log no less than that (info)", 0, 0 },
 	{ 0, "loops", OPT_INT, "N", offsetof(struct options, loops),
 	  "threads that serve connections (default: one per processor)", 1, LOOPS_MAX },
 	{ 0, "status", OPT_FLAG, NULL, offsetof(struct options, status),
@@ -74,7 +74,8 @@ static struct ctl_server *ctl;
 static void __attribute__((noreturn)) die(const struct err *e)
 {
 	log_set_stderr(0);
-	log_error("main", "not started: %s", e->text);
+	if (log_is_open())	/* else it would stand on standard error twice */
+		log_error("main", "not started: %s", e->text);
 	err_print("rssrv", e);
 	exit(1);
 }

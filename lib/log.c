@@ -45,6 +45,11 @@ void log_set_level(enum log_level least)
 	atomic_store(&state.level, (int)least);
 }
 
+bool log_is_open(void)
+{
+	return atomic_load_explicit(&state.open, memory_order_acquire);
+}
+
 void log_set_stderr(int on)
 {
 	atomic_store(&state.to_stderr, on != 0);

@@ -19,6 +19,7 @@
 #ifndef RSIO_LOG_H
 #define RSIO_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "err.h"
@@ -37,6 +38,7 @@ int log_open(const char *path, const char *node, int to_stderr, struct err *e);
 void log_close(void);
 void log_set_level(enum log_level least);	/* default LOG_LEVEL_INFO */
 void log_set_stderr(int on);
+bool log_is_open(void);
 
 /* Thread-safe.  part names the speaker: "session osl/big-9", "6-if0-tx0".
  * Control characters that came from outside, and what is not UTF-8, are
