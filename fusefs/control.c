@@ -146,10 +146,12 @@ static void set_policy(void *arg)
 	struct policy_query *q = arg;
 	struct member *m = client_member(q->client, q->namespace);
 
-	if (!m)
-		err_set(q->err, ENOENT, "there is no namespace %s", q->namespace);
-	else
+	if (m) {
 		q->done = namespace_set_policy(m->ns, &q->wish, q->err) == 0;
+		return;
+	}
+	err_set(q->err, ENOENT, "there is no namespace %s", q->namespace);
+	err_next(q->err, "rsconfig -q shows those that there are");
 }
 
 static const char *text_member(const json_t *request, const char *name)

@@ -74,7 +74,7 @@ static enum usable unreachable(const char *ns, const struct tally *t, struct err
 		err_set(e, EHOSTUNREACH, "namespace %s: no server answers: %s: %s", ns, name, reason);
 	else
 		err_set(e, EHOSTUNREACH, "namespace %s: no server answers", ns);
-	err_next(e, "is rssrv running there?  --no-wait starts without it and goes on trying");
+	err_next(e, "mend what it names; --no-wait starts at once and goes on trying");
 	return USABLE_UNREACHABLE;
 }
 

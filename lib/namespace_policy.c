@@ -78,8 +78,11 @@ static int choose_for_sessions(struct namespace *ns, const struct policy_wish *w
 		found = true;
 		log_info(s->name, "policy is now %s", policy_name(c->policy));
 	}
-	if (!found)
-		return err_set(e, ENOENT, "namespace %s has no volume and no server %s", ns->conf->name, w->target);
+	if (!found) {
+		err_set(e, ENOENT, "namespace %s has no volume and no server %s", ns->conf->name, w->target);
+		err_next(e, "rsconfig -q shows those that there are");
+		return -ENOENT;
+	}
 	if (!w->target)		/* also of servers that are met later */
 		ns->choice = *c;
 	return 0;

@@ -130,6 +130,7 @@ like "$(says -m policy osl weighted --weight if0=101)" "weight 'if0=101' is not 
 	"a weight that is none"
 like "$(says -m policy osl least-blocks)" "least-blocks is for single volumes: name one, as osl:VOLUME$" "least-blocks"
 like "$(says -m policy osl:orcale adaptive)" "namespace osl has no volume and no server orcale$" "nobody of that name"
+like "$(says -m policy osl:orcale adaptive)" "^rsconfig: rsconfig -q shows those that there are$" "with the next step"
 split "after mistakes as before" 300 0
 
 # A standby joins when another path fails, and leaves when that is back; under load, without an error.
