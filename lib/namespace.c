@@ -459,7 +459,8 @@ void namespace_each_volume(struct namespace *ns, void (*fn)(void *arg, struct mp
 static void setup_path(struct namespace *ns, struct path *p, const struct conf_interface *f, const struct conf_portal *portal)
 {
 	struct path_setup s = {
-		.interface = f, .interface_number = f ? (unsigned)(f - ns->client->interfaces) : 0, .portal = portal, .port = conf_client_port(ns->client, ns->conf, f, portal),
+		.interface = f, .interface_number = f ? (unsigned)(f - ns->client->interfaces) : 0,
+		.portal = portal, .port = conf_client_port(ns->client, ns->conf, f, portal),
 		.client = ns->client, .namespace = ns->conf,
 		.machine = ns->id.machine, .boot = ns->id.boot, .run = ns->id.run, .life = ns->id.life,
 	};

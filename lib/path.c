@@ -393,7 +393,6 @@ void path_event(struct path *p, enum path_event event)
 		p->ops->changed(p->owner, p);
 }
 
-/* Silence is judged by the time that we were awake. */
 static void look_at_rate(struct path *p)
 {
 	struct path_rate *r = &p->rate;
@@ -443,6 +442,8 @@ static double next_look(const struct path *p, double silent, double interval)
  * A server that stands still is silent on all its paths, and none of them is at fault:
  * the other one counts only if it was heard after the ping.  Who had no reason to speak
  * is asked, and while an answer is owed it is looked twice as often.
+ *
+ * Silence is judged by the time that we were awake.
  */
 static void keepalive(struct path *p)
 {

@@ -28,6 +28,9 @@ json_t *rsconfig_call(const struct rsconfig *rc, json_t *request);
 /* The same, with the error in *e. */
 json_t *rsconfig_ask(const struct rsconfig *rc, json_t *request, struct err *e);
 
+/* A member that is text; fallback: it is not there. */
+const char *rsconfig_text(const json_t *object, const char *key, const char *fallback);
+
 /* Prints text and frees it; NULL (memory was short) is said.  An exit status. */
 int rsconfig_print(char *text);
 int rsconfig_print_json(json_t *json);	/* takes json */

@@ -7,12 +7,14 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "conf.h"
 #include "opt.h"
+#include "policy.h"
 #include "rsconfig.h"
 
 static json_t *volume_array(const struct rsconfig *rc, char **operands)
@@ -28,7 +30,7 @@ static json_t *volume_array(const struct rsconfig *rc, char **operands)
 	return volumes;
 }
 
-static const char *text_of(const json_t *object, const char *key, const char *fallback)
+const char *rsconfig_text(const json_t *object, const char *key, const char *fallback)
 {
 	const char *s = json_string_value(json_object_get(object, key));
 
@@ -40,14 +42,14 @@ static const char *text_of(const json_t *object, const char *key, const char *fa
 static void print_failure(const struct rsconfig *rc, const json_t *result)
 {
 	const json_t *error = json_object_get(result, "error");
-	const char *volume = text_of(result, "volume", "-");
-	const char *text = text_of(error, "text", "failed without a reason");
+	const char *volume = rsconfig_text(result, "volume", "-");
+	const char *text = rsconfig_text(error, "text", "failed without a reason");
 	bool named = strstr(text, volume) != NULL;
 	struct err e;
 
 	err_set(&e, EREMOTEIO, "%s%s%s", named ? "" : volume, named ? "" : ": ", text);
-	err_next(&e, "%s", text_of(error, "next", ""));
-	if (strcmp(text_of(error, "code", ""), "ENOENT") == 0)
+	err_next(&e, "%s", rsconfig_text(error, "next", ""));
+	if (strcmp(rsconfig_text(error, "code", ""), "ENOENT") == 0)
 		rsconfig_suggest(rc, volume, &e);
 	err_print("rsconfig", &e);
 }
@@ -69,11 +71,11 @@ static int print_results(const struct rsconfig *rc, json_t *reply, const char *v
 			fflush(stdout);		/* the lines in the order of the volumes */
 			print_failure(rc, r);
 		} else if (json_is_string(json_object_get(r, "block"))) {
-			printf("%s: %s %s\n", text_of(r, "volume", "-"), verb, text_of(r, "block", ""));
+			printf("%s: %s %s\n", rsconfig_text(r, "volume", "-"), verb, rsconfig_text(r, "block", ""));
 		} else {
-			const char *more = text_of(r, "note", "");
+			const char *more = rsconfig_text(r, "note", "");
 
-			printf("%s: %s%s%s\n", text_of(r, "volume", "-"), verb, *more ? "; " : "", more);
+			printf("%s: %s%s%s\n", rsconfig_text(r, "volume", "-"), verb, *more ? "; " : "", more);
 		}
 	}
 	if (rc->json && rsconfig_print_json(json_pack("{s:O?}", "results", results)))
@@ -135,23 +137,24 @@ int rsconfig_fail(const struct rsconfig *rc, char **operands)
 	return status;
 }
 
+/* rsiod has the last word; a slip of the finger is told at once. */
 static void check_policy(const char *policy)
 {
-	/* rsiod has the last word; a slip of the finger is told at once. */
-	static const char *const known[] = {
-		"adaptive", "round-robin", "round-robin-subset", "fail-over", "least-queue", "weighted",
-		"least-blocks", "default", NULL
-	};
-	const char *near;
+	const char *known[POLICY_COUNT + 2] = { NULL }, *near;
+	char list[160] = "";
 
-	for (const char *const *k = known; *k; k++)
-		if (strcmp(*k, policy) == 0)
+	for (int i = 0; i < POLICY_COUNT; i++) {
+		known[i] = policy_names[i];
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s, ", policy_names[i]);
+	}
+	known[POLICY_COUNT] = "default";
+	for (int i = 0; known[i]; i++)
+		if (strcmp(known[i], policy) == 0)
 			return;
 	near = opt_nearest(policy, known);
 	if (near)
 		rsconfig_usage("unknown policy '%s' (did you mean %s?)", policy, near);
-	rsconfig_usage("unknown policy '%s': adaptive, round-robin, round-robin-subset, fail-over, least-queue, "
-		       "weighted, least-blocks or default", policy);
+	rsconfig_usage("unknown policy '%s': %sdefault", policy, list);
 }
 
 int rsconfig_policy(const struct rsconfig *rc, char **operands)

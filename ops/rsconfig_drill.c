@@ -1,7 +1,6 @@
 /* rsconfig_drill.c - -m drill: a path or a server is silent for a while; what did I/O see? */
 #include <poll.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 #include "rsconfig.h"
 
@@ -13,13 +12,6 @@ static double number(const json_t *state, const char *key)
 	return json_number_value(json_object_get(state, key));
 }
 
-static const char *text(const json_t *state, const char *key)
-{
-	const char *s = json_string_value(json_object_get(state, key));
-
-	return s ? s : "-";
-}
-
 static void progress(const struct rsconfig *rc, const json_t *state)
 {
 	double left = number(state, "seconds") - number(state, "elapsed");
@@ -27,9 +19,9 @@ static void progress(const struct rsconfig *rc, const json_t *state)
 	if (rc->json || !isatty(STDERR_FILENO))
 		return;
 	if (left > 0)
-		fprintf(stderr, "\r%s is silent, %.0f s left   ", text(state, "target"), left);
+		fprintf(stderr, "\r%s is silent, %.0f s left   ", rsconfig_text(state, "target", "-"), left);
 	else
-		fprintf(stderr, "\r%s is back, I/O goes on   ", text(state, "target"));
+		fprintf(stderr, "\r%s is back, I/O goes on   ", rsconfig_text(state, "target", "-"));
 }
 
 static int print(const json_t *state)
@@ -47,9 +39,10 @@ static int print(const json_t *state)
 		return 1;
 	}
 	json_array_foreach(volumes, i, v)
-		printf("%s:%-20s longest wait %6.2f s of %.2f s\n", text(state, "namespace"), text(v, "volume"),
+		printf("%s:%-20s longest wait %6.2f s of %.2f s\n", rsconfig_text(state, "namespace", "-"),
+		       rsconfig_text(v, "volume", "-"),
 		       number(v, "longest"), number(state, "limit"));
-	printf("%s: %s was silent for %g s, %s\n", passed ? "passed" : "FAILED", text(state, "target"),
+	printf("%s: %s was silent for %g s, %s\n", passed ? "passed" : "FAILED", rsconfig_text(state, "target", "-"),
 	       number(state, "seconds"), json_is_true(json_object_get(state, "others")) ?
 	       "another path led to the server" : "nothing else led to the server");
 	return passed ? 0 : 1;

@@ -630,6 +630,18 @@ struct mpio *client_volume(void)
 	return client_new_volume(NULL);
 }
 
+struct conn *script_begin(struct script *s, const struct client_setup *setup, uint8_t session)
+{
+	struct conn *c;
+
+	client_start(s, setup);
+	c = script_login(s, 0, session, 1);
+	script_list(c);
+	client_volume();
+	script_open(c);
+	return c;
+}
+
 static void kick(void *arg)
 {
 	(void)arg;

@@ -95,6 +95,8 @@ struct client_setup {
 };
 void client_start(struct script *s, const struct client_setup *setup);
 void client_stop(void);
+/* A client over the first portal of a started server, with the volume open: its connection. */
+struct conn *script_begin(struct script *s, const struct client_setup *setup, uint8_t session);
 struct mpio *client_volume(void);	/* waits until one is offered; it is held */
 struct mpio *client_new_volume(const struct mpio *old);	/* waits until another one is */
 bool client_offered(void);			/* is one? */

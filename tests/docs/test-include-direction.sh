@@ -41,7 +41,7 @@ declare -A may_not=(
 declare -A only=(
   [tui]="ctl conf opt ssh term view err log"
   [wizard]="conf opt discover deploy ssh policy ctl term view err log"
-  [ops/rsconfig]="ctl opt conf view err"
+  [ops/rsconfig]="ctl opt conf policy view err"
   [ops/rsclogcat]="log opt err"
   [ops/rsslogcat]="log opt err"
 )

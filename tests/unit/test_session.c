@@ -30,12 +30,8 @@ static void begin_within(const struct client_setup *setup, uint32_t session_byte
 {
 	script_start(&server);
 	server.limits.session_bytes = session_bytes;
-	client_start(&server, setup);
-	a = script_login(&server, 0, S1, 1);
+	a = script_begin(&server, setup, S1);
 	assert_memory_equal(a->wanted, none, 16);
-	script_list(a);
-	client_volume();
-	script_open(a);
 	b = script_login(&server, 1, S1, 2);
 	assert_memory_equal(b->wanted, a->session, 16);
 	io_barrier(a);

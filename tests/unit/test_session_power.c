@@ -23,11 +23,7 @@ static int begin(void **state)
 
 	(void)state;
 	script_start(&server);
-	client_start(&server, &plain);
-	a = script_login(&server, 0, S1, 1);
-	script_list(a);
-	client_volume();
-	script_open(a);
+	a = script_begin(&server, &plain, S1);
 	return 0;
 }
 

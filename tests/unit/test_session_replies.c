@@ -29,11 +29,7 @@ static int begin(void **state)
 	for (size_t i = 0; i < sizeof data; i++)
 		data[i] = (uint8_t)(i * 7 + i / 251);
 	script_start(&server);
-	client_start(&server, &plain);
-	a = script_login(&server, 0, S1, 1);
-	script_list(a);
-	client_volume();
-	script_open(a);
+	a = script_begin(&server, &plain, S1);
 	b = script_login(&server, 1, S1, 2);
 	io_barrier(a);
 	number = 2;

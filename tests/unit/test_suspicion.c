@@ -24,11 +24,7 @@ static int begin(void **state)
 	(void)state;
 	script_start(&server);
 	server.limits.in_flight = 1;
-	client_start(&server, &setup);
-	a = script_login(&server, 0, S1, 1);
-	script_list(a);
-	client_volume();
-	script_open(a);
+	a = script_begin(&server, &setup, S1);
 	b = script_login(&server, 1, S1, 2);
 	io_barrier(a);
 	return 0;
