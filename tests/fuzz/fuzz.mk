@@ -27,8 +27,9 @@ $(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/fuzz.o $(FUZZ_MAIN) $(LIBR
 # What a target needs beside the library, and which calls of it are answered by the target.
 $(BUILD)/tests/fuzz/fuzz_ctl: $(BUILD)/fusefs/control.o
 $(BUILD)/tests/fuzz/fuzz_ctl: WRAP := loop_call socket connect open_memstream
-$(BUILD)/tests/fuzz/fuzz_log: $(BUILD)/tests/fuzz/memfile.o
-$(BUILD)/tests/fuzz/fuzz_log: WRAP := open close fstat stat pread posix_fallocate mmap munmap rename unlink
+FILED := $(BUILD)/tests/fuzz/fuzz_conf $(BUILD)/tests/fuzz/fuzz_log
+$(FILED): $(BUILD)/tests/fuzz/memfile.o
+$(FILED): WRAP := open close fstat stat read pread posix_fallocate mmap munmap rename unlink
 PLAYS := $(BUILD)/tests/fuzz/fuzz_client $(BUILD)/tests/fuzz/fuzz_client_login
 WORLD := clock_gettime epoll_wait secure_random malloc calloc strdup
 $(PLAYS): $(addprefix $(BUILD)/tests/fuzz/,play.o play_order.o play_server.o world.o)

@@ -1,26 +1,12 @@
 /*
  * fuzz_conf.c - a configuration file, read as the client's and as the server's.
  */
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "conf.h"
 #include "fuzz.h"
+#include "memfile.h"
 
-static int fd;
-static char path[64];
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	fd = memfd_create("fuzz", MFD_CLOEXEC);
-	fuzz_check(fd >= 0 && fchmod(fd, 0600) == 0);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return 0;
-}
+static const char path[] = MEMFILE_DIR "conf";
 
 /* Every line names the file, and a terminal can be given it. */
 static void check_report(const struct conf_report *r, bool good)
@@ -113,8 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct conf_client *c;
 	struct conf_server *s;
 
-	fuzz_check(ftruncate(fd, 0) == 0);
-	fuzz_check(pwrite(fd, data, size, 0) == (ssize_t)size);
+	memfile_make(path, data, size, size);
 
 	c = conf_client_read(path, (gid_t)-1, &report);
 	check_report(&report, c != NULL);
@@ -129,5 +114,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_server(s);
 	conf_server_free(s);
 	conf_report_free(&report);
+	memfile_end();
 	return 0;
 }

@@ -30,6 +30,8 @@ int __wrap_fstat(int fd, struct stat *st);
 int __real_fstat(int fd, struct stat *st);
 int __wrap_stat(const char *path, struct stat *st);
 int __real_stat(const char *path, struct stat *st);
+ssize_t __wrap_read(int fd, void *to, size_t size);
+ssize_t __real_read(int fd, void *to, size_t size);
 ssize_t __wrap_pread(int fd, void *to, size_t size, off_t at);
 ssize_t __real_pread(int fd, void *to, size_t size, off_t at);
 int __wrap_posix_fallocate(int fd, off_t at, off_t size);
@@ -57,6 +59,7 @@ static struct memfile {
 	size_t used;
 } files[FILES];
 static struct memfile *fds[FDS];
+static size_t offsets[FDS];		/* of read() */
 static ino_t last_inode;
 
 static bool is_ours(const char *path)
@@ -186,6 +189,7 @@ int __wrap_open(const char *path, int flags, ...)
 		;
 	fuzz_check(i < FDS);
 	fds[i] = f;
+	offsets[i] = 0;
 	f->users++;
 	return FD_FIRST + i;
 }
@@ -247,6 +251,17 @@ ssize_t __wrap_pread(int fd, void *to, size_t size, off_t at)
 		size = f->size - (size_t)at;
 	memcpy(to, f->bytes + at, size);
 	return (ssize_t)size;
+}
+
+ssize_t __wrap_read(int fd, void *to, size_t size)
+{
+	ssize_t n;
+
+	if (!of_fd(fd))
+		return __real_read(fd, to, size);
+	n = __wrap_pread(fd, to, size, (off_t)offsets[fd - FD_FIRST]);
+	offsets[fd - FD_FIRST] += (size_t)n;
+	return n;
 }
 
 int __wrap_posix_fallocate(int fd, off_t at, off_t size)

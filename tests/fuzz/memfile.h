@@ -1,5 +1,5 @@
 /*
- * memfile.h - regular files in memory, for a target whose time would otherwise
+ * memfile.h - regular files in memory, for targets whose time would otherwise
  * go into the file system.  fuzz.mk lists the calls that memfile.c answers; what
  * does not concern one of these files goes on to the C library.
  */
