@@ -3,8 +3,8 @@
  * the fuzzer's.
  *
  * The client is whole: namespace, paths, sessions, volumes, on a loop.  What is
- * below is not: a connection is a socket pair, time goes on when an input says
- * so, and random numbers are always the same.  Inputs are lists of what happens
+ * below is not: connections are in memory (memsock.h), time goes on when an input
+ * says so, and random numbers are always the same.  Inputs are lists of what happens
  * next (play.c), so that the fuzzer's edits move, repeat and drop such steps.
  */
 #ifndef RSIO_FUZZ_PLAY_H

@@ -17,6 +17,7 @@
 #include "../../agent/status.h"
 #include "../../agent/watch.h"
 #include "ctl_impl.h"
+#include "memsock.h"
 #include "stage_impl.h"
 #include "world.h"
 
@@ -224,7 +225,7 @@ static void connect_guest(unsigned which, unsigned loop)
 {
 	int fds[2];
 
-	fuzz_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
+	memsock_pair(fds);
 	guest_open(&guests[which], fds[1]);
 	loop %= LOOPS;
 	fuzz_check(conn_adopt(server.loops[loop], fds[0], "127.0.0.1", (int)which, "if0") == 0);

@@ -4,9 +4,9 @@
  *
  * The server is whole from the connections on: sessions, handles, fences,
  * volumes on a file system in memory, two loops.  Both loops run on one thread, in
- * turn; a connection is a socket pair; time goes on when an input says so; and
- * what workers would do is done, later or never, when the input says so.  Inputs
- * are lists of what happens next.
+ * turn; connections are in memory (memsock.h); time goes on when an input says
+ * so; and what workers would do is done, later or never, when the input says so.
+ * Inputs are lists of what happens next.
  */
 #ifndef RSIO_FUZZ_STAGE_H
 #define RSIO_FUZZ_STAGE_H

@@ -1,14 +1,13 @@
 /* world.c - see world.h.  Takes the place of these calls (fuzz.mk, WRAP). */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <time.h>
+#include "memsock.h"
 #include "world.h"
 
 int __wrap_clock_gettime(clockid_t which, struct timespec *t);
 int __real_clock_gettime(clockid_t which, struct timespec *t);
 int __wrap_epoll_wait(int fd, struct epoll_event *events, int most, int ms);
-int __real_epoll_wait(int fd, struct epoll_event *events, int most, int ms);
 int __wrap_secure_random(void *out, size_t size);
 void *__wrap_malloc(size_t size);
 void *__real_malloc(size_t size);
@@ -35,7 +34,7 @@ int __wrap_clock_gettime(clockid_t which, struct timespec *t)
 
 int __wrap_epoll_wait(int fd, struct epoll_event *events, int most, int ms)
 {
-	int n = __real_epoll_wait(fd, events, most, 0);
+	int n = memsock_events(fd, events, most);
 	uint64_t ns = ms < 0 ? world_sleep : (uint64_t)ms * MS;
 
 	if (n)
