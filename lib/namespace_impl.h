@@ -39,6 +39,13 @@ struct namespace {
 /* What [volume] says of it, or NULL. */
 const struct conf_volume_rule *namespace_rule(const struct namespace *ns, const char *name);
 
+/* namespace_volumes.c */
+extern const struct session_ops namespace_session_ops;
+void namespace_give_up_passed(struct loop_timer *t);	/* of a session */
+/* Out of the tree; who has it open keeps it, in the attic. */
+void namespace_withdraw(struct namespace *ns, struct mpio *v, bool stale);
+void namespace_free_unused(struct namespace *ns);	/* of the attic */
+
 /* namespace_policy.c */
 void namespace_choice(const struct namespace *ns, enum policy policy, const struct shares *shares,
 		      struct policy_choice *out);
