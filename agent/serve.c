@@ -5,7 +5,6 @@
  * spot, which succeeds for what is in memory, and else becomes a job for a
  * worker.  Either way it ends in one of the reply functions, on this loop.
  */
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -440,9 +439,10 @@ static int serve_fence(struct conn *c, const uint8_t *payload, uint32_t length)
 static int serve_ping(struct conn *c)
 {
 	struct wire_reply reply = { .type = WIRE_PING, .cookie = c->request.cookie };
-	uint64_t clock = htole64(c->request.offset);
+	uint8_t stamp[WIRE_STAMP_SIZE];
 
-	conn_reply(c, &reply, &clock, sizeof(clock));
+	wire_put_stamp(stamp, clock_now());
+	conn_reply(c, &reply, stamp, sizeof(stamp));
 	return 0;
 }
 

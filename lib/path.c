@@ -263,7 +263,8 @@ static void act_up(struct path *p)
 	p->failures = 0;
 	p->heard = loop_now(p->loop);
 	p->heard_absent = loop_absent(p->loop);
-	p->pinged = 0;
+	p->pinged = p->stamp = 0;
+	p->last_ping = p->heard;
 	p->suspect = false;
 	p->rate = (struct path_rate){ .since = p->heard, .read_bytes = p->read_bytes, .write_bytes = p->write_bytes };
 	p->inflight.limit = p->limits.in_flight;
@@ -459,7 +460,8 @@ static void keepalive(struct path *p)
 			  others ? ", while another path to the server is not" : "");
 		return;
 	}
-	if (!p->pinged && (double)silent >= 0.9 * interval)
+	/* A path that is not silent says so too: the server counts our lease from these. */
+	if (!p->pinged && (double)(now - p->last_ping) >= 0.9 * interval)
 		path_ping(p);
 	else if (others && (double)silent >= interval && (double)(now - p->pinged) >= 0.9 * interval)
 		path_suspect(p, true);

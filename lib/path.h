@@ -81,6 +81,8 @@ struct path {
 	bool counted;			/* the session's: it was told that this path is up */
 	uint64_t heard, heard_absent;	/* loop_now() and loop_absent() when something last came in */
 	uint64_t pinged;		/* when the ping under way was sent; 0: none */
+	uint64_t last_ping;		/* when the last one was */
+	uint64_t stamp;			/* of the server's, that came with the last answer to one */
 	bool away;			/* a drill: nothing is sent, received or tried */
 	bool suspect;			/* owes an answer; commands go over others meanwhile */
 	bool dirty;

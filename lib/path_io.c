@@ -228,10 +228,10 @@ int path_send(struct path *p, struct command *c)
 
 void path_ping(struct path *p)
 {
-	struct wire_request r = { .type = WIRE_PING, .offset = loop_now(p->loop) };
+	struct wire_request r = { .type = WIRE_PING, .offset = p->stamp };
 
 	if (path_put(p, &r, NULL, false) == 0)
-		p->pinged = loop_now(p->loop);
+		p->pinged = p->last_ping = loop_now(p->loop);
 }
 
 void path_ask(struct path *p)
@@ -292,6 +292,7 @@ static int got_own(struct path *p, const struct wire_reply *r, const uint8_t *pa
 	case WIRE_PING:
 		if (!p->pinged)
 			return broken(p, "an answer that nobody asked for");
+		p->stamp = wire_get_stamp(payload);
 		if (!p->inflight.used)
 			policy_learn(&p->policy, 0, 0, (double)(loop_now(p->loop) - p->pinged) / 1e9);
 		p->pinged = 0;

@@ -53,11 +53,12 @@ static const struct type types[] = {
 			  .reply_max = WIRE_CONTROL_MAX },
 	[WIRE_FENCE] = { .name = "fence", .length_max = WIRE_CONTROL_MAX,
 			 .reply_max = WIRE_CONTROL_MAX },
-	[WIRE_PING] = { .name = "ping", .reply_min = 8, .reply_max = 8 },
+	[WIRE_PING] = { .name = "ping", .reply_min = WIRE_STAMP_SIZE, .reply_max = WIRE_STAMP_SIZE },
 	[WIRE_BYE] = { .name = "bye" },
 	[WIRE_EVENT] = { .name = "event", .reply_min = 1, .reply_max = WIRE_CONTROL_MAX },
 	[WIRE_CONTROL] = { .name = "control", .length_max = WIRE_CONTROL_MAX,
 			   .reply_max = WIRE_CONTROL_MAX },
+	[WIRE_TAKEOVER] = { .name = "takeover", .length_max = WIRE_CONTROL_MAX },
 };
 #define TYPES (sizeof types / sizeof types[0])
 
@@ -427,6 +428,16 @@ int wire_get_volume(const struct wire_record *r, struct wire_volume *v)
 /*
  * Extents, which are no records: there may be many.
  */
+void wire_put_stamp(uint8_t out[WIRE_STAMP_SIZE], uint64_t stamp)
+{
+	put64(out, stamp);
+}
+
+uint64_t wire_get_stamp(const uint8_t in[WIRE_STAMP_SIZE])
+{
+	return get64(in);
+}
+
 void wire_put_extent(uint8_t out[WIRE_EXTENT_SIZE], uint64_t length, uint32_t kind)
 {
 	put64(out, length);

@@ -81,6 +81,10 @@
 #define WIRE_RANGE_MAX (1u << 30)	/* bytes a DISCARD, WRITE_ZEROES or STATUS covers */
 #define WIRE_HANDLE_MAX 65535u
 #define WIRE_LEASE 15			/* seconds: a connection so long silent is closed; a client pings every second */
+/* Milliseconds for which a server may write to shared volumes of a session, counted from the
+ * newest of its stamps that came back in a PING; what the hello asks for, within these. */
+#define WIRE_LEASE_MIN 500u
+#define WIRE_LEASE_MAX (WIRE_LEASE * 1000u)
 #define WIRE_SLOT_BITS 10
 #define WIRE_SLOT(cookie) ((uint32_t)((cookie) & (WIRE_IN_FLIGHT_MAX - 1)))
 
@@ -98,10 +102,14 @@ enum wire_type {
 	WIRE_STATUS = 11,	/* handle, offset, count.  Reply: extents, see wire_put_extent */
 	WIRE_FENCE = 12,	/* CONNECTION, COOKIES.  Reply: COOKIES and their STATUSES that were done;
 				 * INVALID: it is over too, but what it had done is not known any more */
-	WIRE_PING = 13,		/* offset: the sender's clock, comes back in the payload (8 bytes) */
+	WIRE_PING = 13,		/* offset: the newest stamp the client has, 0 for none.  Reply: a stamp (8 bytes),
+				 * the server's clock when it answered, which means nothing to the client */
 	WIRE_BYE = 14,		/* an orderly end: no more commands follow; the reply is the last frame */
 	WIRE_EVENT = 15,	/* server only: EVENT_KIND, and a volume or portal */
 	WIRE_CONTROL = 16,	/* a JSON object whose "do" says what.  Reply: a JSON object */
+	WIRE_TAKEOVER = 17,	/* handle of a shared volume; SERVER and SERVER_ID of another server that offers it.
+				 * OK: that one writes nothing any more that this client sent it before; BUSY:
+				 * it still might, ask again, TEXT says why */
 };
 
 enum wire_flag {
@@ -234,6 +242,7 @@ enum wire_tag {
 	WIRE_TAG_PORTAL,	/* text ADDRESS/PORT */
 	WIRE_TAG_VERSION,	/* software, for status: text */
 	WIRE_TAG_VERSIONS,	/* u16 least, u16 most: of this protocol; absent: 1, 1 */
+	WIRE_TAG_LEASE,		/* u32 milliseconds: see WIRE_LEASE_MIN */
 };
 
 enum wire_event {
@@ -289,6 +298,7 @@ struct wire_hello {		/* from the client */
 	uint8_t machine[16], boot[16], run[16], life[16];
 	uint8_t nonce[WIRE_NONCE_SIZE];
 	uint16_t unknown_tag;	/* a mandatory record that is not known; else 0 */
+	uint32_t lease;		/* ms; 0: not said, which is WIRE_LEASE_MAX */
 };
 struct wire_welcome {		/* the server's answer to it */
 	struct wire_features features;
@@ -326,6 +336,11 @@ int wire_get_granted(const uint8_t *buf, size_t length, struct wire_granted *g, 
 size_t wire_put_text_body(uint8_t *buf, size_t size, const char *text);
 void wire_get_text_body(const uint8_t *buf, size_t length, char text[WIRE_TEXT_MAX + 1]);
 
+/* The payload of PING's reply. */
+#define WIRE_STAMP_SIZE 8
+void wire_put_stamp(uint8_t out[WIRE_STAMP_SIZE], uint64_t stamp);
+uint64_t wire_get_stamp(const uint8_t in[WIRE_STAMP_SIZE]);
+
 /* OPEN's payload; buf of WIRE_OPEN_MAX. */
 #define WIRE_OPEN_MAX 128
 struct wire_open {
@@ -349,6 +364,15 @@ struct wire_fence {
 };
 size_t wire_put_fence(uint8_t *buf, const struct wire_fence *f, bool reply);
 int wire_get_fence(const uint8_t *buf, size_t length, struct wire_fence *f, bool reply, const char **why);
+
+/* TAKEOVER's payload, both needed; buf of WIRE_TAKEOVER_MAX. */
+#define WIRE_TAKEOVER_MAX 64
+struct wire_takeover {
+	char server[WIRE_NAME_MAX + 1];
+	uint16_t server_id;
+};
+size_t wire_put_takeover(uint8_t *buf, const struct wire_takeover *t);
+int wire_get_takeover(const uint8_t *buf, size_t length, struct wire_takeover *t, const char **why);
 
 /* STATUS: extents of 12 bytes, u64 length, u32 kind, from the offset asked on. */
 enum wire_extent { WIRE_EXTENT_DATA = 0, WIRE_EXTENT_HOLE = 1 };

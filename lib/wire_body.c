@@ -297,6 +297,7 @@ static const struct field hello_fields[] = {
 	{ WIRE_TAG_RUN, BYTES, FIELD(wire_hello, run), false },
 	{ WIRE_TAG_LIFE, BYTES, FIELD(wire_hello, life), false },
 	{ WIRE_TAG_NONCE, BYTES, FIELD(wire_hello, nonce), true },
+	{ WIRE_TAG_LEASE, U32, FIELD(wire_hello, lease), false },
 };
 static const struct body hello_body = BODY("hello", hello_fields);
 
@@ -445,6 +446,28 @@ int wire_get_open(const uint8_t *buf, size_t length, struct wire_open *o, const 
 		return refuse(why, "an open with half an identity");
 	o->has_identity = (seen & OPEN_IDENTITY) != 0;
 	return 0;
+}
+
+/*
+ * Takeover.
+ */
+static const struct field takeover_fields[] = {
+	{ WIRE_TAG_SERVER, NAME, FIELD(wire_takeover, server), true },
+	{ WIRE_TAG_SERVER_ID, U16, FIELD(wire_takeover, server_id), true },
+};
+static const struct body takeover_body = BODY("takeover", takeover_fields);
+
+size_t wire_put_takeover(uint8_t *buf, const struct wire_takeover *t)
+{
+	return put_all(buf, WIRE_TAKEOVER_MAX, &takeover_body, t);
+}
+
+int wire_get_takeover(const uint8_t *buf, size_t length, struct wire_takeover *t, const char **why)
+{
+	uint32_t seen;
+
+	memset(t, 0, sizeof *t);
+	return get_body(&takeover_body, buf, length, t, &seen, NULL, why);
 }
 
 /*

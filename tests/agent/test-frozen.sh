@@ -46,7 +46,7 @@ for i in range(200):
     t = time.monotonic()
     a.write(i * 4096, b"x" * 4096, 2)
     a.read(i * 4096, 4096, 2)
-    b.ping(i)
+    b.ping()
     times.append(time.monotonic() - t)
 check("another volume goes on, on the same connection", sorted(times)[190] < 0.05, sorted(times)[190:])
 t = time.monotonic()
@@ -92,7 +92,7 @@ for k in done:
 freeze()
 stuck = [a.start(WRITE, b"stuck", offset=(100 + i) * 4096, count=5, handle=1) for i in range(300)]
 # They are all with the server when the connection's last one is: a ping is answered on the loop.
-a.ping(1)
+a.ping()
 fence = b.start(FENCE, fence_body(1, done[5:] + stuck))
 check("closed", a.closed(2))
 check("no answer yet", not b.readable(0.5))
@@ -128,7 +128,7 @@ d.open("slow", handle=5)
 freeze()
 d.start(WRITE, b"x", offset=0, count=1, handle=5)
 e.start(WRITE, b"x", offset=8192, count=1, handle=5)
-d.ping(1), e.ping(1)
+d.ping(), e.ping()
 d.start(FENCE, fence_body(e.connection, []))
 e.start(FENCE, fence_body(d.connection, []))
 # Which of the two is closed first may not even have read the other's FENCE.
@@ -159,7 +159,7 @@ g[0].open("quick", handle=9)
 freeze()
 for i in range(62):
     g[0].start(WRITE, bytes(1 << 20), offset=0, count=1 << 20, handle=8)
-g[0].ping(1)
+g[0].ping()
 fence = f.start(FENCE, fence_body(g[0].connection, []))
 check("it is closed", g[0].closed(5))
 try:
@@ -176,7 +176,7 @@ g[1].close()
 f.open("slow", handle=6)
 freeze()
 f.start(WRITE, b"held", offset=4096, count=4, handle=6)
-f.ping(1)
+f.ping()
 EOT
 
 logged "$W" 'bytes in flight; 67108864 were agreed' "and the log says why"

@@ -84,7 +84,7 @@ check("one beyond ends the connection", handles.closed(5))
 c = Node("node2").login(crc=False)
 joined = [Node("node2", life=c.life).login(c.session) for i in range(63)]
 refused("a 65th connection of a session", E_LIMIT, lambda: Node("node2", life=c.life).login(c.session))
-is_("the others go on", (c.ping(1), joined[62].ping(2)), (1, 2))
+check("the others go on", c.ping() and joined[62].ping())
 for j in joined:
     j.sock.close()
 for i in range(300):
@@ -115,7 +115,7 @@ while time.monotonic() - start < 20 and not quiet.readable(0.5):
     chatty.ping()
 took = time.monotonic() - start
 check("a connection that is silent for 15 s is closed", quiet.closed(1) and 14 < took < 18, took)
-is_("one that pings is not", chatty.ping(3), 3)
+check("one that pings is not", chatty.ping() > 0)
 EOT
 logged "$W" 'two commands in flight in slot 5' "the log says why: slots"
 logged "$W" 'a read of 4097 bytes; 4096 were agreed' "the size"

@@ -53,13 +53,13 @@ text = refused("another machine with this node name", E_IN_USE,
                lambda: Node("node1", machine=b"X" * 16).login())
 check("is told where the first one is", "at ::1;" in text, text)
 refused("so is another run directory", E_IN_USE, lambda: Node("node1", run=b"X" * 16).login())
-is_("and the first one goes on", a.ping(5), 5)
+check("and the first one goes on", a.ping() > 0)
 c = Node("node1", life=a.life).login(b"no such session!")
 check("an unknown session becomes a new one", c.session not in (a.session, b"no such session!"))
 check("which replaces the old", a.closed() and b.closed())
-is_("and works", c.ping(6), 6)
+check("and works", c.ping() > 0)
 d = Node("node1").login()
-check("a restarted client replaces its earlier life", c.closed() and d.ping(7) == 7)
+check("a restarted client replaces its earlier life", c.closed() and d.ping() > 0)
 e = Node("node1", life=d.life).connect()
 e.hello()
 e.send(e.auth_frame(d.session) + request(OPEN, rec(T_NAME, "v"), handle=3, cookie=5))
@@ -87,7 +87,7 @@ is_("64 connections of one address may be without a login", refused_now, 6)
 check("they are closed after 5 s", all(c.closed(7) for c in conns))
 took = time.monotonic() - start
 check("not earlier or much later", 4.5 < took < 8, took)
-is_("then others get in again", Node().login().ping(1), 1)
+check("then others get in again", Node().login().ping() > 0)
 EOT
 logged "$W" 'too many that have not logged in' "the log says so"
 done_testing

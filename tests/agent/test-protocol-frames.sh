@@ -43,7 +43,7 @@ h.closed("version 2", h.fresh(), hello_with(version=2), "version", E_VERSION)
 h.closed("version 0", h.fresh(), hello_with(version=0), "version", E_VERSION)
 for kind in range(256):
     if kind != HELLO:
-        why = ("unknown type" if kind == 0 or kind > CONTROL else
+        why = ("unknown type" if kind == 0 or kind > TAKEOVER else
                "an event from a client" if kind == EVENT else "before the login")
         body = {"count": 512} if kind in (READ, DISCARD, WRITE_ZEROES, STATUS) else {}
         data = bytes(512) if kind == WRITE else b""
@@ -82,7 +82,7 @@ def bits_of(name, frame, reason):
 bits_of("read", request(READ, handle=1, count=512, cookie=77 << 10), "")
 h.done("each bit of a read's header")
 
-for kind in [0] + list(range(CONTROL + 1, 256)):
+for kind in [0] + list(range(TAKEOVER + 1, 256)):
     h.closed("type %d" % kind, h.up(), request(kind, cookie=5), "unknown type")
 h.closed("an event from a client", h.up(), request(EVENT, cookie=0), "an event from a client")
 allowed = {READ: 0, WRITE: F_FUA, FLUSH: 0, DISCARD: F_FUA, WRITE_ZEROES: F_FUA, STATUS: 0,

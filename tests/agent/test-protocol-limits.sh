@@ -104,7 +104,7 @@ try:
     check("handles up to some limit", True)
 except Refused as e:
     check("handles up to some limit", e.status in (E_LIMIT, E_NO_MEMORY), status_name(e.status))
-check("the connection goes on", c.ping(1) == 1)
+check("the connection goes on", c.ping() > 0)
 c.bye()
 
 # After bye nothing is carried out.
@@ -159,7 +159,7 @@ for i in range(8):
         except Closed:
             pass
     time.sleep(0.5)
-check("another client logs in meanwhile", h.up().ping(1) == 1)
+check("another client logs in meanwhile", h.up().ping() > 0)
 late = [x for x in silent + slow + half + waits if not x.closed(max(0.1, began + 7 - time.monotonic()))]
 took = time.monotonic() - began
 is_("all that do not log in are closed", len(late), 0)

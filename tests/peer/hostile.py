@@ -151,7 +151,7 @@ class Hostile:
         if r.status != status:
             self.complain(name, "answered with %s, not %s" % (rsio.status_name(r.status),
                                                               rsio.status_name(status)))
-        if c.ping(self.cases) != self.cases:
+        if not c.ping():
             self.complain(name, "the connection does not go on")
 
     def done(self, name):

@@ -23,9 +23,9 @@ REQUEST, REPLY = struct.Struct("<BBBBIQQIII"), struct.Struct("<BBBBIQHHII")
 REQUEST_SIZE, REPLY_SIZE = 40, 32
 
 TYPES = ("HELLO AUTH LIST OPEN CLOSE READ WRITE FLUSH DISCARD WRITE_ZEROES STATUS FENCE PING "
-         "BYE EVENT CONTROL").split()
+         "BYE EVENT CONTROL TAKEOVER").split()
 (HELLO, AUTH, LIST, OPEN, CLOSE, READ, WRITE, FLUSH, DISCARD, WRITE_ZEROES, STATUS, FENCE, PING,
- BYE, EVENT, CONTROL) = range(1, 17)
+ BYE, EVENT, CONTROL, TAKEOVER) = range(1, 18)
 
 F_FUA, F_CRC, F_READ_ONLY, F_FIRST = 1, 2, 4, 8
 
@@ -39,7 +39,7 @@ STATUSES = ("OK IO NO_SPACE QUOTA READ_ONLY RANGE INVALID UNSUPPORTED HANDLE NO_
 (T_FEATURE, T_LIMITS, T_NAMESPACE, T_NAMESPACE_ID, T_NODE, T_MACHINE, T_BOOT, T_RUN, T_LIFE,
  T_NONCE, T_SERVER, T_SERVER_ID, T_SESSION, T_CONNECTION, T_PROOF, T_TEXT, T_NAME, T_UUID,
  T_GENERATION, T_VOLUME, T_TOTAL, T_COOKIES, T_STATUSES, T_EVENT_KIND, T_PORTAL, T_VERSION,
- T_VERSIONS) = range(1, 28)
+ T_VERSIONS, T_LEASE) = range(1, 29)
 MANDATORY = 0x8000
 
 (EV_ADDED, EV_REMOVED, EV_RESIZED, EV_REPLACED, EV_PORTAL, EV_LEAVING) = range(1, 7)
@@ -478,8 +478,8 @@ class Client(Stream):
     def fence(self, connection, cookies=()):
         return self.call(FENCE, fence_body(connection, list(cookies)))
 
-    def ping(self, clock=0x1122334455667788):
-        r = self.must(PING, offset=clock)
+    def ping(self, stamp=0):
+        r = self.must(PING, offset=stamp)
         return int.from_bytes(r.payload, "little")
 
     def bye(self):

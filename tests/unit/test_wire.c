@@ -150,7 +150,7 @@ static void header_fields(void **state)
 	assert_non_null(strstr(why, "version"));
 	assert_int_equal(patched_request(1, 0), -EPROTO);
 	for (int type = 0; type < 256; type++) {
-		bool known = type >= WIRE_HELLO && type <= WIRE_CONTROL;
+		bool known = type >= WIRE_HELLO && type <= WIRE_TAKEOVER;
 
 		assert_int_equal(patched_request(2, (uint8_t)type),
 				 known && type != WIRE_EVENT ? 0 : -EPROTO);
@@ -235,7 +235,7 @@ static void request_lengths(void **state)
 		{ WIRE_HELLO, WIRE_LOGIN_MAX }, { WIRE_AUTH, WIRE_LOGIN_MAX },
 		{ WIRE_LIST, WIRE_CONTROL_MAX }, { WIRE_OPEN, WIRE_CONTROL_MAX },
 		{ WIRE_CLOSE, 0 }, { WIRE_FLUSH, 0 }, { WIRE_PING, 0 }, { WIRE_BYE, 0 },
-		{ WIRE_FENCE, WIRE_CONTROL_MAX }, { WIRE_CONTROL, WIRE_CONTROL_MAX },
+		{ WIRE_FENCE, WIRE_CONTROL_MAX }, { WIRE_CONTROL, WIRE_CONTROL_MAX }, { WIRE_TAKEOVER, WIRE_CONTROL_MAX },
 	};
 
 	(void)state;
@@ -249,13 +249,13 @@ static void request_lengths(void **state)
 	}
 	assert_int_equal(request(0, 0, 0, 0, 1), -EPROTO);
 	assert_int_equal(request(WIRE_EVENT, 0, 0, 0, 1), -EPROTO);
-	assert_int_equal(request(WIRE_CONTROL + 1, 0, 0, 0, 1), -EPROTO);
+	assert_int_equal(request(WIRE_TAKEOVER + 1, 0, 0, 0, 1), -EPROTO);
 }
 
 static void request_flags(void **state)
 {
 	(void)state;
-	for (uint8_t type = WIRE_HELLO; type <= WIRE_CONTROL; type++) {
+	for (uint8_t type = WIRE_HELLO; type <= WIRE_TAKEOVER; type++) {
 		uint8_t allowed = type == WIRE_WRITE || type == WIRE_WRITE_ZEROES ||
 				  type == WIRE_DISCARD ? WIRE_FLAG_FUA :
 				  type == WIRE_OPEN ? WIRE_FLAG_READ_ONLY :
@@ -293,7 +293,7 @@ static void reply_lengths(void **state)
 		{ WIRE_FLUSH, 0, 0 }, { WIRE_DISCARD, 0, 0 }, { WIRE_WRITE_ZEROES, 0, 0 },
 		{ WIRE_STATUS, 12, WIRE_CONTROL_MAX - WIRE_CONTROL_MAX % 12 },
 		{ WIRE_FENCE, 0, WIRE_CONTROL_MAX }, { WIRE_PING, 8, 8 }, { WIRE_BYE, 0, 0 },
-		{ WIRE_EVENT, 1, WIRE_CONTROL_MAX }, { WIRE_CONTROL, 0, WIRE_CONTROL_MAX },
+		{ WIRE_EVENT, 1, WIRE_CONTROL_MAX }, { WIRE_CONTROL, 0, WIRE_CONTROL_MAX }, { WIRE_TAKEOVER, 0, 0 },
 	};
 
 	(void)state;
@@ -313,7 +313,7 @@ static void reply_lengths(void **state)
 	}
 	assert_int_equal(reply(WIRE_STATUS, 0, 0, 13, 0), -EPROTO);
 	assert_int_equal(reply(0, 0, 0, 0, 0), -EPROTO);
-	assert_int_equal(reply(WIRE_CONTROL + 1, 0, 0, 0, 0), -EPROTO);
+	assert_int_equal(reply(WIRE_TAKEOVER + 1, 0, 0, 0, 0), -EPROTO);
 	assert_int_equal(reply(WIRE_EVENT, 0, 0, 8, 1), -EPROTO);
 	assert_int_equal(reply(WIRE_EVENT, 0, WIRE_E_IO, 8, 0), -EPROTO);
 	for (unsigned int f = 1; f < 256; f <<= 1) {
@@ -330,11 +330,11 @@ static void type_names(void **state)
 	assert_string_equal(wire_type_name(WIRE_HELLO), "hello");
 	assert_string_equal(wire_type_name(WIRE_WRITE_ZEROES), "write-zeroes");
 	assert_string_equal(wire_type_name(WIRE_CONTROL), "control");
-	for (int t = WIRE_HELLO; t <= WIRE_CONTROL; t++)
-		for (int u = t + 1; u <= WIRE_CONTROL; u++)
+	for (int t = WIRE_HELLO; t <= WIRE_TAKEOVER; t++)
+		for (int u = t + 1; u <= WIRE_TAKEOVER; u++)
 			assert_string_not_equal(wire_type_name(t), wire_type_name(u));
 	assert_string_equal(wire_type_name(0), "unknown");
-	assert_string_equal(wire_type_name(17), "unknown");
+	assert_string_equal(wire_type_name(WIRE_TAKEOVER + 1), "unknown");
 	assert_string_equal(wire_type_name((enum wire_type)-1), "unknown");
 }
 

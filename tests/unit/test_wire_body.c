@@ -331,6 +331,34 @@ static void text_bodies(void **state)
 	assert_int_equal(strlen(got), WIRE_TEXT_MAX);
 }
 
+static void takeovers(void **state)
+{
+	struct wire_takeover t = { .server = "big-9", .server_id = 300 }, got;
+	size_t n = wire_put_takeover(buf, &t);
+	struct wire_writer w;
+
+	(void)state;
+	assert_int_equal(wire_get_takeover(buf, n, &got, &why), 0);
+	assert_string_equal(got.server, "big-9");
+	assert_int_equal(got.server_id, 300);
+	memset(t.server, 'n', WIRE_NAME_MAX);
+	assert_true(wire_put_takeover(buf, &t) <= WIRE_TAKEOVER_MAX);
+	wire_writer_init(&w, buf, sizeof buf);
+	wire_put_text(&w, WIRE_TAG_SERVER, "big-9");
+	assert_int_equal(wire_get_takeover(buf, wire_writer_used(&w, buf), &got, &why), -EPROTO);
+	assert_non_null(strstr(why, "takeover"));
+}
+
+static void stamps(void **state)
+{
+	uint8_t stamp[WIRE_STAMP_SIZE];
+
+	(void)state;
+	wire_put_stamp(stamp, UINT64_C(0x0102030405060708));
+	assert_int_equal(stamp[0], 8);
+	assert_true(wire_get_stamp(stamp) == UINT64_C(0x0102030405060708));
+}
+
 static void opens(void **state)
 {
 	struct wire_open o = { .name = "oracle" };
@@ -535,6 +563,8 @@ int main(void)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(text_bodies),
 		cmocka_unit_test(opens),
+		cmocka_unit_test(takeovers),
+		cmocka_unit_test(stamps),
 		cmocka_unit_test(volumes),
 		cmocka_unit_test(volume_lengths),
 		cmocka_unit_test(fences),
