@@ -329,7 +329,11 @@ static const struct body granted_body = BODY("auth's reply", granted_fields);
 
 size_t wire_put_hello(uint8_t *buf, const struct wire_hello *h)
 {
-	return put_all(buf, WIRE_LOGIN_MAX, &hello_body, h);
+	struct body b = hello_body;
+
+	if (!h->lease)		/* the last field */
+		b.count--;
+	return put_all(buf, WIRE_LOGIN_MAX, &b, h);
 }
 
 int wire_get_hello(const uint8_t *buf, size_t length, struct wire_hello *h, const char **why)
