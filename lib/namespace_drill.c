@@ -18,7 +18,7 @@ struct drill_paths namespace_drill_paths(const struct namespace *ns, const char 
 	const struct session *s = NULL;
 
 	for (size_t i = 0; i < ns->path_count; i++) {
-		const struct path *p = &ns->paths[i];
+		const struct path *p = ns->paths[i];
 
 		if (!takes_part(p, target) || p->state != PATH_UP)
 			continue;
@@ -33,8 +33,8 @@ struct drill_paths namespace_drill_paths(const struct namespace *ns, const char 
 void namespace_set_away(struct namespace *ns, const char *target, bool away)
 {
 	for (size_t i = 0; i < ns->path_count; i++)
-		if (takes_part(&ns->paths[i], target))
-			path_set_away(&ns->paths[i], away);
+		if (takes_part(ns->paths[i], target))
+			path_set_away(ns->paths[i], away);
 }
 
 double namespace_drill_limit(const struct namespace *ns, const struct drill_paths *p, double seconds)
@@ -42,7 +42,7 @@ double namespace_drill_limit(const struct namespace *ns, const struct drill_path
 	const struct conf_behaviour *b = &ns->conf->behaviour;
 
 	if (p->others)
-		return path_noticed_within(&ns->paths[0].setup, true) + FENCE_TIME;
+		return path_noticed_within(&ns->paths[0]->setup, true) + FENCE_TIME;
 	/* give-up counts from when the loss was noticed, which takes a keepalive at least. */
 	if (b->on_loss != CONF_ON_LOSS_QUEUE && seconds + RETURN_TIME >= b->give_up)
 		return -1;

@@ -1,5 +1,5 @@
 /*
- * namespace_impl.h - what namespace.c and namespace_status.c share, and nobody else.
+ * namespace_impl.h - what the namespace_*.c share, and nobody else.
  */
 #ifndef RSIO_NAMESPACE_IMPL_H
 #define RSIO_NAMESPACE_IMPL_H
@@ -19,10 +19,9 @@ struct namespace {
 	const struct namespace_ops *ops;
 	void *arg;
 
-	struct path *paths;		/* every client interface with every portal */
-	size_t path_count;
-	struct path **dirty;		/* paths with something to send; room for all */
-	size_t dirty_count;
+	struct path **paths;		/* every client interface with every portal; by setup.order */
+	size_t path_count, path_room;
+	struct list dirty;		/* paths with something to send */
 
 	struct policy_choice choice;	/* of servers that are met from now on */
 	struct list sessions;
@@ -38,6 +37,11 @@ struct namespace {
 
 /* What [volume] says of it, or NULL. */
 const struct conf_volume_rule *namespace_rule(const struct namespace *ns, const char *name);
+
+/* namespace_paths.c */
+int namespace_make_paths(struct namespace *ns);		/* 0 or -ENOMEM; none is started */
+void namespace_free_paths(struct namespace *ns);	/* path_fini came before */
+void namespace_tell_stopped(void *ns);
 
 /* namespace_volumes.c */
 extern const struct session_ops namespace_session_ops;

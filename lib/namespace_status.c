@@ -137,7 +137,7 @@ static void volume_status(void *arg, struct mpio *v)
 
 static double noticed_within(const struct namespace *ns, bool others)
 {
-	return ns->path_count ? path_noticed_within(&ns->paths[0].setup, others) : 0;
+	return ns->path_count ? path_noticed_within(&ns->paths[0]->setup, others) : 0;
 }
 
 json_t *namespace_status(struct namespace *ns)
@@ -148,8 +148,8 @@ json_t *namespace_status(struct namespace *ns)
 	list_each(l, &ns->sessions)
 		json_array_append_new(servers, server_status(container_of(l, struct session, link)));
 	for (size_t i = 0; i < ns->path_count; i++)
-		if (!ns->paths[i].session)
-			json_array_append_new(unassigned, path_status(&ns->paths[i]));
+		if (!ns->paths[i]->session)
+			json_array_append_new(unassigned, path_status(ns->paths[i]));
 	add_shares(unassigned);
 	namespace_each_volume(ns, volume_status, volumes);
 	return json_pack("{s:s, s:i, s:s, s:f, s:f, s:f, s:s, s:o, s:o, s:o}", "name", ns->conf->name, "id", ns->conf->id,

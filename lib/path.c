@@ -276,6 +276,7 @@ static void act_close(struct path *p)
 {
 	path_out_free(p->out);
 	p->out = NULL;
+	list_remove(&p->to_send);
 	if (p->fd >= 0) {
 		loop_remove(p->loop, &p->watch);
 		close(p->fd);
@@ -527,6 +528,7 @@ int path_init(struct path *p, struct loop *l, const struct path_setup *setup,
 		.setup = *setup, .loop = l, .ops = ops, .owner = owner,
 		.fd = -1, .since = loop_now(l), .timer.fire = fire,
 	};
+	list_init(&p->to_send);
 	inflight_init(&p->inflight, WIRE_IN_FLIGHT_MAX);
 	frame_init(&p->in);
 	return 0;

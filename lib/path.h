@@ -14,6 +14,7 @@
 #include "conf.h"
 #include "frame.h"
 #include "inflight.h"
+#include "list.h"
 #include "loop.h"
 #include "mpio.h"
 #include "path_fsm.h"
@@ -35,7 +36,7 @@ struct path_ops {
 	/* It is gone: every command in p->inflight must be taken out now. */
 	void (*down)(void *owner, struct path *p);
 	void (*event)(void *owner, struct path *p, const uint8_t *payload, uint32_t length);
-	/* There is something to send: call path_flush before the loop sleeps. */
+	/* There is something to send: link p->to_send, and call path_flush before the loop sleeps. */
 	void (*dirty)(void *owner, struct path *p);
 	void (*changed)(void *owner, struct path *p);	/* state or reason, for status and log */
 	/* Was another path to the same server, up and not suspect, heard after this ping of p's? */
@@ -47,6 +48,7 @@ struct path_setup {
 	char name[2 * CONF_NAME_MAX + 2];	/* INTERFACE/SERVER-SECTION */
 	const struct conf_interface *interface;	/* NULL: whatever the kernel chooses */
 	unsigned interface_number;		/* in the configuration; 0 for none */
+	uint32_t order;				/* among the namespace's paths: its place in the configuration */
 	const struct conf_portal *portal;
 	int port;
 	const struct conf_client *client;
@@ -85,7 +87,7 @@ struct path {
 	uint64_t stamp;			/* of the server's, that came with the last answer to one */
 	bool away;			/* a drill: nothing is sent, received or tried */
 	bool suspect;			/* owes an answer; commands go over others meanwhile */
-	bool dirty;
+	struct list to_send;		/* in the owner's list of those with something to send; else empty */
 	bool receives;			/* inside frame_got: closing waits until it returns */
 	bool doomed;			/* lost meanwhile */
 

@@ -106,10 +106,8 @@ int path_put(struct path *p, const struct wire_request *r, const void *payload, 
 	i->data = payload;
 	i->length = r->length;
 	i->owned = owned;
-	if (!p->dirty) {
-		p->dirty = true;
+	if (list_empty(&p->to_send))
 		p->ops->dirty(p->owner, p);
-	}
 	return 0;
 }
 
@@ -146,7 +144,7 @@ void path_flush(struct path *p)
 	struct path_out *o = p->out;
 	struct iovec iov[2 * GATHER];
 
-	p->dirty = false;
+	list_remove(&p->to_send);
 	if (p->away)
 		return;
 	while (o && o->head != o->tail) {

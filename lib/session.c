@@ -189,19 +189,23 @@ static void send_fences(struct session *s)
 
 /* Paths. */
 
-/* In the order of the namespace's array, which is the configuration's: the policies
- * that have a first path mean that one. */
-static void add_path(struct session *s, struct path *p)
+/* By their order, which is the configuration's: the policies that have a first path mean
+ * that one.  -ENOSPC: no room for one more. */
+static int add_path(struct session *s, struct path *p)
 {
-	size_t at = 0;
+	size_t at = s->path_count;
 
-	while (at < s->path_count && s->paths[at] < p)
-		at++;
-	if (s->path_count == POLICY_PATHS_MAX || (at < s->path_count && s->paths[at] == p))
-		return;
+	for (size_t i = 0; i < s->path_count; i++)
+		if (s->paths[i] == p)
+			return 0;
+	if (s->path_count == POLICY_PATHS_MAX)
+		return -ENOSPC;
+	while (at && s->paths[at - 1]->setup.order > p->setup.order)
+		at--;
 	memmove(&s->paths[at + 1], &s->paths[at], (s->path_count - at) * sizeof *s->paths);
 	s->paths[at] = p;
 	s->path_count++;
+	return 0;
 }
 
 void session_path_gone(struct session *s, struct path *p)
@@ -227,7 +231,10 @@ int session_welcome(struct session *s, struct path *p, const struct wire_welcome
 			    w->server, w->server_id);
 		return -EADDRINUSE;
 	}
-	add_path(s, p);
+	if (add_path(s, p) < 0) {
+		path_refuse(p, "server %s has %d paths already, as many as a session may have", s->name, POLICY_PATHS_MAX);
+		return -ENOSPC;
+	}
 	memset(join, 0, WIRE_SESSION_SIZE);
 	if (s->established && !memcmp(w->life, s->life, sizeof s->life)) {
 		memcpy(join, s->id, WIRE_SESSION_SIZE);

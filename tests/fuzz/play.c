@@ -102,7 +102,7 @@ void play_turn(unsigned n)
 	for (unsigned i = 0; i < PEERS; i++)
 		peer_read(&play_peers[i]);
 	for (size_t i = 0; ns && i < ns->path_count; i++)
-		if (!path_out_empty(&ns->paths[i]))
+		if (!path_out_empty(ns->paths[i]))
 			return;
 	order_all_heard();
 }
