@@ -39,7 +39,7 @@ static bool same_portals(const struct conf_namespace *a, const struct conf_names
 static bool same_behaviour(const struct conf_behaviour *a, const struct conf_behaviour *b)
 {
 	return a->security == b->security && a->policy == b->policy && a->detect == b->detect &&
-	       a->retry == b->retry && a->give_up == b->give_up && a->on_loss == b->on_loss &&
+	       a->retry == b->retry && a->probation == b->probation && a->give_up == b->give_up && a->on_loss == b->on_loss &&
 	       a->payload_crc == b->payload_crc && a->poll == b->poll && shares_equal(&a->shares, &b->shares);
 }
 

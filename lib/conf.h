@@ -47,6 +47,7 @@ struct conf_behaviour {
 	enum policy policy;
 	double detect;		/* seconds, default 2 */
 	double retry;		/* seconds, default 0.5 */
+	double probation;	/* seconds, default 10; 0: none */
 	double give_up;		/* seconds, default 120 */
 	enum conf_on_loss on_loss;
 	bool payload_crc;	/* default yes */

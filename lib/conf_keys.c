@@ -58,6 +58,9 @@ static const struct conf_section_row section_rows[] = {
 	{ CONF_FILE_CLIENT, section, "retry", "duration", of("0.5s"),				\
 	  "The wait before a failed path is tried again.",					\
 	  MAY, CONF_TYPE_DURATION, AT(base, field retry), 10, 1000 },				\
+	{ CONF_FILE_CLIENT, section, "probation", "duration", of("10s"),			\
+	  "How long a path that was lost again and again is used only when no better one is left.",	\
+	  MAY, CONF_TYPE_DURATION, AT(base, field probation), 0, DAY },			\
 	{ CONF_FILE_CLIENT, section, "give-up", "duration", of("120s"),				\
 	  "With no path left, I/O waits for so long before on-loss applies.",			\
 	  MAY, CONF_TYPE_DURATION, AT(base, field give_up), 10, 7 * DAY },			\

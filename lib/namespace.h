@@ -82,6 +82,7 @@ double namespace_drill_limit(const struct namespace *ns, const struct drill_path
  *                   "read_bytes": n, "write_bytes": n, "commands": n, "share": 0.5, "weight": 1, "standby": false,
  *                   "read_rate": bytes a second of late, "write_rate": …, "carries": learned bytes a second or null,
  *                   "suspect": whether commands avoid it, as it owes an answer,
+ *                   "probation": seconds for which it is used only when nothing better is left, or null,
  *                   "lost_reason": why it was last lost or null, "lost_ago": seconds or null, "errors": n } ],
  *      "counts": … } ],
  *   "unassigned": [ paths that have never learned which server they reach, as above ],

@@ -17,12 +17,13 @@ static json_t *optional_text(const char *text)
 static void add_history(json_t *j, const struct path *p)
 {
 	bool up = p->state == PATH_UP, lost = *p->lost_reason;
-	double ago = (double)(loop_now(p->loop) - p->lost_at) / 1e9;
+	double probation = path_probation(p), ago = (double)(loop_now(p->loop) - p->lost_at) / 1e9;
 
 	json_object_set_new(j, "read_rate", json_real(up ? p->rate.read : 0));
 	json_object_set_new(j, "write_rate", json_real(up ? p->rate.write : 0));
 	json_object_set_new(j, "carries", p->policy.rate > 0 ? json_real(p->policy.rate) : json_null());
 	json_object_set_new(j, "suspect", json_boolean(up && p->suspect));
+	json_object_set_new(j, "probation", probation < 0 ? json_null() : json_real(probation));
 	json_object_set_new(j, "lost_reason", optional_text(p->lost_reason));
 	json_object_set_new(j, "lost_ago", lost ? json_real(ago) : json_null());
 }

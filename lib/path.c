@@ -35,6 +35,52 @@ static uint64_t after(const struct path *p, double seconds)
 	return loop_now(p->loop) + (uint64_t)(seconds * 1e9);
 }
 
+/*
+ * PROBATION.  Each loss costs what was under way a wait, up to detect and more, and a path
+ * that comes and goes looks its best just before the next one.  So after PATH_FLAPS losses
+ * within PATH_FLAPS_WITHIN seconds it comes back on probation: commands take it when
+ * nothing better is left, and in full when the configured time passed without a loss.
+ */
+static void note_loss(struct path *p)
+{
+	uint64_t now = loop_now(p->loop), *oldest;
+
+	p->losses[p->loss_count++ % PATH_FLAPS] = now;
+	oldest = &p->losses[p->loss_count % PATH_FLAPS];
+	p->flapped = p->probation || (p->loss_count >= PATH_FLAPS && now - *oldest < PATH_FLAPS_WITHIN * SECOND);
+}
+
+static void begin_probation(struct path *p)
+{
+	double time = p->setup.namespace->behaviour.probation;
+
+	p->probation = p->flapped && time > 0 ? after(p, time) : 0;
+	if (p->probation)
+		log_info(path_log_name(p), "on probation for %g s: it was lost again and again", time);
+}
+
+static void look_at_probation(struct path *p)
+{
+	if (!p->probation || loop_now(p->loop) < p->probation)
+		return;
+	p->probation = 0;
+	p->flapped = false;
+	log_info(path_log_name(p), "in full use again");
+	p->ops->changed(p->owner, p);
+}
+
+double path_probation(const struct path *p)
+{
+	if (p->state != PATH_UP || !p->probation)
+		return -1;
+	return p->probation > loop_now(p->loop) ? (double)(p->probation - loop_now(p->loop)) / 1e9 : 0;
+}
+
+unsigned path_rank(const struct path *p)
+{
+	return p->suspect ? 2 : p->probation ? 1 : 0;
+}
+
 /* Reasons: the first one said for a failure stands; it is logged once. */
 
 static void set_reason(struct path *p, const char *fmt, va_list ap)
@@ -70,6 +116,7 @@ void path_lost(struct path *p, const char *fmt, ...)
 	if (p->state == PATH_UP) {
 		memcpy(p->lost_reason, p->reason, sizeof p->lost_reason);
 		p->lost_at = loop_now(p->loop);
+		note_loss(p);
 	}
 	if (p->receives)
 		p->doomed = true;	/* path_receive closes when it comes back */
@@ -266,6 +313,7 @@ static void act_up(struct path *p)
 	p->pinged = p->stamp = 0;
 	p->last_ping = p->heard;
 	p->suspect = false;
+	begin_probation(p);
 	p->rate = (struct path_rate){ .since = p->heard, .read_bytes = p->read_bytes, .write_bytes = p->write_bytes };
 	p->inflight.limit = p->limits.in_flight;
 	p->policy.usable = true;
@@ -451,11 +499,12 @@ static void keepalive(struct path *p)
 {
 	uint64_t now = loop_now(p->loop);
 	uint64_t away = loop_absent(p->loop) - p->heard_absent;
-	uint64_t silent = now - p->heard > away ? now - p->heard - away : 0;
+	uint64_t silent = now - p->heard > away ? now - p->heard - away : 0, next;
 	double detect = p->setup.namespace->behaviour.detect, interval = keepalive_time(detect) * 1e9;
 	bool others = p->pinged && p->ops->others(p->owner, p);
 
 	look_at_rate(p);
+	look_at_probation(p);
 	if (p->pinged && (double)silent > detect * 1e9 * (others ? SUSPECT_LOST : 1)) {
 		path_lost(p, "silent for %.1f s%s", (double)silent / 1e9,
 			  others ? ", while another path to the server is not" : "");
@@ -470,7 +519,8 @@ static void keepalive(struct path *p)
 		path_lost(p, "device %s lost its link", p->device);
 		return;
 	}
-	loop_arm(p->loop, &p->timer, now + (uint64_t)next_look(p, (double)silent, interval));
+	next = now + (uint64_t)next_look(p, (double)silent, interval);
+	loop_arm(p->loop, &p->timer, p->probation && p->probation < next ? p->probation : next);
 }
 
 static void fire(struct loop_timer *t)

@@ -24,6 +24,11 @@
 
 struct path;
 
+/* Lost so often within so many seconds, a path flaps: once is a cable that was moved, twice
+ * a switch that was restarted and took its ports up and down. */
+#define PATH_FLAPS 3
+#define PATH_FLAPS_WITHIN 60
+
 struct path_ops {
 	/* The server said who it is.  1: log in, joining the session written to join (all zero:
 	 * a new one).  0: wait for path_proceed.  -errno: refused, the reason was given to path_refuse. */
@@ -87,6 +92,10 @@ struct path {
 	uint64_t stamp;			/* of the server's, that came with the last answer to one */
 	bool away;			/* a drill: nothing is sent, received or tried */
 	bool suspect;			/* owes an answer; commands go over others meanwhile */
+	uint64_t losses[PATH_FLAPS];	/* when it was lost while it was up; a ring */
+	unsigned loss_count;
+	bool flapped;			/* on probation when it is up again */
+	uint64_t probation;		/* until then it is used when nothing better is left; 0: not on probation */
 	struct list to_send;		/* in the owner's list of those with something to send; else empty */
 	bool receives;			/* inside frame_got: closing waits until it returns */
 	bool doomed;			/* lost meanwhile */
@@ -130,6 +139,9 @@ void path_flush(struct path *p);
 void path_set_away(struct path *p, bool away);
 void path_ask(struct path *p);		/* to say something, unless it was asked already */
 double path_seconds_in_state(const struct path *p);
+/* Commands take the best that there is: 0 is in full use, and the more the worse. */
+unsigned path_rank(const struct path *p);
+double path_probation(const struct path *p);	/* seconds left of it; < 0: none */
 /* Seconds, at most, until a path that fell silent is given up: while others lead to the
  * same server, and when it is the last. */
 double path_noticed_within(const struct path_setup *s, bool others);

@@ -43,6 +43,7 @@
  * fence's record; the callers' lists are mpio's.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include "log.h"
@@ -440,19 +441,22 @@ void session_look_again(struct session *s)
 	be_dirty(s);
 }
 
-static bool all_suspect(const struct session *s)
+/* Of the best path that works. */
+static unsigned best_rank(const struct session *s)
 {
+	unsigned best = UINT_MAX;
+
 	for (size_t i = 0; i < s->path_count; i++)
-		if (works(s->paths[i]) && !s->paths[i]->suspect)
-			return false;
-	return true;
+		if (works(s->paths[i]) && path_rank(s->paths[i]) < best)
+			best = path_rank(s->paths[i]);
+	return best;
 }
 
 static struct path *pick(struct session *s, const struct command *c, uint64_t bytes)
 {
 	struct policy_choice *choice = c->volume ? mpio_policy(c->volume) : NULL;
 	struct policy_path view[POLICY_PATHS_MAX];
-	bool suspects = all_suspect(s);
+	unsigned best = best_rank(s);
 	int i;
 
 	if (!choice)
@@ -463,7 +467,7 @@ static struct path *pick(struct session *s, const struct command *c, uint64_t by
 		view[k] = s->paths[k]->policy;
 		view[k].weight = choice->interface[interface].weight;
 		view[k].standby = choice->interface[interface].standby;
-		view[k].usable = works(s->paths[k]) && (suspects || !s->paths[k]->suspect);
+		view[k].usable = works(s->paths[k]) && path_rank(s->paths[k]) == best;
 		view[k].full = !path_room(s->paths[k]);
 	}
 	i = policy_pick(choice->policy, &choice->state, view, s->path_count, bytes);

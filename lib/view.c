@@ -294,6 +294,9 @@ static void put_path(FILE *f, const struct view_path *p, int number, int verbosi
 		view_str(p->path, "state"), up && !suspect ? "ok" : "-",
 		suspect ? "late" : up || draining ? "ok" : "-");
 	put_reason(f, p->path, "      ");
+	if (view_num(p->path, "probation", -1) >= 0)
+		fprintf(f, "      on probation for %.0f s more: it was lost again and again\n",
+			view_num(p->path, "probation", 0));
 	if (verbosity >= 1) {
 		fprintf(f, "      %s to %s:%s, %s for %s\n", view_str(p->path, "name"),
 			view_str(p->ns, "name"), p->server ? view_str(p->server, "name") : "-",

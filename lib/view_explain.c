@@ -7,7 +7,7 @@
 struct group {
 	const json_t *server;
 	const char *policy;
-	bool sound;		/* a path is up and not suspect */
+	int best;		/* rank of the best path that is up */
 	const json_t *first;	/* the first that works: fail-over's */
 	const json_t *failed;	/* a path that is no standby and does not work, or NULL */
 	int working, primaries;	/* that work; of them, no standbys */
@@ -19,10 +19,16 @@ static bool up(const json_t *path)
 	return view_is(path, "state", "up");
 }
 
-/* Commands avoid a suspect, unless there are only such. */
+/* As path_rank has it. */
+static int rank(const json_t *path)
+{
+	return view_true(path, "suspect") ? 2 : view_num(path, "probation", -1) >= 0 ? 1 : 0;
+}
+
+/* Commands avoid a suspect, and one on probation, unless there is nothing better. */
 static bool avoided(const struct group *g, const json_t *path)
 {
-	return g->sound && up(path) && view_true(path, "suspect");
+	return up(path) && rank(path) > g->best;
 }
 
 static bool works(const struct group *g, const json_t *path)
@@ -36,7 +42,7 @@ static void survey(struct group *g)
 	json_t *p;
 
 	json_array_foreach(view_list(g->server, "paths"), i, p)
-		g->sound = g->sound || (up(p) && !view_true(p, "suspect"));
+		g->best = up(p) && rank(p) < g->best ? rank(p) : g->best;
 	json_array_foreach(view_list(g->server, "paths"), i, p) {
 		bool standby = view_true(p, "standby");
 
@@ -122,15 +128,20 @@ static const struct {
 
 static void explain_path(FILE *f, const struct group *g, const json_t *p)
 {
+	double probation = view_num(p, "probation", -1);
 	char age[VIEW_SHORT];
 
 	fprintf(f, "    %s, %.0f %% so far: ", view_str(p, "name"), 100 * view_num(p, "share", 0));
-	if (avoided(g, p)) {
+	if (avoided(g, p) && view_true(p, "suspect")) {
 		fprintf(f, "owes an answer: commands avoid it");
+	} else if (avoided(g, p)) {
+		fprintf(f, "on probation for %.0f s more, as it was lost again and again: commands avoid it", probation);
 	} else if (up(p)) {
 		for (size_t i = 0; i < RULES; i++)
 			if (strcmp(rules[i].policy, g->policy) == 0)
 				rules[i].say(f, g, p);
+		if (probation >= 0)
+			fprintf(f, "; on probation for %.0f s more, but nothing better is left", probation);
 	} else {
 		/* Each try to connect begins a state anew: its age says nothing here. */
 		fprintf(f, "%s", view_str(p, "state"));
@@ -144,7 +155,7 @@ static void explain_path(FILE *f, const struct group *g, const json_t *p)
 
 static void explain_server(FILE *f, const json_t *server)
 {
-	struct group g = { .server = server, .policy = view_str(server, "policy") };
+	struct group g = { .server = server, .best = 2, .policy = view_str(server, "policy") };
 	size_t i;
 	json_t *p;
 

@@ -512,8 +512,8 @@ static void write_conf(const struct script *s, const struct client_setup *setup,
 
 	assert_non_null(f);
 	fprintf(f, "[namespace ns]\nnamespaceid = 3\nnodename = node\nnodekey = %s\n", KEY_TEXT);
-	fprintf(f, "retry = 0.05\non-loss = %s\npolicy = %s\npayload-crc = %s\n",
-		setup->on_loss ? setup->on_loss : "fail", setup->policy ? setup->policy : "fail-over",
+	fprintf(f, "retry = 0.05\nprobation = %g\non-loss = %s\npolicy = %s\npayload-crc = %s\n",
+		setup->probation, setup->on_loss ? setup->on_loss : "fail", setup->policy ? setup->policy : "fail-over",
 		setup->no_crc ? "no" : "yes");
 	for (int i = 0; i < PORTALS; i++)
 		fprintf(f, "[server portal%d]\naddress = 127.0.0.1\nport = %d\n", i, s->port[i]);

@@ -89,6 +89,7 @@ void script_fenced(struct conn *c, const struct request *fence, uint32_t number,
 /* The client. */
 struct client_setup {
 	double give_up, detect;		/* 0: 60 s */
+	double probation;		/* 0: none */
 	const char *on_loss, *policy;	/* NULL: fail, fail-over */
 	bool no_crc;
 	bool own_lists;			/* the test answers LIST itself */

@@ -270,6 +270,14 @@ static void test_explain(void **state)
 	explained(TWO("fail-over", ONE("a/1", "'suspect':true"), "{'name':'b/2','state':'down','since':5}"),
 		  "osl\n  big-9: policy fail-over, the first path that works takes all\n"
 		  "    a/1, 75 % so far: the first that works\n    b/2, 0 % so far: down\n" AFTER);
+	explained(TWO("fail-over", ONE("a/1", "'probation':7.4"), ONE("b/2", "'probation':null")),
+		  "osl\n  big-9: policy fail-over, the first path that works takes all\n"
+		  "    a/1, 75 % so far: on probation for 7 s more, as it was lost again and again: commands avoid it\n"
+		  "    b/2, 75 % so far: the first that works\n" AFTER);
+	explained(TWO("fail-over", ONE("a/1", "'probation':7"), ONE("b/2", "'suspect':true")),
+		  "osl\n  big-9: policy fail-over, the first path that works takes all\n"
+		  "    a/1, 75 % so far: the first that works; on probation for 7 s more, but nothing better is left\n"
+		  "    b/2, 75 % so far: owes an answer: commands avoid it\n" AFTER);
 	explained(TWO("weighted", ONE("a/1", "'weight':3"), ONE("b/2", "'weight':1")),
 		  "osl\n  big-9: policy weighted, commands in proportion to the weights\n"
 		  "    a/1, 75 % so far: its weight is 3 of 4\n    b/2, 75 % so far: its weight is 1 of 4\n" AFTER);
