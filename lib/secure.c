@@ -22,6 +22,7 @@
 
 /* The terminating zero belongs to each label. */
 static const char key_label[] = "rsio node key";
+static const char psk_label[] = "rsio tls psk";
 static const char client_label[] = "rsio client";
 static const char server_label[] = "rsio server";
 
@@ -158,6 +159,18 @@ static bool hmac(const uint8_t key[SECURE_KEY_SIZE], const void *data, size_t si
 
 	return HMAC(EVP_sha256(), key, SECURE_KEY_SIZE, data, size, out, &length) &&
 	       length == SECURE_PROOF_SIZE;
+}
+
+int secure_tls_psk(const uint8_t key[SECURE_KEY_SIZE], const char *identity, uint8_t psk[SECURE_PROOF_SIZE])
+{
+	uint8_t text[sizeof psk_label + 128];
+	size_t n = strlen(identity);
+
+	if (n > sizeof text - sizeof psk_label)
+		return -EINVAL;
+	memcpy(text, psk_label, sizeof psk_label);
+	memcpy(text + sizeof psk_label, identity, n);
+	return hmac(key, text, sizeof psk_label + n, psk) ? 0 : -ENOMEM;
 }
 
 void secure_client_proof(struct secure_transcript *t, const uint8_t key[SECURE_KEY_SIZE],

@@ -1,5 +1,5 @@
 /*
- * secure.h - who are you: keys, nonces and proofs.  The one door to OpenSSL.
+ * secure.h - who are you: keys, nonces and proofs.  With tls.h the door to OpenSSL.
  *
  * PROOFS.  T is the SHA-256 of the HELLO frame and its reply exactly as they
  * travelled, headers and payloads: both nonces, both roles' identities and
@@ -10,6 +10,8 @@
  * relay from changing what was negotiated.  Proofs are compared in constant
  * time.  A server computes with a random key when it does not know the node, so
  * that "no such node" and "wrong key" look the same from outside.
+ * Inside TLS, T goes on: after HELLO and its reply come the 32 bytes of
+ * tls_binding(), which no other connection has.
  * (HMAC: RFC 2104; SHA-256: FIPS 180-4.)
  */
 #ifndef RSIO_SECURE_H
@@ -28,6 +30,9 @@
 int secure_key_from_text(const char *text, uint8_t key[SECURE_KEY_SIZE]);
 int secure_random(void *out, size_t size);	/* 0 or -EIO */
 void secure_wipe(void *p, size_t size);
+/* The pre-shared key that TLS is given for an identity (tls.h): HMAC-SHA-256(key, "rsio tls psk" 0x00
+ * identity).  0 or -ENOMEM. */
+int secure_tls_psk(const uint8_t key[SECURE_KEY_SIZE], const char *identity, uint8_t psk[SECURE_PROOF_SIZE]);
 /* SHA-256 of label 0x00 data, cut to 16 bytes: machine ids never travel as they are. */
 void secure_id(const char *label, const void *data, size_t size, uint8_t out[16]);
 

@@ -18,14 +18,14 @@ complain() {
 declare -A may=(
   [err]="" [log]="" [list]="" [crc]="" [policy]="" [shares]=""
   [loop]="list" [buf]="list" [sock]="" [opt]=""
-  [wire]="crc" [secure]="wire" [frame]="wire buf crc"
+  [wire]="crc" [secure]="wire" [tls]="secure" [frame]="wire buf crc"
   [inflight]="wire buf list"
   [conf]="opt secure policy shares"
   [ctl]="sock"
   [view]=""
   [discover]="sock wire"
   # struct command, which a path carries, is declared in mpio.h; nothing else of it is used.
-  [path]="frame wire sock secure buf crc loop list inflight policy conf mpio"
+  [path]="frame wire sock secure tls buf crc loop list inflight policy conf mpio"
   [session]="path policy inflight mpio wire loop list conf buf secure"
   [mpio]="session policy wire list conf loop buf"
   [namespace]="session mpio path policy shares conf loop wire list sock secure discover"
@@ -51,7 +51,7 @@ doors=(
   '^(fuse|linux/fuse)'  'fusefs/.*'
   '^liburing'           '(agent/engine_uring|ops/rsbench[a-z_]*)\.c'
   '^libssh'             'lib/ssh\.c'
-  '^openssl/'           'lib/secure\.c'
+  '^openssl/'           'lib/(secure|tls|tls_handshake)\.c'
   '^ini\.h'             'lib/conf\.c'
   '^(ncurses|curses)'   'lib/term/.*'
   '^blkid'              'agent/volume[a-z_]*\.c'

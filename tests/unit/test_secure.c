@@ -56,6 +56,17 @@ static void keys(void **state)
 	assert_int_not_equal(again[1], 1);
 }
 
+/* hmac_sha256(bytes(range(32)), b"rsio tls psk\0osl/sles1") */
+static void tls_psk(void **state)
+{
+	uint8_t key[SECURE_KEY_SIZE], psk[SECURE_PROOF_SIZE];
+
+	(void)state;
+	assert_int_equal(secure_key_from_text(VECTOR_KEY, key), 0);
+	assert_int_equal(secure_tls_psk(key, "osl/sles1", psk), 0);
+	assert_hex(psk, sizeof psk, "847df0beecea4f7703ae122a904ab1a2c7913ed3a0abe8ebc152a2ee86323ac9");
+}
+
 static void ids(void **state)
 {
 	uint8_t id[16], other[16];
@@ -222,6 +233,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys),
+		cmocka_unit_test(tls_psk),
 		cmocka_unit_test(ids),
 		cmocka_unit_test(randoms),
 		cmocka_unit_test(equal),
