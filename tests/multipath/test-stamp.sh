@@ -67,4 +67,19 @@ check "but not with --flushed" verify_flushed
 truncate -s 0 vol
 truncate -s 256k vol
 check_fails 1 "flushed data that is gone is a loss with --flushed" verify_flushed
+
+# Two writers, each with its half and a log of its own, who read the other's blocks too.
+rm -f log vol
+truncate -s 256k vol
+halves() { "$stamp" write vol "half$1" --buffered --writer "$1" --first $((32 * ($1 - 1))) --blocks 32 "${@:2}"; }
+check "one half is written" halves 1 --seconds 0.2
+check "the other is, while the first is read" halves 2 --seconds 0.3 --reads 50 --other half1 --pause 100
+check "the first half is right" "$stamp" verify vol half1 --buffered
+check "the other too" "$stamp" verify vol half2 --buffered
+cp vol good
+block good 1 40
+check_fails 1 "a block of the wrong half is found in the other" "$stamp" verify vol half2 --buffered
+cp good vol
+block /dev/zero 0 3
+check_fails 1 "who reads the other's half finds what was lost" halves 2 --seconds 5 --reads 90 --other half1
 done_testing

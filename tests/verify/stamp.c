@@ -11,6 +11,10 @@
  * so in time, whoever is killed: issued before the write begins, acknowledged
  * after it ended.
  *
+ * One writer may have a part of the volume only, from --first on, and another one, with a
+ * log of its own, the rest.  With --reads a job reads at times instead of writing, what is
+ * its own log's or that of --other, and verifies that.
+ *
  * verify may run beside write, in another process and through another client: a
  * block must hold no less than what was acknowledged before it was read, and no
  * more than what was issued after it was read; never another block's, another
@@ -45,7 +49,7 @@
 struct stamp {				/* at the start of each block, and of the log */
 	uint64_t magic;
 	char volume[48];
-	uint64_t offset;
+	uint64_t offset;		/* of the log: where its first block is */
 	uint64_t sequence;
 	uint64_t writer;
 	uint32_t blocks;		/* of the log only */
@@ -57,21 +61,25 @@ struct entry {				/* of the log */
 	_Atomic uint64_t issued, acknowledged, flushed;
 };
 
+struct log {
+	struct stamp *head;
+	struct entry *entries;
+};
+
 static struct {
-	const char *volume;
-	uint64_t writer, seed;
-	uint32_t blocks, jobs, flush_every;
+	const char *volume, *other;
+	uint64_t writer, seed, first;
+	uint32_t blocks, jobs, flush_every, reads, pause;
 	double seconds;
 	bool buffered, dsync, go_on, only_flushed, random_size;
 } opt = { .volume = "volume", .writer = 1, .seed = 1, .blocks = 1024, .jobs = 4 };
 
 static const char *file_name;
 static int file;
-static struct stamp *head;
-static struct entry *entries;
+static struct log own, other;
 static atomic_bool stop;
 static atomic_int complaints;
-static _Atomic uint64_t done_writes, done_errors, longest;
+static _Atomic uint64_t done_writes, done_reads, done_flushes, done_errors, longest;
 
 static uint64_t now(void)
 {
@@ -97,10 +105,10 @@ static void put_stamp(uint8_t *block, uint64_t offset, uint64_t sequence)
 
 	memset(s, 0, sizeof *s);
 	s->magic = STAMP_MAGIC;
-	memcpy(s->volume, head->volume, sizeof s->volume);
+	memcpy(s->volume, own.head->volume, sizeof s->volume);
 	s->offset = offset;
 	s->sequence = sequence;
-	s->writer = head->writer;
+	s->writer = own.head->writer;
 	for (size_t i = 0; i < (BLOCK - sizeof *s) / 8; i++)
 		fill[i] = next_random(&seed);
 	s->crc = crc32c(0, block, BLOCK);
@@ -131,7 +139,8 @@ static bool whole(const uint8_t *block)
 }
 
 /* least: known before the block was read; most: known after it. */
-static void check_block(const uint8_t *block, uint64_t offset, uint64_t least, uint64_t most)
+static void check_block(const struct stamp *head, const uint8_t *block, uint64_t offset,
+			uint64_t least, uint64_t most)
 {
 	const struct stamp *s = (const struct stamp *)block;
 
@@ -154,16 +163,6 @@ static void check_block(const uint8_t *block, uint64_t offset, uint64_t least, u
 		complain(offset, "newer than what was issued", s->sequence, least, most);
 }
 
-/* Writing. */
-
-struct job {
-	pthread_t thread;
-	uint32_t first, count;		/* its blocks; nobody else writes them */
-	uint64_t random;
-	uint8_t *buffer;
-	unsigned writes;
-};
-
 static void note_wait(uint64_t ns)
 {
 	uint64_t most = longest;
@@ -185,17 +184,73 @@ static bool failed(const char *what, uint64_t offset, uint64_t began)
 	return false;
 }
 
+static uint64_t lower_bound(const struct entry *e)
+{
+	return opt.only_flushed ? e->flushed : e->acknowledged;
+}
+
+/* A block of which a write is under way may be torn: then it is read again. */
+static void check_one(const struct log *l, uint8_t *block, uint32_t b, uint64_t least)
+{
+	const uint64_t offset = l->head->offset + (uint64_t)b * BLOCK;
+	const struct entry *e = &l->entries[b];
+	const struct timespec pause = { 0, 2000000 };
+
+	for (int i = 0; i < 100 && !whole(block) && !all_zero(block); i++) {
+		if (e->issued == least)
+			break;
+		nanosleep(&pause, NULL);
+		least = lower_bound(e);
+		if (pread(file, block, BLOCK, (off_t)offset) != BLOCK)
+			break;
+	}
+	check_block(l->head, block, offset, least, e->issued);
+}
+
+/* At most BLOCKS_A_WRITE blocks of that log are what they should be. */
+static bool check_some(const struct log *l, uint8_t *buffer, uint32_t first, uint32_t n)
+{
+	uint64_t least[BLOCKS_A_WRITE], offset = l->head->offset + (uint64_t)first * BLOCK, began;
+	ssize_t r;
+
+	for (uint32_t i = 0; i < n; i++)
+		least[i] = lower_bound(&l->entries[first + i]);
+	began = now();
+	r = pread(file, buffer, (size_t)n * BLOCK, (off_t)offset);
+	if (r != (ssize_t)(n * BLOCK)) {
+		if (r >= 0)
+			errno = EIO;	/* nothing here may be short */
+		return failed("reading", offset, began);
+	}
+	note_wait(now() - began);
+	done_reads++;
+	for (uint32_t i = 0; i < n; i++)
+		check_one(l, buffer + (size_t)i * BLOCK, first + i, least[i]);
+	return true;
+}
+
+/* Writing. */
+
+struct job {
+	pthread_t thread;
+	uint32_t first, count;		/* its blocks; nobody else writes them */
+	uint64_t random;
+	uint8_t *buffer;
+	unsigned writes;
+};
+
 static void write_some(struct job *j)
 {
 	uint32_t most = j->count < BLOCKS_A_WRITE ? j->count : BLOCKS_A_WRITE;
 	uint32_t n = opt.random_size ? 1 + (uint32_t)(next_random(&j->random) % most) : 1;
 	uint32_t first = j->first + (uint32_t)(next_random(&j->random) % (j->count - n + 1));
-	uint64_t offset = (uint64_t)first * BLOCK, began;
+	uint64_t offset = own.head->offset + (uint64_t)first * BLOCK, began;
+	struct entry *e = own.entries + first;
 	ssize_t r;
 
 	for (uint32_t i = 0; i < n; i++)
 		put_stamp(j->buffer + (size_t)i * BLOCK, offset + (uint64_t)i * BLOCK,
-			  ++entries[first + i].issued);
+			  ++e[i].issued);
 	began = now();
 	r = pwrite(file, j->buffer, (size_t)n * BLOCK, (off_t)offset);
 	if (r != (ssize_t)(n * BLOCK)) {
@@ -205,9 +260,9 @@ static void write_some(struct job *j)
 		return;
 	}
 	for (uint32_t i = 0; i < n; i++) {
-		entries[first + i].acknowledged = entries[first + i].issued;
+		e[i].acknowledged = e[i].issued;
 		if (opt.dsync)
-			entries[first + i].flushed = entries[first + i].issued;
+			e[i].flushed = e[i].issued;
 	}
 	note_wait(now() - began);
 	done_writes++;
@@ -216,17 +271,39 @@ static void write_some(struct job *j)
 static void flush(struct job *j)
 {
 	uint64_t *seen = malloc(j->count * sizeof *seen), began = now();
+	struct entry *e = own.entries + j->first;
 
 	if (!seen)
 		abort();
 	for (uint32_t i = 0; i < j->count; i++)
-		seen[i] = entries[j->first + i].acknowledged;
-	if (fdatasync(file) == 0)
+		seen[i] = e[i].acknowledged;
+	if (fdatasync(file) == 0) {
 		for (uint32_t i = 0; i < j->count; i++)
-			entries[j->first + i].flushed = seen[i];
-	else
+			e[i].flushed = seen[i];
+		note_wait(now() - began);
+		done_flushes++;
+	} else {
 		failed("flushing", 0, began);
+	}
 	free(seen);
+}
+
+static void read_some(struct job *j)
+{
+	const struct log *l = other.head && next_random(&j->random) % 2 ? &other : &own;
+	uint32_t most = l->head->blocks < BLOCKS_A_WRITE ? l->head->blocks : BLOCKS_A_WRITE;
+	uint32_t n = 1 + (uint32_t)(next_random(&j->random) % most);
+
+	check_some(l, j->buffer, (uint32_t)(next_random(&j->random) % (l->head->blocks - n + 1)), n);
+}
+
+static void think(struct job *j)
+{
+	uint64_t us = next_random(&j->random) % (2 * (uint64_t)opt.pause + 1);
+	struct timespec pause = { (time_t)(us / 1000000), (long)(us % 1000000) * 1000 };
+
+	if (opt.pause)
+		nanosleep(&pause, NULL);
 }
 
 static void *run_job(void *arg)
@@ -234,6 +311,11 @@ static void *run_job(void *arg)
 	struct job *j = arg;
 
 	while (!stop) {
+		think(j);
+		if (opt.reads && next_random(&j->random) % 100 < opt.reads) {
+			read_some(j);
+			continue;
+		}
 		write_some(j);
 		if (opt.flush_every && ++j->writes % opt.flush_every == 0)
 			flush(j);
@@ -275,53 +357,21 @@ static int write_mode(void)
 		pthread_join(jobs[i].thread, NULL);
 		free(jobs[i].buffer);
 	}
-	printf("%llu writes, %llu errors, longest wait %.3f s\n", (unsigned long long)done_writes,
-	       (unsigned long long)done_errors, (double)longest / 1e9);
+	printf("%llu writes, %llu errors, longest wait %.3f s, %llu reads, %llu flushes, %d wrong\n",
+	       (unsigned long long)done_writes, (unsigned long long)done_errors, (double)longest / 1e9,
+	       (unsigned long long)done_reads, (unsigned long long)done_flushes, (int)complaints);
 	return complaints ? 1 : 0;
 }
 
 /* Verifying. */
 
-static uint64_t lower_bound(uint32_t b)
-{
-	return opt.only_flushed ? entries[b].flushed : entries[b].acknowledged;
-}
-
-/* A block of which a write is under way may be torn: then it is read again. */
-static void check_one(uint8_t *block, uint32_t b, uint64_t least)
-{
-	const struct timespec pause = { 0, 2000000 };
-
-	for (int i = 0; i < 100 && !whole(block) && !all_zero(block); i++) {
-		if (entries[b].issued == least)
-			break;
-		nanosleep(&pause, NULL);
-		least = lower_bound(b);
-		if (pread(file, block, BLOCK, (off_t)b * BLOCK) != BLOCK)
-			break;
-	}
-	check_block(block, (uint64_t)b * BLOCK, least, entries[b].issued);
-}
-
 static bool verify_once(uint8_t *buffer)
 {
-	static uint64_t least[BLOCKS_A_WRITE];
+	const uint32_t blocks = own.head->blocks;
 
-	for (uint32_t b = 0; b < head->blocks; b += BLOCKS_A_WRITE) {
-		uint32_t n = head->blocks - b < BLOCKS_A_WRITE ? head->blocks - b : BLOCKS_A_WRITE;
-		ssize_t r;
-
-		for (uint32_t i = 0; i < n; i++)
-			least[i] = lower_bound(b + i);
-		r = pread(file, buffer, (size_t)n * BLOCK, (off_t)b * BLOCK);
-		if (r != (ssize_t)(n * BLOCK)) {
-			if (r >= 0)
-				errno = EIO;
-			return failed("reading", (uint64_t)b * BLOCK, now());
-		}
-		for (uint32_t i = 0; i < n; i++)
-			check_one(buffer + (size_t)i * BLOCK, b + i, least[i]);
-	}
+	for (uint32_t b = 0; b < blocks; b += BLOCKS_A_WRITE)
+		if (!check_some(&own, buffer, b, blocks - b < BLOCKS_A_WRITE ? blocks - b : BLOCKS_A_WRITE))
+			return false;
 	return true;
 }
 
@@ -340,22 +390,22 @@ static int verify_mode(void)
 			break;
 	} while (!stop && now() < end && !complaints);
 	free(buffer);
-	for (uint32_t b = 0; b < head->blocks; b++) {
-		written += entries[b].acknowledged != 0;
-		sum += entries[b].acknowledged;
+	for (uint32_t b = 0; b < own.head->blocks; b++) {
+		written += own.entries[b].acknowledged != 0;
+		sum += own.entries[b].acknowledged;
 	}
 	printf("%u blocks, %llu of them written %llu times in all, checked %llu times: %d wrong\n",
-	       head->blocks, (unsigned long long)written, (unsigned long long)sum,
+	       own.head->blocks, (unsigned long long)written, (unsigned long long)sum,
 	       (unsigned long long)rounds, (int)complaints);
 	return complaints ? 1 : 0;
 }
 
 /* Opening. */
 
-static int open_log(const char *name, bool make)
+static int open_log(struct log *l, const char *name, bool make)
 {
 	int fd = open(name, make ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0644);
-	size_t size = BLOCK + (size_t)opt.blocks * sizeof *entries;
+	size_t size = BLOCK + (size_t)opt.blocks * sizeof *l->entries;
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || (make && !st.st_size && ftruncate(fd, (off_t)size) < 0)) {
@@ -364,23 +414,35 @@ static int open_log(const char *name, bool make)
 	}
 	if (st.st_size)		/* an earlier run's: go on with its sequences */
 		size = (size_t)st.st_size;
-	head = mmap(NULL, size, make ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+	l->head = mmap(NULL, size, make ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
 	close(fd);
-	if (head == MAP_FAILED) {
+	if (l->head == MAP_FAILED) {
 		perror(name);
 		return 1;
 	}
-	entries = (struct entry *)((char *)head + BLOCK);
-	if (make && !head->magic) {
-		strncpy(head->volume, opt.volume, sizeof head->volume - 1);
-		head->writer = opt.writer;
-		head->blocks = opt.blocks;
-		head->magic = STAMP_MAGIC;
+	l->entries = (struct entry *)((char *)l->head + BLOCK);
+	if (make && !l->head->magic) {
+		strncpy(l->head->volume, opt.volume, sizeof l->head->volume - 1);
+		l->head->writer = opt.writer;
+		l->head->offset = opt.first * BLOCK;
+		l->head->blocks = opt.blocks;
+		l->head->magic = STAMP_MAGIC;
 	}
-	opt.blocks = head->blocks;
-	if (head->magic != STAMP_MAGIC || size < BLOCK + (size_t)head->blocks * sizeof *entries ||
-	    opt.jobs > head->blocks || opt.jobs > JOBS_MAX || !opt.jobs) {
-		fprintf(stderr, "stamp: %s is no log, or there are more jobs than blocks\n", name);
+	if (l->head->magic != STAMP_MAGIC || size < BLOCK + (size_t)l->head->blocks * sizeof *l->entries) {
+		fprintf(stderr, "stamp: %s is no log\n", name);
+		return 1;
+	}
+	return 0;
+}
+
+static int open_logs(const char *name, bool writes)
+{
+	if (open_log(&own, name, writes) || (opt.other && open_log(&other, opt.other, false)))
+		return 1;
+	opt.blocks = own.head->blocks;
+	if (opt.jobs > opt.blocks || opt.jobs > JOBS_MAX || !opt.jobs) {
+		fprintf(stderr, "stamp: %s has %u blocks; more jobs than blocks, or than %u\n", name,
+			opt.blocks, JOBS_MAX);
 		return 1;
 	}
 	return 0;
@@ -388,10 +450,12 @@ static int open_log(const char *name, bool make)
 
 static int usage(void)
 {
-	fputs("usage: stamp write FILE LOG [--volume NAME] [--writer N] [--blocks N] [--jobs N]\n"
-	      "             [--seconds S] [--seed N] [--random-size] [--flush-every N] [--dsync]\n"
+	fputs("usage: stamp write FILE LOG [--volume NAME] [--writer N] [--first BLOCK] [--blocks N]\n"
+	      "             [--jobs N] [--seconds S] [--seed N] [--random-size] [--flush-every N]\n"
+	      "             [--reads PERCENT] [--other LOG] [--pause MICROSECONDS] [--dsync]\n"
 	      "             [--buffered] [--go-on]\n"
 	      "       stamp verify FILE LOG [--seconds S] [--flushed] [--buffered]\n"
+	      "--pause: on average, between what a job does\n"
 	      "--go-on: an error is no failure; what became of that write is not known\n", stderr);
 	return 2;
 }
@@ -403,7 +467,8 @@ static int options(int argc, char **argv)
 		{ "jobs", 1, NULL, 'j' }, { "seconds", 1, NULL, 's' }, { "seed", 1, NULL, 'r' },
 		{ "random-size", 0, NULL, 'z' }, { "flush-every", 1, NULL, 'f' },
 		{ "dsync", 0, NULL, 'd' }, { "buffered", 0, NULL, 'B' }, { "go-on", 0, NULL, 'g' },
-		{ "flushed", 0, NULL, 'F' }, { 0 },
+		{ "flushed", 0, NULL, 'F' }, { "first", 1, NULL, 'o' }, { "reads", 1, NULL, 'R' },
+		{ "other", 1, NULL, 'O' }, { "pause", 1, NULL, 'p' }, { 0 },
 	};
 	int c;
 
@@ -416,6 +481,10 @@ static int options(int argc, char **argv)
 		case 's': opt.seconds = strtod(optarg, NULL); break;
 		case 'r': opt.seed = strtoull(optarg, NULL, 10); break;
 		case 'f': opt.flush_every = (uint32_t)strtoul(optarg, NULL, 10); break;
+		case 'o': opt.first = strtoull(optarg, NULL, 10); break;
+		case 'R': opt.reads = (uint32_t)strtoul(optarg, NULL, 10); break;
+		case 'p': opt.pause = (uint32_t)strtoul(optarg, NULL, 10); break;
+		case 'O': opt.other = optarg; break;
 		case 'z': opt.random_size = true; break;
 		case 'd': opt.dsync = true; break;
 		case 'B': opt.buffered = true; break;
@@ -440,7 +509,7 @@ int main(int argc, char **argv)
 	file_name = argv[optind + 1];
 	if (!writes)
 		opt.jobs = 1;
-	if (open_log(argv[optind + 2], writes))
+	if (open_logs(argv[optind + 2], writes))
 		return 1;
 	flags = (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | (opt.buffered ? 0 : O_DIRECT) |
 		(opt.dsync ? O_DSYNC : 0);
