@@ -206,6 +206,7 @@ report()	# NAME
 		echo "SKIPPED  $name: $(reason "$log")"
 	else
 		echo "passed   $name: $p, $seconds s"
+		[ -z "$long" ] || sed -n 's/^# | /         | /p' "$log"	# a table of what it measured
 		[ "$s" = 0 ] || grep -E '^ok .*# SKIP|^\[  SKIPPED \] [a-z_]+$' "$log" | sort -u |
 			sed 's/^/SKIPPED  in it: /'
 	fi
