@@ -306,8 +306,9 @@ static size_t fence_body(uint8_t *body, const struct peer *p, unsigned which, ui
 	const char *why;
 
 	f = (struct wire_fence){ .connection = p->fences[which] + (how >> 7) };
-	/* Only the newest FENCE's body is remembered; of others nothing was done. */
-	if (wire_get_fence(p->body, p->request.length, &asked, false, &why) ||
+	/* Only the newest request's body is remembered; of other fences nothing was done. */
+	if (p->request.type != WIRE_FENCE ||
+	    wire_get_fence(p->body, p->request.length, &asked, false, &why) ||
 	    asked.connection != p->fences[which])
 		return wire_put_fence(body, &f, true);
 	for (size_t i = 0; i < asked.count; i++) {
