@@ -31,10 +31,13 @@ FILED := $(BUILD)/tests/fuzz/fuzz_conf $(BUILD)/tests/fuzz/fuzz_log
 $(FILED): $(BUILD)/tests/fuzz/memfile.o
 $(FILED): WRAP := open close fstat stat read pread posix_fallocate mmap munmap rename unlink
 PLAYS := $(BUILD)/tests/fuzz/fuzz_client $(BUILD)/tests/fuzz/fuzz_client_login
-SOCKETS := close shutdown read write recv readv send sendmsg getsockopt eventfd epoll_create1 epoll_ctl
+SOCKETS := close shutdown read write recv readv send sendmsg eventfd epoll_create1 epoll_ctl
+$(BUILD)/tests/fuzz/fuzz_ctl_server: $(BUILD)/tests/fuzz/memsock.o
+$(BUILD)/tests/fuzz/fuzz_ctl_server: WRAP := clock_gettime poll accept4 getsockopt pthread_create \
+	pthread_join pthread_cond_clockwait $(SOCKETS)
 WORLD := clock_gettime epoll_wait secure_random malloc calloc strdup $(SOCKETS)
 $(PLAYS): $(addprefix $(BUILD)/tests/fuzz/,play.o play_order.o play_server.o world.o memsock.o)
-$(PLAYS): WRAP := $(WORLD) sock_connect sock_device_of
+$(PLAYS): WRAP := $(WORLD) sock_connect sock_connect_result sock_device_of
 $(BUILD)/tests/fuzz/fuzz_meta: $(filter-out %/main.o,$(AGENT_OBJ))
 STAGES := $(BUILD)/tests/fuzz/fuzz_server $(BUILD)/tests/fuzz/fuzz_server_login
 $(STAGES): $(addprefix $(BUILD)/tests/fuzz/,stage.o stage_client.o world.o memsock.o) $(filter-out %/main.o,$(AGENT_OBJ))

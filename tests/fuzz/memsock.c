@@ -10,7 +10,7 @@
 #include "fuzz.h"
 #include "memsock.h"
 
-#define FDS 64
+#define FDS 128
 #define WATCHED_MAX 32
 #define FD_FIRST (1 << 25)		/* no descriptor of the kernel's is as large, none of memfile.c's */
 
@@ -26,7 +26,6 @@ ssize_t __wrap_recv(int fd, void *to, size_t size, int flags);
 ssize_t __wrap_readv(int fd, const struct iovec *iov, int count);
 ssize_t __wrap_send(int fd, const void *from, size_t size, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags);
-int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *size);
 int __wrap_eventfd(unsigned int first, int flags);
 int __wrap_epoll_create1(int flags);
 int __wrap_epoll_ctl(int epoll, int what, int fd, struct epoll_event *event);
@@ -43,13 +42,14 @@ static struct thing {
 	int count;
 	/* Of a socket: what came and was not read, in a ring. */
 	struct thing *other;		/* NULL: closed */
-	bool reset, ended;		/* ended: the other end says no more */
-	bool says_no_more;
+	bool reset;
+	bool deaf, mute;		/* nothing more comes; nothing more may be said */
 	size_t at, size;
 } things[FDS];
 /* Beside the things, which are cleared. */
-static uint8_t rings[FDS][MEMSOCK_ROOM];
+static uint8_t rings[FDS][MEMSOCK_ROOM_MAX];
 static struct watched watched[FDS][WATCHED_MAX];
+size_t memsock_room = MEMSOCK_ROOM_MAX;
 
 static struct thing *of_fd(int fd)
 {
@@ -86,6 +86,15 @@ void memsock_pair(int fds[2])
 	of_fd(fds[1])->other = of_fd(fds[0]);
 }
 
+unsigned memsock_count(void)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < FDS; i++)
+		n += things[i].type != NONE;
+	return n;
+}
+
 int __wrap_eventfd(unsigned int first, int flags)
 {
 	int fd = create(EVENTFD);
@@ -106,11 +115,11 @@ int __wrap_epoll_create1(int flags)
 static size_t copy_in(struct thing *to, const uint8_t *from, size_t size)
 {
 	uint8_t *ring = rings[to - things];
-	size_t end = (to->at + to->size) % MEMSOCK_ROOM, first;
+	size_t end = (to->at + to->size) % MEMSOCK_ROOM_MAX, first;
 
-	if (size > MEMSOCK_ROOM - to->size)
-		size = MEMSOCK_ROOM - to->size;
-	first = size < MEMSOCK_ROOM - end ? size : MEMSOCK_ROOM - end;
+	if (size > memsock_room - to->size)
+		size = memsock_room - to->size;
+	first = size < MEMSOCK_ROOM_MAX - end ? size : MEMSOCK_ROOM_MAX - end;
 	memcpy(ring + end, from, first);
 	memcpy(ring, from + first, size - first);
 	to->size += size;
@@ -124,11 +133,11 @@ static size_t copy_out(struct thing *t, uint8_t *to, size_t size)
 
 	if (size > t->size)
 		size = t->size;
-	first = size < MEMSOCK_ROOM - t->at ? size : MEMSOCK_ROOM - t->at;
+	first = size < MEMSOCK_ROOM_MAX - t->at ? size : MEMSOCK_ROOM_MAX - t->at;
 	memcpy(to, ring + t->at, first);
 	memcpy(to + first, ring, size - first);
 	t->size -= size;
-	t->at = t->size ? (t->at + size) % MEMSOCK_ROOM : 0;
+	t->at = t->size ? (t->at + size) % MEMSOCK_ROOM_MAX : 0;
 	return size;
 }
 
@@ -148,7 +157,7 @@ ssize_t __wrap_readv(int fd, const struct iovec *iov, int count)
 		return fail(ECONNRESET);
 	}
 	if (!t->size)
-		return t->ended ? 0 : fail(EAGAIN);
+		return t->deaf ? 0 : fail(EAGAIN);
 	for (int i = 0; i < count; i++)
 		n += copy_out(t, iov[i].iov_base, iov[i].iov_len);
 	return (ssize_t)n;
@@ -168,9 +177,9 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
 	size_t n = 0;
 
 	(void)flags;
-	if (!t->other || t->says_no_more)
+	if (t->mute)
 		return fail(EPIPE);
-	if (t->other->size == MEMSOCK_ROOM)
+	if (t->other->size == memsock_room)
 		return fail(EAGAIN);
 	for (size_t i = 0; i < m->msg_iovlen; i++)
 		n += copy_in(t->other, m->msg_iov[i].iov_base, m->msg_iov[i].iov_len);
@@ -189,19 +198,16 @@ int __wrap_shutdown(int fd, int how)
 {
 	struct thing *t = of_socket(fd);
 
-	fuzz_check(how == SHUT_WR);
-	t->says_no_more = true;
-	if (t->other)
-		t->other->ended = true;
-	return 0;
-}
-
-/* Connecting, which takes no time, was a success. */
-int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *size)
-{
-	fuzz_check(of_socket(fd) && level == SOL_SOCKET && option == SO_ERROR);
-	fuzz_check(*size == sizeof(int));
-	memset(value, 0, sizeof(int));
+	if (how != SHUT_WR) {
+		t->deaf = true;
+		if (t->other)
+			t->other->mute = true;
+	}
+	if (how != SHUT_RD) {
+		t->mute = true;
+		if (t->other)
+			t->other->deaf = true;
+	}
 	return 0;
 }
 
@@ -277,9 +283,9 @@ static uint32_t state(const struct thing *t)
 {
 	if (t->type == EVENTFD)
 		return EPOLLOUT | (t->counter ? EPOLLIN : 0);
-	return (t->size || t->ended ? EPOLLIN : 0) | (t->reset ? EPOLLERR : 0) |
-	       (t->other ? 0 : EPOLLHUP) |
-	       (!t->other || MEMSOCK_ROOM - t->other->size >= MEMSOCK_ROOM / 3 ? EPOLLOUT : 0);
+	return (t->size || t->deaf ? EPOLLIN : 0) | (t->deaf ? EPOLLRDHUP : 0) |
+	       (t->deaf && t->mute ? EPOLLHUP : 0) | (t->reset ? EPOLLERR : 0) |
+	       (t->mute || memsock_room - t->other->size >= memsock_room / 3 ? EPOLLOUT : 0);
 }
 
 int memsock_events(int epoll, struct epoll_event *events, int most)
@@ -299,6 +305,15 @@ int memsock_events(int epoll, struct epoll_event *events, int most)
 	return n;
 }
 
+int memsock_poll(struct pollfd *p)
+{
+	const struct thing *t = of_fd(p->fd);
+
+	/* The bits are the same ones. */
+	p->revents = (short)(state(t) & ((uint32_t)p->events | POLLERR | POLLHUP));
+	return p->revents != 0;
+}
+
 int __wrap_close(int fd)
 {
 	struct thing *t = of_fd(fd);
@@ -308,7 +323,7 @@ int __wrap_close(int fd)
 		return __real_close(fd);
 	if (t->other) {
 		t->other->other = NULL;
-		t->other->ended = true;
+		t->other->deaf = t->other->mute = true;
 		t->other->reset = t->size != 0;
 	}
 	t->type = NONE;

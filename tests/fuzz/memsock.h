@@ -9,12 +9,17 @@
 #ifndef RSIO_FUZZ_MEMSOCK_H
 #define RSIO_FUZZ_MEMSOCK_H
 
+#include <poll.h>
+#include <stddef.h>
 #include <sys/epoll.h>
 
-#define MEMSOCK_ROOM (256u << 10)	/* what one end says and the other has not read */
+#define MEMSOCK_ROOM_MAX (256u << 10)
+extern size_t memsock_room;	/* what one end says and the other has not read: at most so much */
 
 void memsock_pair(int fds[2]);
-/* epoll_wait() that does not wait; world.c makes the rest of it. */
+unsigned memsock_count(void);	/* of descriptors that are open */
+/* epoll_wait() and poll() that do not wait; the targets make the rest of them. */
 int memsock_events(int epoll, struct epoll_event *events, int most);
+int memsock_poll(struct pollfd *p);
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "../unit/wire_samples.h"
+#include "fuzz_ctl_server.h"
 #include "play.h"
 #include "seeds.h"
 #include "stage.h"
@@ -207,6 +208,43 @@ static void ctl_seeds(void)
 		 "\"text\":\"no \\u0085 such\",\"next\":\"do\"}}");
 	ctl_text(2, "progress", "{\"progress\":0.5}");
 	ctl_text(3, "view", status);
+}
+
+/* fuzz_ctl_server.c: steps; 0 is the newest guest. */
+
+static void ctl_server_seed(const char *name, const uint8_t *bytes, size_t size)
+{
+	seed_add(bytes, size);
+	seed_write(name);
+}
+
+#define CTL_SERVER_SEED(name, ...) \
+	ctl_server_seed(name, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+static void ctl_server_seeds(void)
+{
+	static const char *const starts[] = { "new", "left-over", "in-use", "no-socket", "no-thread",
+					      "long-name", "long-dir" };
+
+	seed_begin("ctl_server");
+	for (uint8_t i = 0; i < CTL_STARTS; i++)
+		CTL_SERVER_SEED(starts[i], i, CTL_JOIN, 0, CTL_SAY, 0, 0, CTL_RUN, 0);
+	CTL_SERVER_SEED("calls", CTL_NEW, CTL_JOIN, 2, CTL_SAY, 0, 0, CTL_SAY, 0, 3, CTL_LEAVE, 0, 1,
+			CTL_RUN, 0, CTL_HEAR, 0);
+	CTL_SERVER_SEED("large", CTL_NEW, CTL_JOIN, 36, CTL_SAY, 0, 1, CTL_RUN, 0, CTL_HEAR, 0);
+	CTL_SERVER_SEED("bytes", CTL_NEW, CTL_JOIN, 0, CTL_BYTES, 0, 4, 0, 16, 0, 1, CTL_RUN, 0);
+	CTL_SERVER_SEED("groups", CTL_NEW, CTL_JOIN, 40, CTL_JOIN, 48, CTL_JOIN, 56, CTL_JOIN, 192);
+	CTL_SERVER_SEED("crowd", CTL_NEW, CTL_CROWD | 12 << 3, 0, CTL_SAY, 0, 0, CTL_LEAVE, 9, 0,
+			CTL_JOIN, 0, CTL_RUN, 0);
+	CTL_SERVER_SEED("full", CTL_NEW, CTL_CROWD | 31 << 3, 2, CTL_LEAVE, 3, 0, CTL_CROWD | 4 << 3, 2);
+	seed_byte(CTL_NEW);		/* those who have left are still at work */
+	for (unsigned i = 0; i < 20; i++) {
+		static const uint8_t comes_and_goes[] = { CTL_JOIN, 0, CTL_LEAVE, 0, 0 };
+
+		seed_add(comes_and_goes, sizeof(comes_and_goes));
+	}
+	seed_write("gone");
+	CTL_SERVER_SEED("trouble", CTL_NEW, CTL_TROUBLE, CTL_JOIN, 2, CTL_TROUBLE | 128, CTL_JOIN, 2);
 }
 
 /* fuzz_log.c: reader or writer; the file; the header; the pattern; what happens then. */
@@ -422,6 +460,7 @@ int main(int argc, char **argv)
 	wire_seeds();
 	frame_seeds();
 	ctl_seeds();
+	ctl_server_seeds();
 	log_seeds();
 	play_seeds();
 	stage_seeds();
