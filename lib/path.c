@@ -308,8 +308,8 @@ static void act_up(struct path *p)
 	p->reason[0] = 0;
 	p->refused = WIRE_OK;
 	p->failures = 0;
-	p->heard = loop_now(p->loop);
-	p->heard_absent = loop_absent(p->loop);
+	p->heard = p->alive = loop_now(p->loop);
+	p->alive_absent = loop_absent(p->loop);
 	p->pinged = p->stamp = 0;
 	p->last_ping = p->heard;
 	p->suspect = false;
@@ -465,12 +465,19 @@ double path_noticed_within(const struct path_setup *s, bool others)
 	return detect * (others ? SUSPECT_LOST : 1) + keepalive_time(detect);
 }
 
-void path_suspect(struct path *p, bool suspect)
+static void suspect(struct path *p, bool yes)
 {
-	if (p->suspect == suspect)
+	if (p->suspect == yes)
 		return;
-	p->suspect = suspect;
+	p->suspect = yes;
 	p->ops->changed(p->owner, p);
+}
+
+void path_alive(struct path *p, uint64_t when)
+{
+	p->alive = when;
+	p->alive_absent = loop_absent(p->loop);
+	suspect(p, false);
 }
 
 /* A ping goes out as soon as the path was silent for one interval, whenever that began:
@@ -493,13 +500,36 @@ static double next_look(const struct path *p, double silent, double interval)
  * the other one counts only if it was heard after the ping.  Who had no reason to speak
  * is asked, and while an answer is owed it is looked twice as often.
  *
+ * A slow path with much to carry is silent for long though nothing is wrong: behind 1 MiB
+ * at 4 Mbit/s a ping arrives after two seconds.  So it is a sign of life when the peer's
+ * kernel acknowledges what is in front of the ping.  It is none of the server, whose kernel
+ * goes on with that while the process is stopped or stuck; but of that no more than what is
+ * in front of the ping, and no more than its receive buffer takes (net.ipv4.tcp_rmem, 6 MiB
+ * by default): that much later such a server is noticed, a few milliseconds where the
+ * network is fast.  What is sent after the ping never counts, or a few small commands a
+ * second would keep a stuck server alive for minutes.  A network that fell silent
+ * acknowledges nothing, and is noticed as soon as ever.
+ *
  * Silence is judged by the time that we were awake.
  */
+static uint64_t silence(struct path *p)
+{
+	uint64_t away = loop_absent(p->loop) - p->alive_absent, ago;
+	uint64_t silent = loop_now(p->loop) - p->alive;
+
+	silent = silent > away ? silent - away : 0;
+	if (!p->pinged || !path_ping_moves(p, &ago))
+		return silent;
+	ago = ago > away ? ago - away : 0;
+	if (ago >= silent)
+		return silent;
+	path_alive(p, loop_now(p->loop) - ago);
+	return ago;
+}
+
 static void keepalive(struct path *p)
 {
-	uint64_t now = loop_now(p->loop);
-	uint64_t away = loop_absent(p->loop) - p->heard_absent;
-	uint64_t silent = now - p->heard > away ? now - p->heard - away : 0, next;
+	uint64_t now = loop_now(p->loop), silent = silence(p), next;
 	double detect = p->setup.namespace->behaviour.detect, interval = keepalive_time(detect) * 1e9;
 	bool others = p->pinged && p->ops->others(p->owner, p);
 
@@ -514,7 +544,7 @@ static void keepalive(struct path *p)
 	if (!p->pinged && (double)(now - p->last_ping) >= 0.9 * interval)
 		path_ping(p);
 	else if (others && (double)silent >= interval && (double)(now - p->pinged) >= 0.9 * interval)
-		path_suspect(p, true);
+		suspect(p, true);
 	if (p->device[0] && !sock_device_running(p->device)) {
 		path_lost(p, "device %s lost its link", p->device);
 		return;

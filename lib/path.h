@@ -86,7 +86,8 @@ struct path {
 	uint32_t connection;		/* its number in the session; valid when up */
 	struct wire_welcome welcome;	/* who answered; valid from the call of welcome on */
 	bool counted;			/* the session's: it was told that this path is up */
-	uint64_t heard, heard_absent;	/* loop_now() and loop_absent() when something last came in */
+	uint64_t heard;			/* loop_now() when something last came in */
+	uint64_t alive, alive_absent;	/* loop_now() and loop_absent() at the last sign of life */
 	uint64_t pinged;		/* when the ping under way was sent; 0: none */
 	uint64_t last_ping;		/* when the last one was */
 	uint64_t stamp;			/* of the server's, that came with the last answer to one */
@@ -143,7 +144,8 @@ double path_seconds_in_state(const struct path *p);
 unsigned path_rank(const struct path *p);
 double path_probation(const struct path *p);	/* seconds left of it; < 0: none */
 /* Seconds, at most, until a path that fell silent is given up: while others lead to the
- * same server, and when it is the last. */
+ * same server, and when it is the last.  Of a server that stands still behind a slow
+ * network it is known later (path.c, SUSPICION). */
 double path_noticed_within(const struct path_setup *s, bool others);
 
 #endif

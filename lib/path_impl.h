@@ -17,7 +17,7 @@ struct path_login {
 /* path.c */
 void path_event(struct path *p, enum path_event event);
 const char *path_log_name(const struct path *p);
-void path_suspect(struct path *p, bool suspect);
+void path_alive(struct path *p, uint64_t when);	/* there was a sign of life */
 
 /* path_login.c: each returns 0, or -errno after path_lost. */
 int path_login_start(struct path *p);				/* sends HELLO */
@@ -33,6 +33,9 @@ bool path_out_empty(const struct path *p);
 /* Queues a frame.  With copy the payload is copied and freed when sent, else it must live. */
 int path_put(struct path *p, const struct wire_request *r, const void *payload, bool copy);
 void path_ping(struct path *p);
+/* Has the peer's kernel taken more since the last call of what was sent in front of the
+ * ping that is under way, and not all of it yet?  ago: how long ago (ns) it last did. */
+bool path_ping_moves(struct path *p, uint64_t *ago);
 void path_receive(struct path *p);
 
 #endif

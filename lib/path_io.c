@@ -32,6 +32,9 @@ struct path_out {
 	struct out_item *items;		/* a ring; size is a power of two */
 	uint32_t size, head, tail;	/* head..tail wait; they only grow */
 	uint32_t sent;			/* bytes of the head item */
+	uint64_t put, gone;		/* bytes that were queued, and that the kernel took, ever */
+	uint64_t ping;			/* put, when the newest ping was the last in it */
+	uint64_t arrived;		/* of gone: what the peer's kernel had when it was last looked */
 };
 
 struct path_out *path_out_new(void)
@@ -106,6 +109,7 @@ int path_put(struct path *p, const struct wire_request *r, const void *payload, 
 	i->data = payload;
 	i->length = r->length;
 	i->owned = owned;
+	o->put += WIRE_REQUEST_SIZE + r->length;
 	if (list_empty(&p->to_send))
 		p->ops->dirty(p->owner, p);
 	return 0;
@@ -170,6 +174,7 @@ void path_flush(struct path *p)
 		}
 		if (done < 0)
 			break;
+		o->gone += (uint64_t)done;
 		sent(o, (size_t)done);
 	}
 	if (o)
@@ -228,8 +233,21 @@ void path_ping(struct path *p)
 {
 	struct wire_request r = { .type = WIRE_PING, .offset = p->stamp };
 
-	if (path_put(p, &r, NULL, false) == 0)
-		p->pinged = p->last_ping = loop_now(p->loop);
+	if (path_put(p, &r, NULL, false) < 0)
+		return;
+	p->pinged = p->last_ping = loop_now(p->loop);
+	p->out->ping = p->out->put;
+}
+
+bool path_ping_moves(struct path *p, uint64_t *ago)
+{
+	struct path_out *o = p->out;
+	uint64_t queued, before = o->arrived;
+
+	if (p->away || sock_unacknowledged(p->fd, &queued, ago) < 0)
+		return false;
+	o->arrived = o->gone > queued ? o->gone - queued : 0;
+	return o->arrived > before && o->arrived < o->ping;
 }
 
 void path_ask(struct path *p)
@@ -381,8 +399,7 @@ void path_receive(struct path *p)
 		if (got <= 0)
 			break;
 		p->heard = loop_now(p->loop);
-		p->heard_absent = loop_absent(p->loop);
-		path_suspect(p, false);
+		path_alive(p, p->heard);
 		r = frame_got(&p->in, scratch, LOOP_SCRATCH, (size_t)got, &frame_ops, p);
 		if (r == -ENOMEM)
 			path_lost(p, "no memory to receive an answer");

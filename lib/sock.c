@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "sock.h"
@@ -252,6 +253,19 @@ int sock_connect_result(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
 		return -errno;
 	return -error;
+}
+
+int sock_unacknowledged(int fd, uint64_t *bytes, uint64_t *ago)
+{
+	struct tcp_info i = { 0 };
+	socklen_t n = sizeof i;
+	int queued;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &i, &n) < 0 || ioctl(fd, SIOCOUTQ, &queued) < 0)
+		return -errno;
+	*bytes = (uint64_t)queued;
+	*ago = UINT64_C(1000000) * i.tcpi_last_ack_recv;
+	return 0;
 }
 
 int sock_listen(const struct sock_addr *at, const char *device)

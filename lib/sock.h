@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 struct sock_addr {
@@ -29,6 +30,9 @@ bool sock_equal_host(const struct sock_addr *a, const struct sock_addr *b);
  * the routes say.  Returns the descriptor (writable when the outcome is known), or -errno. */
 int sock_connect(const struct sock_addr *from, const char *device, const struct sock_addr *to);
 int sock_connect_result(int fd);	/* 0 or -errno */
+/* Of what was sent on a connection: how many bytes the peer's kernel has not acknowledged yet,
+ * and how long ago (ns) it last acknowledged any.  0 or -errno. */
+int sock_unacknowledged(int fd, uint64_t *bytes, uint64_t *ago);
 
 /* A listening, non-blocking socket, or -errno. */
 int sock_listen(const struct sock_addr *at, const char *device);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <cmocka.h>
 #include "../scripted.h"
@@ -26,6 +27,20 @@ static int begin(void **state)
 	server.limits.in_flight = 1;
 	a = script_begin(&server, &setup, S1);
 	b = script_login(&server, 1, S1, 2);
+	io_barrier(a);
+	return 0;
+}
+
+/* One path, whose kernel takes little at a time. */
+static int begin_one(void **state)
+{
+	const struct client_setup setup = { .detect = 1 };
+	int little = 8192;
+
+	(void)state;
+	script_start(&server);
+	setsockopt(server.listen[0], SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
+	a = script_begin(&server, &setup, S1);
 	io_barrier(a);
 	return 0;
 }
@@ -85,13 +100,68 @@ static void both_silent(void **state)
 	assert_null(strstr(reason, "another path"));
 }
 
+/* Reads a WRITE as a slow network would bring it: 8 KiB each 25 ms. */
+static void read_slowly(struct conn *c, struct request *r)
+{
+	struct timespec pause = { 0, 25000000 };
+	uint8_t some[8192];
+	const char *why;
+	ssize_t n;
+
+	do {
+		assert_int_equal(recv(c->fd, some, WIRE_REQUEST_SIZE, MSG_WAITALL), WIRE_REQUEST_SIZE);
+		assert_int_equal(wire_get_request(some, &r->h, &why), 0);
+	} while (script_serve(c, r));
+	assert_int_equal(r->h.type, WIRE_WRITE);
+	for (size_t left = r->h.length; left; left -= (size_t)n) {
+		n = recv(c->fd, some, left < sizeof some ? left : sizeof some, 0);
+		assert_true(n > 0);
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* For longer than detect nothing is answered, since what is in front of the ping still
+ * travels: that is no silence. */
+static void slow_is_not_silent(void **state)
+{
+	struct io *w = io_start(WIRE_WRITE, 0, WIRE_DATA_MAX, 'W');
+	struct request r;
+	char reason[240];
+
+	(void)state;
+	read_slowly(a, &r);
+	client_path(0, "lost_reason", reason, sizeof reason);
+	assert_string_equal(reason, "");
+	script_reply(a, &r, WIRE_OK, NULL, 0);
+	assert_int_equal(io_wait(w), 0);
+}
+
+/* The kernel of a server that stands still takes a few small commands all the time: that
+ * is no sign of life. */
+static void stuck_is_silent(void **state)
+{
+	struct timespec pause = { 0, 100000000 };
+	char reason[240] = "";
+
+	(void)state;
+	for (int i = 0; i < 10 * WAIT_S && !*reason; i++) {
+		io_start(WIRE_READ, 0, BLOCK, 0);
+		nanosleep(&pause, NULL);
+		client_path(0, "lost_reason", reason, sizeof reason);
+	}
+	assert_non_null(strstr(reason, "silent"));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define ONE(f) cmocka_unit_test_setup_teardown(f, begin_one, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(who_waits_is_not_forgotten),
 		TEST(both_silent),
+		ONE(slow_is_not_silent),
+		ONE(stuck_is_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
