@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "claim.h"
 #include "conn.h"
 #include "log.h"
 #include "registry.h"
@@ -42,6 +43,7 @@ void client_put(struct client *c)
 		return;
 	handle_table_fini(&c->handles);
 	dead_fini(&c->dead);
+	claims_release(c->claims);
 	free(c);
 }
 
@@ -165,6 +167,7 @@ static struct client *make(struct clients *t, const struct login_request *q)
 	memcpy(c->boot, q->boot, sizeof(c->boot));
 	memcpy(c->run, q->run, sizeof(c->run));
 	memcpy(c->life, q->life, sizeof(c->life));
+	lease_init(&c->lease, q->lease);
 	c->since = clock_now();
 	c->next_connection = 1;
 	while (t->indexes[c->index])
@@ -371,8 +374,42 @@ enum wire_status client_close(struct client *c, uint32_t handle)
 	return r ? WIRE_E_HANDLE : WIRE_OK;
 }
 
+static struct claim *find_claim(const struct client *c, const struct volume *v)
+{
+	struct claim *k;
+
+	for (k = c->claims; k; k = k->next)
+		if (claim_is_for(k, &v->place))
+			return k;
+	return NULL;
+}
+
+struct claim *client_claim(struct client *c, const struct volume *v)
+{
+	struct claim *k;
+
+	clients_lock(c->server->clients);
+	k = find_claim(c, v);
+	if (!k && (k = claim_new(&v->place))) {
+		k->next = c->claims;
+		c->claims = k;
+	}
+	clients_unlock(c->server->clients);
+	return k;
+}
+
+static bool needs_claim(const struct client *c, const struct volume *v)
+{
+	const struct claim *k;
+
+	if (v->place.fd < 0)
+		return false;
+	k = find_claim(c, v);
+	return !k || !claim_held(k);
+}
+
 static enum wire_status open_locked(struct client *c, uint32_t handle, const struct wire_open *o,
-				    bool read_only, struct wire_volume *out)
+				    bool read_only, struct wire_volume *out, struct volume **claim_on)
 {
 	struct volume *v = registry_find(c->server->registry, o->name);
 	int r;
@@ -383,6 +420,10 @@ static enum wire_status open_locked(struct client *c, uint32_t handle, const str
 		return WIRE_E_IDENTITY;
 	if (o->has_identity && o->generation != v->generation)
 		return WIRE_E_GENERATION;
+	if (needs_claim(c, v)) {
+		*claim_on = volume_get(v);
+		return WIRE_E_BUSY;
+	}
 	r = handle_open(c->server, &c->handles, handle, v, read_only);
 	if (r)
 		return wire_status_from_errno(-r);
@@ -391,13 +432,14 @@ static enum wire_status open_locked(struct client *c, uint32_t handle, const str
 }
 
 enum wire_status client_open(struct client *c, uint32_t handle, const struct wire_open *o, bool read_only,
-			     struct wire_volume *out)
+			     struct wire_volume *out, struct volume **claim_on)
 {
 	enum wire_status status;
 
+	*claim_on = NULL;
 	clients_lock(c->server->clients);
 	registry_lock(c->server->registry);
-	status = open_locked(c, handle, o, read_only, out);
+	status = open_locked(c, handle, o, read_only, out, claim_on);
 	registry_unlock(c->server->registry);
 	clients_unlock(c->server->clients);
 	return status;
@@ -417,6 +459,28 @@ void clients_tick(struct clients *t, uint64_t now)
 		unlink_client(t, c);
 	}
 	clients_unlock(t);
+}
+
+unsigned clients_end_leases(struct clients *t, uint64_t now)
+{
+	struct client *c, *next;
+	unsigned n = 0;
+
+	clients_lock(t);
+	for (c = t->first; c; c = next) {
+		next = c->next;
+		if (!atomic_load(&c->lease.runs))
+			continue;
+		n++;
+		if (!lease_over(&c->lease, now))
+			continue;
+		if (!c->ending)
+			log_warning("client", "%s: no ping of it came back for too long, its lease is over and its session ends",
+				    c->node);
+		end_client(t, c, "its lease is over");
+	}
+	clients_unlock(t);
+	return n;
 }
 
 static bool key_changed(const struct client *c, const struct conf_server *old, const struct conf_server *now)

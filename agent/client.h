@@ -14,6 +14,7 @@
 #include "engine.h"
 #include "fence.h"
 #include "handle.h"
+#include "lease.h"
 #include "sock.h"
 #include "wire.h"
 
@@ -21,6 +22,7 @@
 #define CLIENT_CONNS_MAX 64
 #define CLIENT_FORGET (600 * SECOND)
 
+struct claim;
 struct conn;
 struct clients;
 struct conf_server;
@@ -43,9 +45,11 @@ struct client {
 	atomic_uint refs;		/* the table's, and one for each connection and fence */
 	_Atomic int64_t bytes;		/* in flight over all connections */
 	struct handle_table handles;
+	struct lease lease;
 
 	/* Under clients.lock. */
 	struct client *next;
+	struct claim *claims;		/* one for each directory of shared volumes; none goes before the session */
 	struct conn *conns[CLIENT_CONNS_MAX];	/* not yet finished; [conn_count] */
 	unsigned conn_count;
 	uint32_t next_connection;	/* number of the next one; from 1 */
@@ -73,6 +77,7 @@ struct login_request {
 	char node[WIRE_NAME_MAX + 1];
 	uint8_t machine[16], boot[16], run[16], life[16];
 	uint8_t session[WIRE_SESSION_SIZE];	/* zero: none to join */
+	uint32_t lease;				/* ms, as the hello says it */
 };
 enum login_result {
 	LOGIN_DONE,		/* conn->client and conn->number are set */
@@ -88,10 +93,16 @@ bool client_login_cancel(struct clients *t, struct conn *c);
  * was done goes to the session.  On the connection's loop. */
 void client_conn_finished(struct clients *t, struct conn *c);
 
-/* OPEN and CLOSE: a wire status. */
+/* OPEN and CLOSE: a wire status.  *claim_on is set, to a reference, where a claim on that
+ * volume's directory has to be taken first; nothing was opened then. */
 enum wire_status client_open(struct client *c, uint32_t handle, const struct wire_open *o, bool read_only,
-			     struct wire_volume *out);
+			     struct wire_volume *out, struct volume **claim_on);
 enum wire_status client_close(struct client *c, uint32_t handle);
+/* The session's claim on the directory of v, taken or not; it lasts as long as the session.
+ * NULL: no memory. */
+struct claim *client_claim(struct client *c, const struct volume *v);
+/* Ends the sessions whose lease is over; how many leases there are. */
+unsigned clients_end_leases(struct clients *t, uint64_t now);
 
 /* Events go over every connection of a session: one that is about to die may
  * lose its copy, and seeing an event twice is harmless. */

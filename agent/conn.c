@@ -488,6 +488,9 @@ static void check_silence(struct conn *c, uint64_t now)
 		   (!c->stopped || c->out)) {
 		/* Not if it is us who do not listen, because workers are slow. */
 		conn_close(c, LOG_LEVEL_WARNING, "silent for %d s", WIRE_LEASE);
+	} else if (c->state == CONN_UP && lease_over(&c->client->lease, now)) {
+		/* Its session ends: this is for a connection that could not be told so. */
+		conn_close(c, LOG_LEVEL_INFO, "its lease is over");
 	}
 }
 

@@ -66,8 +66,7 @@
  * (lock.c) that a process holds until its last thread has left the kernel.  A thread
  * in the middle of a write keeps the descriptors, and so the lock, until the
  * write is over; a new process gets the lock, and accepts logins, only afterwards.
- * Volumes that are marked `shared` are outside of this: there the client has to
- * fence by other means before it goes from one server to another.
+ * What goes from one server to another, on volumes that both offer, is takeover.c's.
  */
 #include <errno.h>
 #include <stdlib.h>

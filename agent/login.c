@@ -278,6 +278,7 @@ static int auth(struct conn *c, const uint8_t *payload, uint32_t length)
 	memcpy(l->request.run, l->hello.run, sizeof(l->request.run));
 	memcpy(l->request.life, l->hello.life, sizeof(l->request.life));
 	memcpy(l->request.session, a.session, sizeof(l->request.session));
+	l->request.lease = l->hello.lease;
 	c->again.run = conn_login_again;
 	return try_login(c);
 }

@@ -15,9 +15,11 @@
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
+#include "claim.h"
 #include "client.h"
 #include "conn.h"
 #include "daemon.h"
+#include "lease.h"
 #include "listen.h"
 #include "lock.h"
 #include "log.h"
@@ -177,6 +179,8 @@ static int learn_identity(struct server *s, struct err *e)
 		log_warning("main", "this is a test: RSIO_TEST_LOSSY or RSIO_TEST_BOOT is set");
 	if (secure_random(s->life, sizeof(s->life)) < 0)
 		return err_set(e, EIO, "no random numbers");
+	memcpy(s->name, s->conf->server, sizeof(s->name));
+	s->id = (uint16_t)s->conf->server_id;
 	s->started = clock_now();
 	return 0;
 }
@@ -365,6 +369,9 @@ static int start(struct server *s, const struct options *o, struct err *e)
 	if (!ctl || drop_root(s->conf->user, s->state_dir, e) < 0)
 		return -e->code;
 	check_access(s, s->conf);
+	s->lease_watch = lease_watch_start(s, e);
+	if (!s->lease_watch || claims_start(e) < 0)
+		return -e->code;
 	if (watch_start(s->watch, e) < 0 || start_engines(s, e) < 0)
 		return -e->code;
 	return 0;

@@ -113,15 +113,19 @@ void serve_fini(struct engine *l)
 	}
 }
 
-/* From here on the connection is not finished before the job is back. */
-static void job_queue(struct job *j)
+void serve_queue(struct job *j)
 {
 	struct engine *l = j->loop;
 
-	handle_get(j->handle);
 	j->conn->executing++;
 	*l->jobs_end = j;
 	l->jobs_end = &j->next;
+}
+
+static void job_queue(struct job *j)
+{
+	handle_get(j->handle);
+	serve_queue(j);
 }
 
 void serve_submit(struct engine *l)
@@ -155,7 +159,9 @@ static void on_job_back(struct engine *l, struct message *m)
 	c->executing--;
 	if (changes(j->type) && j->result != -ECANCELED)
 		done_note(&c->done, j->cookie, volume_status(j->result));
-	if (c->state != CONN_DEAD)
+	if (c->state != CONN_DEAD && j->result == -ECANCELED)
+		conn_lost(c, "its lease is over");
+	else if (c->state != CONN_DEAD)
 		job_reply(j);
 	if (j->reply)
 		out_free(&l->arena, j->reply);
@@ -168,8 +174,20 @@ static void on_job_back(struct engine *l, struct message *m)
 /*
  * On a worker.
  */
+
+/* The second look at the lease; the first was when the command came. */
+static bool too_late(struct job *j)
+{
+	if (!j->handle->volume->shared || !lease_over(&j->conn->client->lease, clock_now()))
+		return false;
+	j->result = -ECANCELED;
+	return true;
+}
+
 static void run_read(struct job *j)
 {
+	if (too_late(j))
+		return;
 	j->result = volume_read(j->handle->volume, j->reply->payload, j->count, j->offset);
 	j->reply_length = j->count;
 	if (!j->result && j->conn->crc)
@@ -178,6 +196,8 @@ static void run_read(struct job *j)
 
 static void run_write(struct job *j)
 {
+	if (too_late(j))
+		return;
 	j->result = volume_write(j->handle->volume, j->payload, j->count, j->offset,
 				 j->flags & WIRE_FLAG_FUA);
 }
@@ -189,6 +209,8 @@ static void run_flush(struct job *j)
 
 static void run_zero(struct job *j)
 {
+	if (too_late(j))
+		return;
 	j->result = volume_zero(j->handle->volume, j->count, j->offset, j->type == WIRE_DISCARD,
 				j->flags & WIRE_FLAG_FUA);
 }
@@ -344,6 +366,10 @@ static enum wire_status validate_volume(struct conn *c, struct handle **handle)
 		return gone;
 	if (atomic_load_explicit(&h->revoked, memory_order_relaxed))
 		return WIRE_E_NO_VOLUME;
+	if (v->shared && lease_over(&c->client->lease, clock_now())) {
+		conn_lost(c, "its lease is over");
+		return WIRE_E_LEAVING;	/* nobody gets it */
+	}
 	if (r->type != WIRE_FLUSH) {
 		uint64_t size = atomic_load_explicit(&v->size, memory_order_relaxed);
 
@@ -396,30 +422,6 @@ static int serve_list(struct conn *c)
 	return 0;
 }
 
-static int serve_open(struct conn *c, const uint8_t *payload, uint32_t length)
-{
-	const struct wire_request *r = &c->request;
-	struct wire_reply reply = { .type = r->type, .cookie = r->cookie };
-	bool read_only = r->flags & WIRE_FLAG_READ_ONLY;
-	uint8_t body[WIRE_VOLUME_MAX + 16];
-	struct wire_volume v;
-	struct wire_writer w;
-	struct wire_open o;
-	const char *why;
-
-	if (wire_get_open(payload, length, &o, &why))
-		return conn_fail(c, "%s", why);
-	reply.status = (uint16_t)client_open(c->client, r->handle, &o, read_only, &v);
-	wire_writer_init(&w, body, sizeof(body));
-	if (!reply.status) {
-		if (read_only || (v.flags & WIRE_FLAG_READ_ONLY))
-			reply.flags |= WIRE_FLAG_READ_ONLY;
-		wire_put_volume(&w, &v);
-	}
-	conn_reply(c, &reply, body, (uint32_t)wire_writer_used(&w, body));
-	return 0;
-}
-
 static int serve_fence(struct conn *c, const uint8_t *payload, uint32_t length)
 {
 	const struct wire_request *r = &c->request;
@@ -439,9 +441,11 @@ static int serve_fence(struct conn *c, const uint8_t *payload, uint32_t length)
 static int serve_ping(struct conn *c)
 {
 	struct wire_reply reply = { .type = WIRE_PING, .cookie = c->request.cookie };
+	uint64_t now = clock_now();
 	uint8_t stamp[WIRE_STAMP_SIZE];
 
-	wire_put_stamp(stamp, clock_now());
+	lease_echo(&c->client->lease, c->request.offset, now);
+	wire_put_stamp(stamp, now);
 	conn_reply(c, &reply, stamp, sizeof(stamp));
 	return 0;
 }
@@ -490,6 +494,8 @@ int serve_frame(struct conn *c, const uint8_t *payload, uint32_t length)
 		return 0;
 	case WIRE_FENCE:
 		return serve_fence(c, payload, length);
+	case WIRE_TAKEOVER:
+		return serve_takeover(c, payload, length);
 	case WIRE_CONTROL:
 		return serve_control(c, payload, length);
 	case WIRE_PING:

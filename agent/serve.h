@@ -8,12 +8,18 @@
 #include "engine.h"
 
 struct conn;
+struct job;
 
 /* The frame c->request with its payload, on a connection that is logged in.
  * As frame_ops.payload.  May take c->placed over (and sets it to NULL). */
 int serve_frame(struct conn *c, const uint8_t *payload, uint32_t length);
-/* The same for CONTROL. */
+/* The same for single types. */
+int serve_open(struct conn *c, const uint8_t *payload, uint32_t length);
+int serve_takeover(struct conn *c, const uint8_t *payload, uint32_t length);
 int serve_control(struct conn *c, const uint8_t *payload, uint32_t length);
+/* For the workers, when the round ends: from here on the connection is not finished
+ * before the job is back. */
+void serve_queue(struct job *j);
 /* Hands what the round gathered to the workers. */
 void serve_submit(struct engine *l);
 /* Frees the loop's spare jobs. */

@@ -5,7 +5,8 @@
  * per core (each owns the connections that it was given, and nothing of them is
  * touched by another thread unless the field says so), a bounded pool of workers
  * for whatever may block, one watcher per pool and one for the [volume]
- * sections, and the control socket's threads.
+ * sections, one that ends sessions whose lease is over, one that gives claims back,
+ * and the control socket's threads.
  *
  * Locks, in the order in which they may be taken:
  *   server.conf_lock > clients.lock > registry.lock > workers.lock > the rest
@@ -29,6 +30,7 @@ struct registry;
 struct clients;
 struct listeners;
 struct watch;
+struct lease_watch;
 
 #define LOOPS_MAX 64
 
@@ -41,6 +43,8 @@ struct server {
 
 	uint8_t machine[16], boot[16];	/* of this host, hashed */
 	uint8_t life[16];		/* of this process, random */
+	char name[CONF_NAME_MAX + 1];	/* [server NAME] and its id: they change with a restart only */
+	uint16_t id;
 	uint64_t started;		/* CLOCK_BOOTTIME, ns */
 
 	struct engine *control;
@@ -51,6 +55,7 @@ struct server {
 	struct clients *clients;
 	struct listeners *listeners;
 	struct watch *watch;
+	struct lease_watch *lease_watch;
 	struct memory memory;
 
 	atomic_bool leaving;		/* SIGTERM came: no new login, no new command */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "claim.h"
 #include "conn.h"
 #include "listen.h"
 #include "log.h"
@@ -37,6 +38,22 @@ static json_t *conn_json(struct conn *c)
 	return j;
 }
 
+/* What it may still do for how long: null, but for a session that has volumes of several servers. */
+static json_t *lease_json(const struct client *c, uint64_t now)
+{
+	uint64_t end = lease_end(&c->lease);
+	json_t *claims;
+
+	if (!atomic_load(&c->lease.runs))
+		return json_null();
+	claims = json_array();
+	for (const struct claim *k = c->claims; k; k = k->next)
+		if (claim_held(k))
+			json_array_append_new(claims, json_string(k->path));
+	return json_pack("{s:f, s:f, s:o}", "length", (double)c->lease.length / SECOND,
+			 "left", end > now ? (double)(end - now) / SECOND : 0.0, "claims", claims);
+}
+
 static json_t *client_json(struct client *c, uint64_t now)
 {
 	json_t *conns = json_array();
@@ -48,6 +65,7 @@ static json_t *client_json(struct client *c, uint64_t now)
 
 	for (unsigned i = 0; i < c->conn_count; i++)
 		json_array_append_new(conns, conn_json(c->conns[i]));
+	json_object_set_new(j, "lease", lease_json(c, now));
 	json_object_set_new(j, "connections", conns);
 	json_object_set_new(j, "past", traffic_json(&c->past));
 	return j;

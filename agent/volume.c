@@ -161,7 +161,7 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 		goto no_memory;
 	v->server = s;
 	atomic_init(&v->refs, 1);
-	v->fd = -1;
+	v->fd = v->place.fd = -1;
 	sync_init(v);
 	pthread_mutex_init(&v->flush_lock, NULL);
 	pthread_mutex_init(&v->range_lock, NULL);
@@ -181,6 +181,11 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 	}
 	if (find_out(v, setup, e) < 0)
 		goto fail;
+	r = v->shared && !v->device ? claim_place_open(&v->place, setup->dirfd, v->fd) : 0;
+	if (r < 0) {
+		err_sys(e, -r, "cannot open the directory of %s", v->path);
+		goto fail;
+	}
 	r = volume_size_now(v, &size);
 	if (r < 0) {
 		err_sys(e, -r, "cannot learn the size of %s", v->path);
@@ -215,6 +220,7 @@ void volume_put(struct volume *v)
 	if (v->fd >= 0)
 		close(v->fd);
 	sync_fini(v);
+	claim_place_close(&v->place);
 	pthread_mutex_destroy(&v->flush_lock);
 	pthread_mutex_destroy(&v->range_lock);
 	pthread_cond_destroy(&v->range_free);

@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "claim.h"
 #include "err.h"
 #include "wire.h"
 #include "workers.h"
@@ -90,6 +91,7 @@ struct volume {
 	bool cannot_write;		/* opened for reading only */
 	uint32_t align;			/* direct: of offsets and counts */
 	struct volume_origin origin;
+	struct claim_place place;	/* where its claims are; fd -1: not shared, or a device */
 
 	/* May change, each by one writer; read by anyone. */
 	_Atomic uint64_t size;

@@ -353,7 +353,7 @@ class Client(Stream):
     """One connection to a server."""
 
     def __init__(self, address, port, namespace="ns", namespace_id=0, node="node", key="key",
-                 machine=None, boot=None, run=None, life=None, crc=True, timeout=10.0):
+                 machine=None, boot=None, run=None, life=None, crc=True, timeout=10.0, lease=0):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.settimeout(timeout)
@@ -363,7 +363,7 @@ class Client(Stream):
         self.key = node_key(key)
         self.machine, self.boot = machine or b"M" * 16, boot or b"B" * 16
         self.run, self.life = run or os.urandom(16), life or os.urandom(16)
-        self.crc, self.transcript = crc, b""
+        self.crc, self.transcript, self.lease = crc, b"", lease
         self.session, self.connection, self.proof = bytes(16), 0, b""
         self.sequence, self.stash, self.events = 0, {}, []
 
@@ -375,7 +375,8 @@ class Client(Stream):
                  namespace_id=rec16(T_NAMESPACE_ID, self.namespace_id),
                  node=rec(T_NODE, self.node), machine=rec(T_MACHINE, self.machine),
                  boot=rec(T_BOOT, self.boot), run=rec(T_RUN, self.run),
-                 life=rec(T_LIFE, self.life), nonce=rec(T_NONCE, os.urandom(32)))
+                 life=rec(T_LIFE, self.life), nonce=rec(T_NONCE, os.urandom(32)),
+                 lease=rec32(T_LEASE, self.lease) if self.lease else b"")
         r.update(over)
         return b"".join(v for v in r.values() if v)
 
@@ -477,6 +478,11 @@ class Client(Stream):
 
     def fence(self, connection, cookies=()):
         return self.call(FENCE, fence_body(connection, list(cookies)))
+
+    def takeover(self, server, server_id, handle=1):
+        """The answer of TAKEOVER: a status, and a sentence where it is not OK."""
+        r = self.call(TAKEOVER, rec(T_SERVER, server) + rec16(T_SERVER_ID, server_id), handle=handle)
+        return r.status, text_of(r.payload) if r.status else ""
 
     def ping(self, stamp=0):
         r = self.must(PING, offset=stamp)

@@ -1,0 +1,151 @@
+/*
+ * serve_open.c - OPEN, and the claim that the first one of a shared volume takes.
+ *
+ * Taking a claim (claim.h) is file I/O, so a worker does it; then the OPEN is
+ * looked at once more, from the beginning, since the volume may have changed.
+ * Several OPENs of one session may be at it at the same time, over several
+ * connections: one takes the claim, the others find it taken.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "claim.h"
+#include "conn.h"
+#include "log.h"
+#include "serve.h"
+#include "server.h"
+
+struct open_request {
+	uint64_t cookie;
+	uint32_t handle;
+	bool read_only;
+	struct wire_open body;
+};
+
+/* A claim that is being taken for an OPEN. */
+struct open_job {
+	struct job job;			/* first */
+	struct open_request request;
+	struct volume *volume;		/* a reference */
+	struct claim *claim;		/* the session's */
+	struct err error;
+};
+
+static void reply(struct conn *c, const struct open_request *q, enum wire_status status, const struct wire_volume *v)
+{
+	struct wire_reply r = { .type = WIRE_OPEN, .cookie = q->cookie, .status = (uint16_t)status };
+	uint8_t body[WIRE_VOLUME_MAX + 16];
+	struct wire_writer w;
+
+	wire_writer_init(&w, body, sizeof(body));
+	if (!status) {
+		if (q->read_only || (v->flags & WIRE_FLAG_READ_ONLY))
+			r.flags |= WIRE_FLAG_READ_ONLY;
+		wire_put_volume(&w, v);
+	}
+	conn_reply(c, &r, body, (uint32_t)wire_writer_used(&w, body));
+}
+
+/* On a worker. */
+static void run_claim(struct job *j)
+{
+	struct open_job *o = (struct open_job *)j;
+	struct client *c = j->conn->client;
+	struct claim_owner owner;
+
+	claim_owner_set(&owner, c->node, c->life);
+	j->result = claim_take(o->claim, &o->volume->place, &owner, c->server, &o->error);
+	if (j->result)
+		return;
+	lease_start(&c->lease, clock_now());
+	lease_watch_wake(c->server->lease_watch);
+}
+
+static void refused(struct conn *c, const struct open_job *o)
+{
+	char part[CONN_PART_MAX], text[WIRE_TEXT_MAX + 1];
+	bool busy = o->job.result == -EBUSY;
+
+	snprintf(text, sizeof(text), "%.*s", WIRE_TEXT_MAX, o->error.text);
+	log_line(busy ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, conn_part(c, false, part), "%s does not get %s: %s",
+		 c->client->node, o->volume->name, text);
+	conn_refuse(c, WIRE_OPEN, o->request.cookie,
+		    busy ? WIRE_E_BUSY : wire_status_from_errno(-o->job.result), text);
+}
+
+/* Back on the loop. */
+static void on_claim(struct engine *l, struct message *m)
+{
+	struct open_job *o = (struct open_job *)m;
+	struct conn *c = o->job.conn;
+	struct volume *claim_on = NULL;
+	enum wire_status status;
+	struct wire_volume v;
+
+	(void)l;
+	c->executing--;
+	if (c->state != CONN_DEAD && o->job.result) {
+		refused(c, o);
+	} else if (c->state != CONN_DEAD) {
+		status = client_open(c->client, o->request.handle, &o->request.body, o->request.read_only, &v,
+				     &claim_on);
+		if (claim_on)
+			conn_refuse(c, WIRE_OPEN, o->request.cookie, status, "the volume was replaced meanwhile");
+		else
+			reply(c, &o->request, status, &v);
+	}
+	if (claim_on)
+		volume_put(claim_on);
+	volume_put(o->volume);
+	free(o);
+	conn_touch(c);
+}
+
+static enum wire_status start_claim(struct conn *c, const struct open_request *q, struct volume *v)
+{
+	struct open_job *o = calloc(1, sizeof(*o));
+
+	if (!o || !(o->claim = client_claim(c->client, v))) {
+		free(o);
+		volume_put(v);
+		return WIRE_E_NO_MEMORY;
+	}
+	o->request = *q;
+	o->volume = v;
+	o->job = (struct job){
+		.message.run = on_claim,
+		.loop = c->loop,
+		.conn = c,
+		.dropped = &c->closed,
+		.work = &v->work,
+		.kind = JOB_SLOW,
+		.run = run_claim,
+		.type = WIRE_OPEN,
+	};
+	serve_queue(&o->job);
+	return WIRE_OK;
+}
+
+int serve_open(struct conn *c, const uint8_t *payload, uint32_t length)
+{
+	const struct wire_request *r = &c->request;
+	struct open_request q = {
+		.cookie = r->cookie,
+		.handle = r->handle,
+		.read_only = r->flags & WIRE_FLAG_READ_ONLY,
+	};
+	struct volume *claim_on;
+	enum wire_status status;
+	struct wire_volume v;
+	const char *why;
+
+	if (wire_get_open(payload, length, &q.body, &why))
+		return conn_fail(c, "%s", why);
+	status = client_open(c->client, q.handle, &q.body, q.read_only, &v, &claim_on);
+	if (claim_on)
+		status = start_claim(c, &q, claim_on);
+	if (status || !claim_on)
+		reply(c, &q, status, &v);
+	return 0;
+}
