@@ -107,7 +107,7 @@ unsigned clients_end_leases(struct clients *t, uint64_t now);
 /* Events go over every connection of a session: one that is about to die may
  * lose its copy, and seeing an event twice is harmless. */
 void clients_announce(struct clients *t, enum wire_event kind, struct volume *v);
-void clients_announce_portal(struct clients *t, const char *portal);
+void clients_announce_portal(struct clients *t, const char *portal, bool there);
 void clients_announce_leaving(struct clients *t);
 /* Closes the handles of those who may not see it any more. */
 void clients_revoke(struct clients *t, const struct volume *v);

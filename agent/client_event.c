@@ -108,9 +108,9 @@ void clients_announce(struct clients *t, enum wire_event kind, struct volume *v)
 	clients_unlock(t);
 }
 
-void clients_announce_portal(struct clients *t, const char *portal)
+void clients_announce_portal(struct clients *t, const char *portal, bool there)
 {
-	struct wire_event_body b = { .kind = WIRE_EVENT_PORTAL_ADDED };
+	struct wire_event_body b = { .kind = there ? WIRE_EVENT_PORTAL_ADDED : WIRE_EVENT_PORTAL_REMOVED };
 
 	strncpy(b.portal, portal, sizeof(b.portal) - 1);
 	clients_lock(t);

@@ -1,6 +1,7 @@
 /* listen.c - see listen.h. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -19,12 +20,17 @@
 #define ACCEPTS_MAX 64		/* in a row */
 #define HOST_TEXT SOCK_TEXT_MAX
 
+#define PORTALS_MAX WIRE_PORTALS_MAX
+_Static_assert(PORTALS_MAX >= CONF_IFACE_MAX, "a portal for each [interface]");
+
 struct portal {
 	struct source source;	/* first; fd -1: not in use */
 	struct listeners *all;
 	char name[CONF_NAME_MAX + 1];
-	char address[64], device[32];
+	struct sock_addr at;
+	char address[SOCK_TEXT_MAX], device[32];	/* of at; "" where an address is configured */
 	int port;
+	bool told;		/* its address is there: clients are told of it */
 };
 
 struct login_count {
@@ -34,9 +40,11 @@ struct login_count {
 
 struct listeners {
 	struct server *server;
-	struct portal portals[CONF_IFACE_MAX];
+	struct portal portals[PORTALS_MAX];
+	struct source links;
 	unsigned next_loop;
 	bool out_of_files;
+	char said[ERR_TEXT_MAX];		/* why a portal could not be opened */
 
 	pthread_mutex_t lock;	/* of the rest; and of portals for the status thread */
 	struct login_count counts[LOGINS_MAX];
@@ -44,6 +52,14 @@ struct listeners {
 	uint64_t refused;
 	uint64_t refused_logged;	/* when, on the loop's clock */
 };
+
+/* As it travels; false: it means nothing to others. */
+static bool portal_text(const struct portal *p, char out[WIRE_PORTAL_MAX])
+{
+	int n = sock_is_global(&p->at) ? snprintf(out, WIRE_PORTAL_MAX, "%s/%d", p->address, p->port) : 0;
+
+	return n > 0 && n < WIRE_PORTAL_MAX;
+}
 
 struct listeners *listeners_new(struct server *s, struct err *e)
 {
@@ -55,7 +71,7 @@ struct listeners *listeners_new(struct server *s, struct err *e)
 	}
 	ls->server = s;
 	pthread_mutex_init(&ls->lock, NULL);
-	for (int i = 0; i < CONF_IFACE_MAX; i++) {
+	for (int i = 0; i < PORTALS_MAX; i++) {
 		ls->portals[i].source.fd = -1;
 		ls->portals[i].all = ls;
 	}
@@ -172,25 +188,75 @@ static void on_accept(struct engine *l, struct source *source, uint32_t events)
 	}
 }
 
-static bool same_portal(const struct portal *p, const struct conf_listen *k)
+/* What is to be listened on: an [interface] with its address, or with one of its device's. */
+struct wanted {
+	const struct conf_listen *conf;
+	struct sock_addr at;
+	bool open;
+};
+
+struct wanted_list {
+	struct wanted of[PORTALS_MAX];
+	size_t count;
+	bool full;
+};
+
+static bool same_place(const struct sock_addr *a, int port, const struct sock_addr *b, int other)
 {
-	return p->source.fd >= 0 && p->port == k->port && strcmp(p->name, k->name) == 0 &&
-	       strcmp(p->address, k->address ? k->address : "") == 0 &&
-	       strcmp(p->device, k->device ? k->device : "") == 0;
+	return port == other && sock_equal_host(a, b);
 }
 
-static int open_socket(const struct conf_listen *k, struct err *e)
+static void want(struct wanted_list *l, const struct conf_listen *k, const struct sock_addr *at)
 {
-	struct sock_addr at;
+	for (size_t i = 0; i < l->count; i++)
+		if (same_place(at, k->port, &l->of[i].at, l->of[i].conf->port))
+			return;
+	l->full |= l->count == PORTALS_MAX;
+	if (l->count == PORTALS_MAX)
+		return;
+	l->of[l->count++] = (struct wanted){ k, *at, false };
+}
+
+/* Each interface's first address before the second one of any: there may be too many. */
+static void list_wanted(struct wanted_list *l, const struct conf_server *conf)
+{
+	struct sock_addr at[PORTALS_MAX];
+
+	*l = (struct wanted_list){ .count = 0 };
+	for (size_t turn = 0; turn < PORTALS_MAX; turn++) {
+		for (size_t n = 0; n < conf->listen_count; n++) {
+			const struct conf_listen *k = &conf->listens[n];
+
+			if (k->address && turn == 0 && sock_parse(k->address, k->port, &at[0]) == 0)
+				want(l, k, &at[0]);
+			else if (k->device && sock_addresses_of(k->device, at, PORTALS_MAX) > turn)
+				want(l, k, &at[turn]);
+		}
+	}
+}
+
+static bool same_portal(const struct portal *p, const struct wanted *w)
+{
+	return p->source.fd >= 0 && strcmp(p->name, w->conf->name) == 0 &&
+	       same_place(&p->at, p->port, &w->at, w->conf->port) &&
+	       strcmp(p->device, w->conf->device ? w->conf->device : "") == 0;
+}
+
+static int open_socket(const struct wanted *w, struct err *e)
+{
+	const struct conf_listen *k = w->conf;
+	struct sock_addr at = w->at;
+	char address[SOCK_TEXT_MAX];
 	int fd;
 
-	if (sock_parse(k->address ? k->address : "::", k->port, &at) < 0)
-		return err_set(e, EINVAL, "[interface %s]: %s is not a numeric address", k->name, k->address);
+	sock_set_port(&at, k->port);
+	sock_format(&at, address);
 	fd = sock_listen(&at, k->device);
+	if (fd == -EPERM && k->device)		/* not root any more, on an old kernel */
+		fd = sock_listen(&at, NULL);
 	if (fd >= 0)
 		return fd;
-	err_sys(e, -fd, "cannot listen on %s port %d for [interface %s]",
-		k->address ? k->address : k->device, k->port, k->name);
+	err_sys(e, -fd, "cannot listen on %s port %d for [interface %s]", address, k->port, k->name);
 	if (fd == -EADDRINUSE)
 		err_next(e, "another program, perhaps another rssrv, has that port: 'ss -ltnp' names it");
 	else if (fd == -EADDRNOTAVAIL)
@@ -198,10 +264,11 @@ static int open_socket(const struct conf_listen *k, struct err *e)
 	return fd;
 }
 
-static int open_portal(struct listeners *ls, const struct conf_listen *k, struct err *e)
+static int open_portal(struct listeners *ls, const struct wanted *w, struct err *e)
 {
+	const struct conf_listen *k = w->conf;
 	struct portal *p = ls->portals;
-	int fd = open_socket(k, e), r;
+	int fd = open_socket(w, e), r;
 
 	if (fd < 0)
 		return fd;
@@ -209,8 +276,9 @@ static int open_portal(struct listeners *ls, const struct conf_listen *k, struct
 		p++;
 	pthread_mutex_lock(&ls->lock);
 	snprintf(p->name, sizeof(p->name), "%s", k->name);
-	snprintf(p->address, sizeof(p->address), "%s", k->address ? k->address : "");
 	snprintf(p->device, sizeof(p->device), "%s", k->device ? k->device : "");
+	p->at = w->at;
+	sock_format(&p->at, p->address);
 	p->port = k->port;
 	p->source.ready = on_accept;
 	p->source.fd = fd;
@@ -218,13 +286,28 @@ static int open_portal(struct listeners *ls, const struct conf_listen *k, struct
 	r = engine_add(ls->server->control, &p->source, EPOLLIN);
 	if (r < 0)
 		return err_sys(e, -r, "cannot watch [interface %s]", k->name);
-	log_info("listen", "[interface %s] listens on %s/%d", k->name,
-		 k->address ? k->address : k->device, k->port);
+	log_info("listen", "[interface %s] listens on %s/%d", k->name, p->address, p->port);
 	return 0;
+}
+
+/* Clients hear of it, both now and when they ask for the list.  That a server ends is
+ * another matter: its portals will be back. */
+static void tell(struct portal *p, bool told)
+{
+	char text[WIRE_PORTAL_MAX];
+
+	if (p->told == told || atomic_load(&p->all->server->leaving))
+		return;
+	pthread_mutex_lock(&p->all->lock);
+	p->told = told;
+	pthread_mutex_unlock(&p->all->lock);
+	if (portal_text(p, text))
+		clients_announce_portal(p->all->server->clients, text, told);
 }
 
 static void close_portal(struct portal *p)
 {
+	tell(p, false);
 	engine_remove(p->all->server->control, &p->source);
 	pthread_mutex_lock(&p->all->lock);
 	close(p->source.fd);
@@ -233,47 +316,118 @@ static void close_portal(struct portal *p)
 	log_info("listen", "[interface %s] is closed", p->name);
 }
 
-static void close_unwanted(struct listeners *ls, const struct conf_server *conf)
+static void close_unwanted(struct listeners *ls, struct wanted_list *l)
 {
-	for (int i = 0; i < CONF_IFACE_MAX; i++) {
+	for (int i = 0; i < PORTALS_MAX; i++) {
+		struct portal *p = &ls->portals[i];
 		bool wanted = false;
 
-		for (size_t n = 0; n < conf->listen_count; n++)
-			wanted |= same_portal(&ls->portals[i], &conf->listens[n]);
-		if (!wanted && ls->portals[i].source.fd >= 0)
-			close_portal(&ls->portals[i]);
+		for (size_t n = 0; n < l->count; n++) {
+			bool same = same_portal(p, &l->of[n]);
+
+			l->of[n].open |= same;
+			wanted |= same;
+		}
+		if (!wanted && p->source.fd >= 0)
+			close_portal(p);
 	}
 }
 
-int listeners_apply(struct listeners *ls, const struct conf_server *conf, bool starting, struct err *e)
+/* A device that has no address yet gets one some time; one that is not there is a mistake. */
+static int check_devices(const struct conf_server *conf, const struct wanted_list *l, struct err *e)
 {
-	close_unwanted(ls, conf);
 	for (size_t n = 0; n < conf->listen_count; n++) {
 		const struct conf_listen *k = &conf->listens[n];
-		bool open = false;
-		char text[100];
-		int r;
+		bool found = !k->device;
 
-		for (int i = 0; i < CONF_IFACE_MAX; i++)
-			open |= same_portal(&ls->portals[i], k);
-		if (open)
+		for (size_t i = 0; i < l->count; i++)
+			found |= l->of[i].conf == k;
+		if (found)
 			continue;
-		r = open_portal(ls, k, e);
-		if (r < 0 && starting)
-			return r;
-		if (r < 0) {
-			log_error("listen", "%s", e->text);
-		} else if (!starting && k->address) {
-			snprintf(text, sizeof(text), "%s/%d", k->address, k->port);
-			clients_announce_portal(ls->server->clients, text);
-		}
+		if (!if_nametoindex(k->device))
+			return err_sys(e, errno, "[interface %s]: device %s", k->name, k->device);
+		log_warning("listen", "[interface %s]: device %s has no address yet", k->name, k->device);
 	}
 	return 0;
 }
 
+/* An IPv6 address is of no use until the kernel has asked around whether it is taken. */
+static bool may_come(const struct wanted *w, const struct err *e)
+{
+	return w->conf->device && e->code == EADDRNOTAVAIL;
+}
+
+/* Each look finds the same again. */
+static void say(struct listeners *ls, const char *text)
+{
+	if (strcmp(ls->said, text))
+		log_warning("listen", "%s", text);
+	snprintf(ls->said, sizeof(ls->said), "%s", text);
+}
+
+int listeners_apply(struct listeners *ls, const struct conf_server *conf, bool starting, struct err *e)
+{
+	struct wanted_list l;
+	int r = 0;
+
+	list_wanted(&l, conf);
+	if (starting)
+		r = check_devices(conf, &l, e);
+	if (l.full)
+		log_warning("listen", "more addresses than the %d portals that a server may have", PORTALS_MAX);
+	close_unwanted(ls, &l);
+	for (size_t n = 0; n < l.count && !r; n++) {
+		if (l.of[n].open || open_portal(ls, &l.of[n], e) == 0)
+			continue;
+		if (starting && !may_come(&l.of[n], e))
+			r = -e->code;
+		else
+			say(ls, e->text);
+	}
+	for (int i = 0; i < PORTALS_MAX; i++)
+		if (ls->portals[i].source.fd >= 0)
+			tell(&ls->portals[i], sock_is_local(&ls->portals[i].at));
+	return r;
+}
+
+/* The control loop is the one that replaces the configuration: nobody does meanwhile. */
+static void on_links(struct engine *l, struct source *source, uint32_t events)
+{
+	struct server *s = l->server;
+	struct err e = { 0 };
+
+	(void)events;
+	sock_drain_links(source->fd);
+	listeners_apply(s->listeners, s->conf, false, &e);
+}
+
+int listeners_watch(struct listeners *ls, struct err *e)
+{
+	int r;
+
+	ls->links.fd = sock_watch_links();
+	ls->links.ready = on_links;
+	if (ls->links.fd < 0)
+		return err_sys(e, -ls->links.fd, "cannot watch this host's addresses");
+	r = engine_add(ls->server->control, &ls->links, EPOLLIN);
+	return r < 0 ? err_sys(e, -r, "cannot watch this host's addresses") : 0;
+}
+
+size_t listeners_portals(struct listeners *ls, char out[WIRE_PORTALS_MAX][WIRE_PORTAL_MAX])
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&ls->lock);
+	for (int i = 0; i < PORTALS_MAX; i++)
+		if (ls->portals[i].told && portal_text(&ls->portals[i], out[count]))
+			count++;
+	pthread_mutex_unlock(&ls->lock);
+	return count;
+}
+
 void listeners_close(struct listeners *ls)
 {
-	for (int i = 0; ls && i < CONF_IFACE_MAX; i++)
+	for (int i = 0; ls && i < PORTALS_MAX; i++)
 		if (ls->portals[i].source.fd >= 0)
 			close_portal(&ls->portals[i]);
 }
@@ -283,13 +437,14 @@ json_t *listeners_json(struct listeners *ls)
 	json_t *list = json_array();
 
 	pthread_mutex_lock(&ls->lock);
-	for (int i = 0; i < CONF_IFACE_MAX; i++) {
+	for (int i = 0; i < PORTALS_MAX; i++) {
 		const struct portal *p = &ls->portals[i];
 
 		if (p->source.fd < 0)
 			continue;
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i}", "name", p->name,
-			"address", p->address, "device", p->device, "port", p->port));
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i, s:b}", "name", p->name,
+			"address", p->address, "device", p->device, "port", p->port,
+			"told", p->told));
 	}
 	pthread_mutex_unlock(&ls->lock);
 	return list;

@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include "conf.h"
 #include "engine.h"
+#include "wire.h"
 
 #define LOGINS_MAX 256
 #define LOGINS_PER_HOST 64
@@ -20,6 +21,11 @@ struct listeners *listeners_new(struct server *s, struct err *e);
 /* Opens what is new in conf and closes what is gone.  All or nothing at the start
  * (-errno with e filled); later, what cannot be opened is logged and left out. */
 int listeners_apply(struct listeners *ls, const struct conf_server *conf, bool starting, struct err *e);
+/* Looks again whenever an address of this host comes or goes: a portal given by its device
+ * follows, one given by its address is told to the clients while that is there. */
+int listeners_watch(struct listeners *ls, struct err *e);
+/* What clients are told, as it travels; how many.  Any thread. */
+size_t listeners_portals(struct listeners *ls, char out[WIRE_PORTALS_MAX][WIRE_PORTAL_MAX]);
 void listeners_close(struct listeners *ls);
 /* A connection's login is over, either way. */
 void listen_login_over(struct listeners *ls, const char *host);

@@ -362,7 +362,8 @@ static int start(struct server *s, const struct options *o, struct err *e)
 		 s->conf->namespace, s->conf->server, s->loop_count);
 	/* First what is offered, then to whom: nobody shall find an empty server. */
 	s->watch = watch_new(s, s->conf, e);
-	if (!s->watch || listeners_apply(s->listeners, s->conf, true, e) < 0)
+	if (!s->watch || listeners_apply(s->listeners, s->conf, true, e) < 0 ||
+	    listeners_watch(s->listeners, e) < 0)
 		return -e->code;
 	snprintf(path, sizeof(path), "%s/rssrv.sock", s->run_dir);
 	ctl = ctl_server_start(path, (gid_t)-1, status_handle, s, e);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "conn.h"
 #include "crc.h"
+#include "listen.h"
 #include "registry.h"
 #include "serve.h"
 #include "server.h"
@@ -390,6 +391,15 @@ static enum wire_status validate_volume(struct conn *c, struct handle **handle)
 /*
  * Everything else.
  */
+static void put_portals(struct wire_writer *w, struct server *s)
+{
+	char portals[WIRE_PORTALS_MAX][WIRE_PORTAL_MAX];
+	size_t count = listeners_portals(s->listeners, portals);
+
+	for (size_t i = 0; i < count; i++)
+		wire_put_text(w, WIRE_TAG_PORTAL, portals[i]);
+}
+
 static int serve_list(struct conn *c)
 {
 	const struct wire_request *r = &c->request;
@@ -404,6 +414,8 @@ static int serve_list(struct conn *c)
 	if (!o)
 		return conn_fail(c, "no memory for a reply");
 	wire_writer_init(&w, o->payload, LIST_BYTES);
+	if (!r->offset)
+		put_portals(&w, c->client->server);
 	registry_lock(g);
 	registry_seen(g);
 	for (size_t i = 0; (v = registry_at(g, i)); i++) {

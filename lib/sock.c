@@ -1,6 +1,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -11,6 +13,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "sock.h"
+
+#define READ_AT_ONCE 64
 
 static int lookup(const char *text, int port, int flags, struct sock_addr *out)
 {
@@ -57,6 +61,14 @@ void sock_format(const struct sock_addr *a, char out[SOCK_TEXT_MAX])
 		strcpy(out, "?");
 }
 
+void sock_set_port(struct sock_addr *a, int port)
+{
+	if (a->ss.ss_family == AF_INET)
+		((struct sockaddr_in *)&a->ss)->sin_port = htons((uint16_t)port);
+	else
+		((struct sockaddr_in6 *)&a->ss)->sin6_port = htons((uint16_t)port);
+}
+
 /* The address's bytes and how many. */
 static const uint8_t *host_bytes(const struct sockaddr *sa, size_t *n)
 {
@@ -85,6 +97,13 @@ bool sock_equal_host(const struct sock_addr *a, const struct sock_addr *b)
 	return same_host((const struct sockaddr *)&a->ss, (const struct sockaddr *)&b->ss);
 }
 
+static void copy_address(struct sock_addr *to, const struct sockaddr *from)
+{
+	memset(to, 0, sizeof *to);
+	to->length = from->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	memcpy(&to->ss, from, to->length);
+}
+
 /* Runs over this host's addresses until test says yes; copies that entry's name. */
 static bool any_interface(bool (*test)(const struct ifaddrs *i, const void *arg), const void *arg,
 			  char *device, size_t size, struct sock_addr *address)
@@ -102,10 +121,8 @@ static bool any_interface(bool (*test)(const struct ifaddrs *i, const void *arg)
 		found = true;
 		if (device)
 			snprintf(device, size, "%s", i->ifa_name);
-		if (address) {
-			address->length = n == 4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-			memcpy(&address->ss, i->ifa_addr, address->length);
-		}
+		if (address)
+			copy_address(address, i->ifa_addr);
 	}
 	freeifaddrs(all);
 	return found;
@@ -116,7 +133,7 @@ static bool has_address(const struct ifaddrs *i, const void *arg)
 	return same_host(i->ifa_addr, arg);
 }
 
-static bool is_loopback(const struct sock_addr *a)
+bool sock_is_loopback(const struct sock_addr *a)
 {
 	size_t n;
 	const uint8_t *b = host_bytes((const struct sockaddr *)&a->ss, &n);
@@ -125,9 +142,19 @@ static bool is_loopback(const struct sock_addr *a)
 	       (n == 16 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)&a->ss)->sin6_addr));
 }
 
+bool sock_is_global(const struct sock_addr *a)
+{
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&a->ss;
+
+	if (a->ss.ss_family == AF_INET)
+		return ((const struct sockaddr_in *)&a->ss)->sin_addr.s_addr != INADDR_ANY;
+	return a->ss.ss_family == AF_INET6 && !IN6_IS_ADDR_UNSPECIFIED(&six->sin6_addr) &&
+	       !IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr);
+}
+
 bool sock_is_local(const struct sock_addr *a)
 {
-	return is_loopback(a) || any_interface(has_address, &a->ss, NULL, 0, NULL);
+	return sock_is_loopback(a) || any_interface(has_address, &a->ss, NULL, 0, NULL);
 }
 
 int sock_device_of(const struct sock_addr *a, char *device, size_t size)
@@ -156,6 +183,28 @@ int sock_address_of(const char *device, int family, struct sock_addr *out)
 	return any_interface(is_wanted, &w, NULL, 0, out) ? 0 : -EADDRNOTAVAIL;
 }
 
+size_t sock_addresses_of(const char *device, struct sock_addr *out, size_t max)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	struct ifaddrs *all, *i;
+	size_t count = 0;
+
+	if (getifaddrs(&all) < 0)
+		return 0;
+	for (int f = 0; f < 2; f++) {
+		struct wanted w = { device, families[f] };
+
+		for (i = all; i && count < max; i = i->ifa_next) {
+			if (!i->ifa_addr || !is_wanted(i, &w))
+				continue;
+			copy_address(&out[count], i->ifa_addr);
+			count += sock_is_global(&out[count]);
+		}
+	}
+	freeifaddrs(all);
+	return count;
+}
+
 struct pair {
 	const struct sockaddr *from, *to;
 };
@@ -181,8 +230,8 @@ bool sock_on_link(const struct sock_addr *from, const struct sock_addr *to)
 {
 	struct pair p = { (const struct sockaddr *)&from->ss, (const struct sockaddr *)&to->ss };
 
-	if (is_loopback(from) || is_loopback(to))
-		return is_loopback(from) == is_loopback(to);
+	if (sock_is_loopback(from) || sock_is_loopback(to))
+		return sock_is_loopback(from) == sock_is_loopback(to);
 	return any_interface(covers, &p, NULL, 0, NULL);
 }
 
@@ -219,10 +268,7 @@ static int bind_from(int fd, const struct sock_addr *from, const char *device)
 	if (!from || !from->length)
 		return 0;
 	any = *from;
-	if (any.ss.ss_family == AF_INET)
-		((struct sockaddr_in *)&any.ss)->sin_port = 0;
-	else
-		((struct sockaddr_in6 *)&any.ss)->sin6_port = 0;
+	sock_set_port(&any, 0);
 	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
 	return bind(fd, (struct sockaddr *)&any.ss, any.length) < 0 ? -errno : 0;
 }
@@ -289,4 +335,34 @@ int sock_listen(const struct sock_addr *at, const char *device)
 		return r;
 	}
 	return fd;
+}
+
+int sock_watch_links(void)
+{
+	struct sockaddr_nl who = {
+		.nl_family = AF_NETLINK,
+		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
+	};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&who, sizeof who) < 0) {
+		int error = errno;
+
+		close(fd);
+		return -error;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+void sock_drain_links(int fd)
+{
+	char head[16];
+
+	for (int i = 0; i < READ_AT_ONCE; i++) {
+		/* Cut short on purpose.  ENOBUFS means that there were too many: a change too. */
+		ssize_t n = recv(fd, head, sizeof head, MSG_TRUNC | MSG_DONTWAIT);
+
+		if (n < 0 && errno != ENOBUFS && errno != EINTR)
+			break;
+	}
 }

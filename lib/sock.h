@@ -22,6 +22,7 @@ int sock_parse(const char *text, int port, struct sock_addr *out);
 int sock_resolve(const char *text, int port, struct sock_addr *out);
 /* Without the port. */
 void sock_format(const struct sock_addr *a, char out[SOCK_TEXT_MAX]);
+void sock_set_port(struct sock_addr *a, int port);
 bool sock_equal_host(const struct sock_addr *a, const struct sock_addr *b);
 
 /* Starts a non-blocking connect to `to`.  from and device may be NULL.  With device
@@ -46,9 +47,19 @@ int sock_device_of(const struct sock_addr *a, char *device, size_t size);	/* 0 o
 /* The device's first address of that family (AF_UNSPEC: any). */
 int sock_address_of(const char *device, int family, struct sock_addr *out);	/* 0 or -EADDRNOTAVAIL */
 bool sock_device_running(const char *device);
+/* Its addresses, but for link-local ones, IPv4 first; how many, at most max. */
+size_t sock_addresses_of(const char *device, struct sock_addr *out, size_t max);
 /* Is `to` in the subnet that `from` is configured in? */
 bool sock_on_link(const struct sock_addr *from, const struct sock_addr *to);
 /* Is it one of this host's own addresses? */
 bool sock_is_local(const struct sock_addr *a);
+bool sock_is_loopback(const struct sock_addr *a);
+/* One that means the same to other hosts: not a wildcard, and not link-local. */
+bool sock_is_global(const struct sock_addr *a);
+
+/* A socket that is readable when a link or an address changed; or -errno.  What it says is
+ * not looked at: drain it and look. */
+int sock_watch_links(void);
+void sock_drain_links(int fd);
 
 #endif

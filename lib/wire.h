@@ -91,7 +91,8 @@
 enum wire_type {
 	WIRE_HELLO = 1,
 	WIRE_AUTH = 2,
-	WIRE_LIST = 3,		/* offset: first entry; count: how many at most.  Reply: volumes, TOTAL */
+	WIRE_LIST = 3,		/* offset: first entry; count: how many at most.  Reply: volumes, TOTAL,
+				 * with the offset 0 also the PORTALs, all of them */
 	WIRE_OPEN = 4,		/* handle; NAME, UUID, GENERATION, flags READ_ONLY.  Reply: one volume */
 	WIRE_CLOSE = 5,		/* handle */
 	WIRE_READ = 6,		/* handle, offset, count.  Reply: exactly count bytes */
@@ -239,7 +240,7 @@ enum wire_tag {
 	WIRE_TAG_COOKIES,	/* u64 each: repeated record, at most 1,024 in all */
 	WIRE_TAG_STATUSES,	/* u16 each, for the cookies of the record before */
 	WIRE_TAG_EVENT_KIND,	/* u16 */
-	WIRE_TAG_PORTAL,	/* text ADDRESS/PORT */
+	WIRE_TAG_PORTAL,	/* text ADDRESS/PORT: repeated in LIST's reply */
 	WIRE_TAG_VERSION,	/* software, for status: text */
 	WIRE_TAG_VERSIONS,	/* u16 least, u16 most: of this protocol; absent: 1, 1 */
 	WIRE_TAG_LEASE,		/* u32 milliseconds: see WIRE_LEASE_MIN */
@@ -252,6 +253,7 @@ enum wire_event {
 	WIRE_EVENT_VOLUME_REPLACED,	/* generation changed */
 	WIRE_EVENT_PORTAL_ADDED,
 	WIRE_EVENT_LEAVING,
+	WIRE_EVENT_PORTAL_REMOVED,
 };
 
 /* A volume as LIST, OPEN's reply and events carry it.  The record's bytes:
@@ -380,13 +382,18 @@ enum wire_extent { WIRE_EXTENT_DATA = 0, WIRE_EXTENT_HOLE = 1 };
 void wire_put_extent(uint8_t out[WIRE_EXTENT_SIZE], uint64_t length, uint32_t kind);
 void wire_get_extent(const uint8_t in[WIRE_EXTENT_SIZE], uint64_t *length, uint32_t *kind);
 
-/* EVENT's payload.  Those of a volume carry the volume, PORTAL_ADDED the portal;
+/* A portal in words: a numeric address without brackets or scope, a slash, a port. */
+#define WIRE_PORTAL_MAX 64		/* with the terminating zero */
+#define WIRE_PORTALS_MAX 8		/* of a server */
+int wire_get_portal(const struct wire_record *r, char out[WIRE_PORTAL_MAX]);	/* 0 or -EPROTO */
+
+/* EVENT's payload.  Those of a volume carry the volume, those of a portal the portal;
  * unknown kinds are for the caller to skip. */
 struct wire_event_body {
 	uint16_t kind;
 	bool has_volume;
 	struct wire_volume volume;
-	char portal[64];
+	char portal[WIRE_PORTAL_MAX];
 };
 size_t wire_put_event(uint8_t *buf, size_t size, const struct wire_event_body *e);
 int wire_get_event(const uint8_t *buf, size_t length, struct wire_event_body *e, const char **why);

@@ -553,6 +553,12 @@ int wire_get_fence(const uint8_t *buf, size_t length, struct wire_fence *f, bool
 	return pending ? refuse(why, "a fence whose statuses do not match its cookies") : 0;
 }
 
+int wire_get_portal(const struct wire_record *r, char out[WIRE_PORTAL_MAX])
+{
+	memset(out, 0, WIRE_PORTAL_MAX);
+	return r->length ? get_label(r, out, WIRE_PORTAL_MAX) : -EPROTO;
+}
+
 /*
  * Events.
  */
@@ -584,7 +590,7 @@ int wire_get_event(const uint8_t *buf, size_t length, struct wire_event_body *e,
 	if (e->kind >= WIRE_EVENT_VOLUME_ADDED && e->kind <= WIRE_EVENT_VOLUME_REPLACED &&
 	    !e->has_volume)
 		return refuse(why, "a volume's event without the volume");
-	if (e->kind == WIRE_EVENT_PORTAL_ADDED && !e->portal[0])
+	if ((e->kind == WIRE_EVENT_PORTAL_ADDED || e->kind == WIRE_EVENT_PORTAL_REMOVED) && !e->portal[0])
 		return refuse(why, "a portal's event without the portal");
 	return 0;
 }

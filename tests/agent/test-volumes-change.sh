@@ -134,10 +134,15 @@ check("a changed key ends that node's session", other.closed(5))
 check("and no other", c.ping() > 0)
 check("the new key lets it in", Node("node2").login().ping() > 0)
 ns, ident, server, address, port = portals()[0]
+is_("the list tells of the portal", c.portals(), [(address, int(port))])
 reload(text.replace("[clients]", "[interface if9]\naddress = %s\nport = %d\n\n[clients]" % (address, port + 4001)))
 e = next_event(c, EV_PORTAL)
 check("a new portal is told", e and first(e.payload, T_PORTAL) == b"%s/%d" % (address.encode(), port + 4001), e)
+is_("and so does the list", c.portals(), [(address, port), (address, port + 4001)])
 reload(text)
+e = next_event(c, EV_PORTAL_REMOVED)
+check("and a portal that is gone", e and first(e.payload, T_PORTAL) == b"%s/%d" % (address.encode(), port + 4001), e)
+is_("the list has it no more", c.portals(), [(address, port)])
 EOT
 logged "$W" 'nothing changes' "the log says that nothing changed"
 logged "$W" 'if9\] is closed' "a removed portal is closed"

@@ -325,7 +325,7 @@ static void other(struct fuzz_in *in)
 		change_keys();
 		break;
 	case 3:
-		clients_announce_portal(server.clients, "192.168.45.10/5000");
+		clients_announce_portal(server.clients, "192.168.45.10/5000", what / 9 & 1);
 		break;
 	case 4:
 		atomic_store(&server.leaving, true);

@@ -26,6 +26,7 @@ class Model:
         self.lock = threading.Lock()
         self.session, self.last, self.handles = os.urandom(16), 0, set()
         self.peers, self.done, self.log, self.servers = {}, {}, [], []
+        self.said = []		# the portals that LIST tells of, as ADDRESS/PORT
 
     def portal(self, login=None, command=None, port=0):
         server = rsio.Server(self.address, port, key=self.key, **self.identity)
@@ -74,7 +75,8 @@ class Model:
     def carry_out(self, peer, r):
         """What the command leads to: status, payload."""
         if r.type == rsio.LIST:
-            return rsio.OK, rsio.put_volume(self.volume) + rsio.rec32(rsio.T_TOTAL, 1)
+            said = b"".join(rsio.rec(rsio.T_PORTAL, text) for text in self.said)
+            return rsio.OK, said + rsio.put_volume(self.volume) + rsio.rec32(rsio.T_TOTAL, 1)
         if r.type == rsio.OPEN:
             self.handles.add(r.handle)
             return rsio.OK, rsio.put_volume(self.volume)

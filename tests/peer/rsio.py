@@ -42,7 +42,8 @@ STATUSES = ("OK IO NO_SPACE QUOTA READ_ONLY RANGE INVALID UNSUPPORTED HANDLE NO_
  T_VERSIONS, T_LEASE) = range(1, 29)
 MANDATORY = 0x8000
 
-(EV_ADDED, EV_REMOVED, EV_RESIZED, EV_REPLACED, EV_PORTAL, EV_LEAVING) = range(1, 7)
+(EV_ADDED, EV_REMOVED, EV_RESIZED, EV_REPLACED, EV_PORTAL, EV_LEAVING,
+ EV_PORTAL_REMOVED) = range(1, 8)
 
 DATA_MAX, IN_FLIGHT_MAX, SESSION_BYTES_MAX = 1 << 20, 1024, 64 << 20
 LOGIN_MAX, CONTROL_MAX, RANGE_MAX, HANDLE_MAX = 4096, 1 << 20, 1 << 30, 65535
@@ -456,6 +457,12 @@ class Client(Stream):
     def list(self):
         r = self.must(LIST, offset=0, count=1000)
         return [get_volume(d) for t, _, d in records(r.payload) if t == T_VOLUME]
+
+    def portals(self):
+        """Those that the server says it has, as (address, port)."""
+        r = self.must(LIST, offset=0, count=1)
+        texts = [d.decode() for t, _, d in records(r.payload) if t == T_PORTAL]
+        return [(a, int(p)) for a, p in (t.rsplit("/", 1) for t in texts)]
 
     def open(self, name, handle=1, uuid=None, generation=None, read_only=False):
         body = rec(T_NAME, name)
