@@ -145,7 +145,7 @@ unsigned path_rank(const struct path *p);
 double path_probation(const struct path *p);	/* seconds left of it; < 0: none */
 /* Seconds, at most, until a path that fell silent is given up: while others lead to the
  * same server, and when it is the last.  Of a server that stands still behind a slow
- * network it is known later (path.c, SUSPICION). */
+ * network it is known later (path_health.c). */
 double path_noticed_within(const struct path_setup *s, bool others);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * path_impl.h - what path.c, path_login.c and path_io.c share, and nobody else.
+ * path_impl.h - what path.c, path_health.c, path_login.c and path_io.c share, and nobody else.
  */
 #ifndef RSIO_PATH_IMPL_H
 #define RSIO_PATH_IMPL_H
@@ -17,6 +17,12 @@ struct path_login {
 /* path.c */
 void path_event(struct path *p, enum path_event event);
 const char *path_log_name(const struct path *p);
+
+/* path_health.c */
+void path_health_begin(struct path *p);		/* it is up */
+void path_health_loss(struct path *p);		/* it was up and is lost */
+double path_keepalive_time(double detect);	/* seconds: when to call path_keepalive first */
+void path_keepalive(struct path *p);		/* looks, and arms the timer for the next look */
 void path_alive(struct path *p, uint64_t when);	/* there was a sign of life */
 
 /* path_login.c: each returns 0, or -errno after path_lost. */
