@@ -3,23 +3,25 @@
  * `all` until done(), and in one of these places:
  *
  *   held      a write that overlaps one on the ordering list
- *   pending   the volume is not open on its server yet
- *   the session's: waiting for a path, in flight, or fenced (session.c)
+ *   pending   the volume is open on no server that can be reached
+ *   a session's: waiting for a path, in flight, or fenced (session.c); which one is its leg's
+ *             (mpio_legs.c)
  *   finished  to be given back before the loop sleeps, so that done() never comes
  *             from within a call of the user's
  *
  * THE ORDERING LIST.  Commands in flight are unordered, as on a disk, and the
  * common write meets an empty list and costs nothing here.  On the list are only
- * writes that were out on a connection that ended (session.c, 4), and writes
- * whose waiter has gone though they may still be executed.  A write that
+ * writes that were out on a connection that ended (session.c, 4), writes
+ * whose waiter has gone though they may still be executed, and, where several servers
+ * offer a volume, writes of parts of blocks (mpio_legs.c, 5).  A write that
  * overlaps one of them is held until the other is complete: whatever the user
  * was told of the older one, the newer one's data stays.
  *
  * A SERVER'S HOST THAT WAS RESTARTED has lost what was acknowledged and not
  * flushed, as a disk does whose cache lost power.  Nobody may read the old block
- * as if it were the newest, and no later flush may say that all is well.  So a
- * volume counts its acknowledged changes, and how many of them a flush covers: a
- * flush covers those acknowledged before it was submitted.  If some were not
+ * as if it were the newest, and no later flush may say that all is well.  So each
+ * leg counts its acknowledged changes, and how many of them a flush covers: a
+ * flush covers those acknowledged before it was sent.  If some were not
  * covered when the session learns of another boot id, every command of the volume
  * fails with EIO until nobody has it open any more.
  */
@@ -29,33 +31,71 @@
 #include "log.h"
 #include "mpio_impl.h"
 
-static bool changes_data(const struct command *c)
+bool mpio_changes_data(const struct command *c)
 {
 	return c->type == WIRE_WRITE || c->type == WIRE_DISCARD || c->type == WIRE_WRITE_ZEROES;
 }
 
-static bool overlaps(const struct command *a, const struct command *b)
+/* Does it leave a part of a block as it is, which its server has to read first, while other
+ * servers may write to the block too? */
+static bool partial(const struct mpio *v, const struct command *c)
 {
-	return a->offset < b->offset + b->count && b->offset < a->offset + a->count;
+	return v->info.shared && ((c->offset | c->count) & (v->info.block_size - 1));
+}
+
+static bool overlaps(const struct mpio *v, const struct command *a, const struct command *b)
+{
+	uint64_t mask = partial(v, a) || partial(v, b) ? v->info.block_size - 1 : 0;
+
+	return (a->offset & ~mask) < ((b->offset + b->count + mask) & ~mask) &&
+	       (b->offset & ~mask) < ((a->offset + a->count + mask) & ~mask);
+}
+
+static bool on_its_way(const struct command *c)
+{
+	return c->state == COMMAND_WAITING || c->state == COMMAND_SENT || c->state == COMMAND_FENCED;
+}
+
+/* It goes alone: after all that touches its blocks, also after what is before it on the list. */
+static bool must_hold_partial(const struct mpio *v, const struct command *c)
+{
+	struct list *l;
+
+	list_each(l, &v->all) {
+		const struct command *o = container_of(l, struct command, all);
+
+		if (o != c && mpio_changes_data(o) && on_its_way(o) && overlaps(v, o, c))
+			return true;
+	}
+	list_each(l, &v->ordered) {
+		const struct command *o = container_of(l, struct command, order);
+
+		if (o == c)
+			break;
+		if (overlaps(v, o, c))
+			return true;
+	}
+	return false;
 }
 
 static bool must_hold(const struct mpio *v, const struct command *c)
 {
 	struct list *l;
 
-	/* What is on the list itself holds up others and is held up by nobody. */
-	if (list_empty(&v->ordered) || !changes_data(c) || !list_empty(&c->order))
+	if (!mpio_changes_data(c))
 		return false;
-	list_each(l, &v->ordered) {
-		const struct command *o = container_of(l, struct command, order);
-
-		if (overlaps(o, c))
+	if (partial(v, c))
+		return must_hold_partial(v, c);
+	/* What is on the list itself holds up others and is held up by nobody. */
+	if (list_empty(&v->ordered) || !list_empty(&c->order))
+		return false;
+	list_each(l, &v->ordered)
+		if (overlaps(v, container_of(l, struct command, order), c))
 			return true;
-	}
 	return false;
 }
 
-static void finish(struct mpio *v, struct command *c, int error)
+void mpio_finish(struct mpio *v, struct command *c, int error)
 {
 	c->state = COMMAND_FINISHED;
 	c->error = error;
@@ -65,7 +105,7 @@ static void finish(struct mpio *v, struct command *c, int error)
 /* The error that a command meets before it is tried, or 0. */
 static int refusal(const struct mpio *v, const struct command *c)
 {
-	bool change = changes_data(c);
+	bool change = mpio_changes_data(c);
 
 	if (v->stale)
 		return -ESTALE;
@@ -80,40 +120,39 @@ static int refusal(const struct mpio *v, const struct command *c)
 	return 0;
 }
 
-static int ask_open(struct mpio *v)
+void mpio_dispatch(struct mpio *v, struct command *c)
 {
-	struct wire_open o = { .has_identity = true, .generation = v->info.generation };
+	int leg;
 
-	strcpy(o.name, v->info.name);
-	memcpy(o.uuid, v->info.uuid, sizeof o.uuid);
-	return session_open(v->session, v, v->handle, &o, v->read_only);
-}
-
-static void want_open(struct mpio *v)
-{
-	if (v->open != MPIO_CLOSED)
-		return;
-	v->handle = session_new_handle(v->session);
-	v->read_only = v->info.flags & WIRE_FLAG_READ_ONLY;
-	if (ask_open(v) == 0)
-		v->open = MPIO_OPENING;
-	else
-		session_free_handle(v->session, v->handle);
-}
-
-static void dispatch(struct mpio *v, struct command *c)
-{
+	if (mpio_changes_data(c) && partial(v, c) && list_empty(&c->order))
+		list_append(&v->ordered, &c->order);
 	if (must_hold(v, c)) {
 		c->state = COMMAND_HELD;
 		list_append(&v->held, &c->link);
-	} else if (v->open != MPIO_OPEN) {
+		return;
+	}
+	leg = mpio_pick_leg(v, c);
+	if (leg < 0) {
 		c->state = COMMAND_PENDING;
 		list_append(&v->pending, &c->link);
-		want_open(v);
-	} else {
-		c->handle = v->handle;
-		session_submit(v->session, c);
+		mpio_want_open(v);
+		return;
 	}
+	c->leg = (uint8_t)leg;
+	c->handle = v->legs[leg].handle;
+	c->covers = v->legs[leg].written;
+	session_submit(v->legs[leg].session, c);
+}
+
+/* Whose acknowledged changes are covered by no flush yet. */
+static uint8_t unflushed(const struct mpio *v)
+{
+	uint8_t legs = 0;
+
+	for (unsigned i = 0; i < v->leg_count; i++)
+		if (v->legs[i].written != v->legs[i].flushed)
+			legs |= (uint8_t)(1u << i);
+	return legs;
 }
 
 void mpio_submit(struct mpio *v, struct command *c)
@@ -129,45 +168,30 @@ void mpio_submit(struct mpio *v, struct command *c)
 	list_init(&c->link);
 	list_init(&c->order);
 	list_append(&v->all, &c->all);
-	c->covers = v->written;
+	c->legs = c->type == WIRE_FLUSH ? unflushed(v) : 0;
 	c->submitted = loop_now(v->loop);
 	v->counts.in_flight++;
 	v->counts.bytes_in_flight += c->count;
 	error = refusal(v, c);
 	if (error)
-		finish(v, c, error);
+		mpio_finish(v, c, error);
 	else
-		dispatch(v, c);
+		mpio_dispatch(v, c);
 }
 
 /* Held writes that nothing stands in the way of any more go on, in their order. */
 static void release_held(struct mpio *v)
 {
-	struct list ready, *l, *keep;
+	struct list held;
 
-	list_init(&ready);
-	list_each_safe(l, keep, &v->held) {
-		struct command *c = container_of(l, struct command, link);
-
-		if (must_hold(v, c))
-			continue;
-		list_remove(l);
-		list_append(&ready, l);
-	}
-	while (!list_empty(&ready)) {
-		struct command *c = container_of(ready.next, struct command, link);
+	list_init(&held);
+	list_splice(&held, &v->held);
+	while (!list_empty(&held)) {
+		struct command *c = container_of(held.next, struct command, link);
 
 		list_remove(&c->link);
-		dispatch(v, c);
+		mpio_dispatch(v, c);	/* which may hold it again */
 	}
-}
-
-static void close_unused(struct mpio *v)
-{
-	if (v->open != MPIO_OPEN || !mpio_idle(v))
-		return;
-	session_close(v->session, v->handle);
-	v->open = MPIO_CLOSED;
 }
 
 /* How long it took, or has waited; what came before the reset counts from the reset. */
@@ -206,9 +230,9 @@ static void forget(struct mpio *v, struct command *c)
 	list_remove(&c->all);
 	v->counts.in_flight--;
 	v->counts.bytes_in_flight -= c->count;
-	if (was_ordered)
+	if (was_ordered || v->info.shared)
 		release_held(v);
-	close_unused(v);
+	mpio_close_unused(v);
 }
 
 static void count(struct mpio *v, const struct command *c, int error)
@@ -240,17 +264,37 @@ static void count(struct mpio *v, const struct command *c, int error)
 }
 
 /* Even a change whose waiter was told otherwise may have been made. */
-static void note_durability(struct mpio *v, const struct command *c, int error)
+static void note_durability(struct mpio_leg *g, const struct command *c, int error)
 {
-	if (c->type == WIRE_FLUSH && !error && c->covers > v->flushed)
-		v->flushed = c->covers;
-	if (changes_data(c) && !(c->flags & WIRE_FLAG_FUA) && (!error || c->abandoned))
-		v->written++;
+	if (c->type == WIRE_FLUSH && !error && c->covers > g->flushed)
+		g->flushed = c->covers;
+	if (mpio_changes_data(c) && !(c->flags & WIRE_FLAG_FUA) && (!error || c->abandoned))
+		g->written++;
+}
+
+/* A flush of one leg that others need too, or a command that its server did not carry out
+ * since it offers the volume no longer, while another one does. */
+static bool goes_on(struct mpio *v, struct command *c, int error)
+{
+	uint8_t others = mpio_usable_legs(v) & (uint8_t)~(1u << c->leg);
+
+	if (v->leg_count == 1 || c->abandoned || c->state == COMMAND_FINISHED)
+		return false;
+	if (c->type == WIRE_FLUSH && !error) {
+		c->legs &= unflushed(v) & others;
+		return c->legs;
+	}
+	return (error == -ENOENT || error == -EBADF || error == -ESTALE) && others;
 }
 
 void mpio_completed(struct mpio *v, struct command *c, int error, const uint8_t *payload, uint32_t length)
 {
-	note_durability(v, c, error);
+	if (c->state != COMMAND_FINISHED)
+		note_durability(&v->legs[c->leg], c, error);
+	if (goes_on(v, c, error)) {
+		mpio_dispatch(v, c);
+		return;
+	}
 	if (!c->abandoned)
 		count(v, c, error);
 	forget(v, c);
@@ -276,7 +320,7 @@ static bool withdraw(struct mpio *v, struct command *c)
 		list_remove(&c->link);
 		return true;
 	case COMMAND_WAITING:
-		return session_withdraw(v->session, c);
+		return session_withdraw(v->legs[c->leg].session, c);
 	default:
 		return false;
 	}
@@ -286,7 +330,7 @@ static bool withdraw(struct mpio *v, struct command *c)
 static void abandon(struct mpio *v, struct command *c)
 {
 	c->abandoned = true;
-	if (changes_data(c) && list_empty(&c->order))
+	if (mpio_changes_data(c) && list_empty(&c->order))
 		list_append(&v->ordered, &c->order);
 }
 
@@ -305,18 +349,18 @@ bool mpio_interrupt(struct command *c)
 }
 
 /* Every wait ends now. */
-static void end_all(struct mpio *v, int error, int write_error)
+void mpio_end_all(struct mpio *v, int error, int write_error)
 {
 	struct list *l, *keep;
 
 	list_each_safe(l, keep, &v->all) {
 		struct command *c = container_of(l, struct command, all);
-		int e = changes_data(c) ? write_error : error;
+		int e = mpio_changes_data(c) ? write_error : error;
 
 		if (c->state == COMMAND_FINISHED || c->abandoned)
 			continue;
 		if (withdraw(v, c)) {
-			finish(v, c, e);
+			mpio_finish(v, c, e);
 			continue;
 		}
 		abandon(v, c);
@@ -327,61 +371,81 @@ static void end_all(struct mpio *v, int error, int write_error)
 
 void mpio_fail(struct mpio *v)
 {
-	if (!v->session->up)
+	if (!mpio_reachable(v))
 		v->lost = true;
 	log_warning(v->info.name, "an administrator ended all waiting I/O of %s:%s", v->namespace, v->info.name);
-	end_all(v, -EIO, -EIO);
+	mpio_end_all(v, -EIO, -EIO);
+}
+
+/* Since when no path to this leg's server is there, if it is longer than give-up ago. */
+static bool long_away(const struct mpio *v, const struct mpio_leg *g)
+{
+	return !g->session->up && (double)(loop_now(v->loop) - g->session->down_since) >= v->give_up * 1e9 - 1e6;
+}
+
+/* Has give-up passed for the volume: on all its legs, or on one that has writes which no
+ * other server could take over? */
+static bool is_lost(const struct mpio *v)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < v->leg_count; i++) {
+		const struct mpio_leg *g = &v->legs[i];
+		bool away = long_away(v, g);
+
+		if (away && mpio_has_records(v, g))
+			return true;
+		all &= away || !g->offered;
+	}
+	return all;
 }
 
 void mpio_lose(struct mpio *v)
 {
-	if (v->on_loss == CONF_ON_LOSS_QUEUE || v->lost)
+	if (v->on_loss == CONF_ON_LOSS_QUEUE || v->lost || !is_lost(v))
 		return;
 	v->lost = true;
 	log_error(v->info.name, "no path to %s:%s for %.0f s: I/O ends with an error (on-loss = %s)", v->namespace,
 		  v->info.name, v->give_up, conf_on_loss_name(v->on_loss));
 	if (v->on_loss == CONF_ON_LOSS_READ_ONLY) {
 		v->no_writes = v->users > 0;	/* who opens it afterwards begins anew */
-		end_all(v, -EIO, -EROFS);
+		mpio_end_all(v, -EIO, -EROFS);
 	} else {
-		end_all(v, -EIO, -EIO);
+		mpio_end_all(v, -EIO, -EIO);
 	}
 }
 
 void mpio_found(struct mpio *v)
 {
-	if (v->lost)
-		log_info(v->info.name, "%s:%s has a path again", v->namespace, v->info.name);
+	if (!v->lost || is_lost(v))
+		return;
+	log_info(v->info.name, "%s:%s has a path again", v->namespace, v->info.name);
 	v->lost = false;
-}
-
-/* The server's handle stands for what is gone: kept open it would keep that alive
- * there, and be of no use when the same volume is offered again. */
-static void close_withdrawn(struct mpio *v)
-{
-	if (v->open != MPIO_OPEN)
-		return;		/* OPENING: when the answer is here */
-	session_close(v->session, v->handle);
-	v->open = MPIO_CLOSED;
 }
 
 void mpio_withdrawn(struct mpio *v, bool stale)
 {
 	v->offered = false;
 	v->stale = v->stale || stale;
-	end_all(v, stale ? -ESTALE : -ENXIO, stale ? -ESTALE : -ENXIO);
-	close_withdrawn(v);
+	for (unsigned i = 0; i < v->leg_count; i++)
+		v->legs[i].offered = false;
+	mpio_end_all(v, stale ? -ESTALE : -ENXIO, stale ? -ESTALE : -ENXIO);
+	/* The servers' handles stand for what is gone: kept open they would keep that alive
+	 * there, and be of no use when the same volume is offered again. */
+	mpio_close_legs(v);
 }
 
-void mpio_cache_lost(struct mpio *v)
+void mpio_cache_lost(struct mpio *v, struct mpio_leg *g)
 {
-	if (v->written == v->flushed || v->cache_lost)
+	if (g->written == g->flushed)
 		return;
-	v->flushed = v->written;
+	g->flushed = g->written;
+	if (v->cache_lost || mpio_another_reachable(v, g))
+		return;
 	v->cache_lost = v->users > 0;
 	log_error(v->info.name, "the host of server %s was restarted and lost writes of %s:%s that were not flushed: "
-		  "all its I/O fails until nobody has it open", v->session->name, v->namespace, v->info.name);
-	end_all(v, -EIO, -EIO);
+		  "all its I/O fails until nobody has it open", g->session->name, v->namespace, v->info.name);
+	mpio_end_all(v, -EIO, -EIO);
 }
 
 void mpio_fenced(struct mpio *v, struct command *c)
@@ -390,72 +454,10 @@ void mpio_fenced(struct mpio *v, struct command *c)
 		list_append(&v->ordered, &c->order);
 }
 
-void mpio_opened(struct mpio *v, int error)
-{
-	struct list ready;
-
-	if (v->open != MPIO_OPENING)
-		return;
-	list_init(&ready);
-	list_splice(&ready, &v->pending);
-	v->open = error ? MPIO_CLOSED : MPIO_OPEN;
-	if (error && error != -EBUSY)	/* which says that it is taken */
-		session_free_handle(v->session, v->handle);
-	if (error)
-		log_error(v->info.name, "%s:%s cannot be opened on %s: %s", v->namespace, v->info.name,
-			  v->session->name, strerror(-error));
-	if (error == -ESTALE)
-		mpio_withdrawn(v, true);
-	while (!list_empty(&ready)) {
-		struct command *c = container_of(ready.next, struct command, link);
-
-		list_remove(&c->link);
-		if (error)
-			finish(v, c, error);
-		else
-			dispatch(v, c);
-	}
-	if (v->offered)
-		close_unused(v);	/* its last user may have gone meanwhile */
-	else
-		close_withdrawn(v);
-}
-
-/* What waits for a path waits for the open first. */
-static void wait_for_open(struct mpio *v)
-{
-	struct list *l;
-
-	list_each(l, &v->all) {
-		struct command *c = container_of(l, struct command, all);
-
-		if (c->state == COMMAND_WAITING && session_withdraw(v->session, c)) {
-			c->state = COMMAND_PENDING;
-			list_append(&v->pending, &c->link);
-		}
-	}
-}
-
-void mpio_reopen(struct mpio *v)
-{
-	if (v->open != MPIO_OPEN || !v->offered || ask_open(v) < 0)
-		return;
-	v->open = MPIO_OPENING;
-	wait_for_open(v);
-}
-
-void mpio_forgotten(struct mpio *v)
-{
-	v->open = MPIO_CLOSED;
-	wait_for_open(v);
-	if (v->offered && (v->users || !list_empty(&v->pending)))
-		want_open(v);
-}
-
 struct mpio *mpio_get(struct mpio *v)
 {
 	if (v->users++ == 0)
-		want_open(v);
+		mpio_want_open(v);
 	return v;
 }
 
@@ -465,128 +467,5 @@ void mpio_put(struct mpio *v)
 		return;
 	v->no_writes = false;
 	v->cache_lost = false;
-	close_unused(v);
-}
-
-struct mpio *mpio_new(struct loop *l, struct list *finished, const char *namespace, struct session *s,
-		      const struct wire_volume *info, enum conf_on_loss on_loss, double give_up)
-{
-	struct mpio *v = calloc(1, sizeof *v);
-
-	if (!v)
-		return NULL;
-	v->loop = l;
-	v->finished = finished;
-	v->namespace = namespace;
-	v->session = s;
-	v->info = *info;
-	v->on_loss = on_loss;
-	v->give_up = give_up;
-	v->offered = true;
-	list_init(&v->link);
-	list_init(&v->all);
-	list_init(&v->pending);
-	list_init(&v->held);
-	list_init(&v->ordered);
-	return v;
-}
-
-bool mpio_idle(const struct mpio *v)
-{
-	return !v->users && list_empty(&v->all);
-}
-
-void mpio_free(struct mpio *v)
-{
-	list_remove(&v->link);
-	free(v->choice);
-	free(v);
-}
-
-/* What others see. */
-
-int mpio_ask_server(struct mpio *v, const char *json,
-		    void (*answered)(void *arg, int error, const char *text, size_t length), void *arg)
-{
-	return session_control(v->session, json, answered, arg);
-}
-
-const struct wire_volume *mpio_info(const struct mpio *v)
-{
-	return &v->info;
-}
-
-const char *mpio_namespace(const struct mpio *v)
-{
-	return v->namespace;
-}
-
-enum mpio_state mpio_state(const struct mpio *v)
-{
-	if (v->stale)
-		return MPIO_STALE;
-	if (!v->offered)
-		return MPIO_GONE;
-	if (v->cache_lost)
-		return MPIO_CACHE_LOST;
-	if (v->session->up)
-		return MPIO_READY;
-	return v->lost ? MPIO_LOST : MPIO_WAITING;
-}
-
-const char *mpio_state_name(enum mpio_state s)
-{
-	static const char *const names[] = { "ready", "waiting", "lost", "stale", "gone", "cache-lost" };
-
-	return names[s];
-}
-
-double mpio_give_up_in(const struct mpio *v)
-{
-	double left;
-
-	if (mpio_state(v) != MPIO_WAITING || v->on_loss == CONF_ON_LOSS_QUEUE)
-		return -1;
-	left = v->give_up - (double)(loop_now(v->loop) - v->session->down_since) / 1e9;
-	return left > 0 ? left : 0;
-}
-
-bool mpio_writable(const struct mpio *v)
-{
-	return !v->no_writes && !(v->info.flags & WIRE_FLAG_READ_ONLY);
-}
-
-const struct mpio_counts *mpio_counts(const struct mpio *v)
-{
-	return &v->counts;
-}
-
-struct policy_choice *mpio_policy(struct mpio *v)
-{
-	return v->choice;
-}
-
-int mpio_set_policy(struct mpio *v, const struct policy_choice *choice)
-{
-	struct policy_choice *copy = NULL;
-
-	if (choice) {
-		copy = malloc(sizeof *copy);
-		if (!copy)
-			return -ENOMEM;
-		*copy = *choice;
-	}
-	free(v->choice);
-	v->choice = copy;
-	return 0;
-}
-
-void mpio_set_tag(struct mpio *v, void *tag)
-{
-	v->tag = tag;
-}
-
-void *mpio_tag(const struct mpio *v)
-{
-	return v->tag;
+	mpio_close_unused(v);
 }

@@ -47,7 +47,9 @@ struct command {
 	uint32_t length;		/* of data, where it is not a WRITE: the session's own commands */
 	uint32_t queue_ahead;		/* bytes in flight on the path when it was sent, for the policy */
 	uint64_t submitted;		/* loop_now() */
-	uint64_t covers;		/* FLUSH: the volume's changes that were acknowledged before it */
+	uint8_t leg;			/* the volume's, from WAITING to FENCED: which server it is for */
+	uint8_t legs;			/* FLUSH: those it has yet to go to, by bits */
+	uint64_t covers;		/* FLUSH: the leg's changes that were acknowledged before it was sent there */
 	uint64_t sent;			/* loop_now() */
 	uint64_t cookie;		/* while in flight */
 	struct path *path;		/* while in flight */
@@ -56,7 +58,7 @@ struct command {
 
 enum command_state {
 	COMMAND_HELD,		/* overlaps a command on the ordering list */
-	COMMAND_PENDING,	/* the volume is not open on its server yet */
+	COMMAND_PENDING,	/* the volume is open on no server that can be reached */
 	COMMAND_WAITING,	/* for a path, or for room in one */
 	COMMAND_SENT,		/* in flight: a slot of its path */
 	COMMAND_FENCED,		/* was in flight on a path that failed: the fence decides */

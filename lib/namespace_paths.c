@@ -105,10 +105,20 @@ static void path_changed(void *owner, struct path *p)
 	loop_post(ns->loop, namespace_tell_stopped, ns);
 }
 
-static bool path_others(void *owner, const struct path *p)
+static enum path_others path_others(void *owner, const struct path *p)
 {
-	(void)owner;
-	return p->session && session_has_other(p->session, p, p->pinged);
+	const struct namespace *ns = owner;
+	struct list *l;
+
+	if (p->session && session_has_other(p->session, p, p->pinged))
+		return PATH_OTHER_PATH;
+	list_each(l, &ns->sessions) {
+		struct session *s = container_of(l, struct session, link);
+
+		if (s != p->session && session_has_other(s, NULL, p->pinged))
+			return PATH_OTHER_SERVER;
+	}
+	return PATH_ALONE;
 }
 
 static const struct path_ops path_ops = {

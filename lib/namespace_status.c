@@ -125,7 +125,7 @@ static void volume_status(void *arg, struct mpio *v)
 		" s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"id", (int)i->id, "name", i->name, "uuid", uuid, "generation", generation,
 		"size", (json_int_t)i->size, "blocks", (json_int_t)(i->size / i->block_size), "block_size", (int)i->block_size,
-		"read_only", !mpio_writable(v), "av", (int)i->av, "server", v->session->name, "servers", 1,
+		"read_only", !mpio_writable(v), "av", (int)i->av, "server", mpio_session(v)->name, "servers", (int)mpio_servers(v),
 		"state", mpio_state_name(mpio_state(v)), "policy", optional_text(v->choice ? policy_name(v->choice->policy) : NULL),
 		"on_loss", conf_on_loss_name(v->on_loss),
 		"give_up_in", left < 0 ? json_null() : json_real(left),

@@ -31,7 +31,7 @@ static void insert(struct namespace *ns, struct mpio *v)
 	v->hash_next = *b;
 	*b = v;
 	list_append(&ns->volumes, &v->link);
-	v->offered = v->listed = true;
+	v->offered = true;
 	ns->ops->added(ns->arg, ns, v);
 }
 
@@ -46,6 +46,9 @@ void namespace_withdraw(struct namespace *ns, struct mpio *v, bool stale)
 	list_append(&ns->attic, &v->link);
 	mpio_withdrawn(v, stale);
 	ns->ops->removed(ns->arg, ns, v);
+	if (v->refused)		/* the name is free for what another server has */
+		session_list(v->refused);
+	v->refused = NULL;
 }
 
 static bool same_content(const struct wire_volume *a, const struct wire_volume *b)
@@ -60,7 +63,8 @@ static struct mpio *from_attic(struct namespace *ns, struct session *s, const st
 	list_each(l, &ns->attic) {
 		struct mpio *v = container_of(l, struct mpio, link);
 
-		if (v->session == s && !v->stale && !strcmp(v->info.name, info->name) && same_content(&v->info, info))
+		if ((mpio_leg_of(v, s) || (v->info.shared && info->shared)) && !v->stale &&
+		    !strcmp(v->info.name, info->name) && same_content(&v->info, info))
 			return v;
 	}
 	return NULL;
@@ -77,6 +81,20 @@ const struct conf_volume_rule *namespace_rule(const struct namespace *ns, const 
 	return NULL;
 }
 
+static void add_leg(struct namespace *ns, struct mpio *v, struct session *s, const struct wire_volume *info)
+{
+	uint64_t size = v->info.size;
+	int r = mpio_leg_offered(v, s, info);
+
+	if (r)
+		log_error(s->name, "volume %s is not used over %s: %s", info->name, s->name,
+			  r == -ENOSPC ? "too many servers offer it" : "no memory");
+	if (v->refused == s)
+		v->refused = NULL;
+	if (v->offered && v->info.size != size)
+		ns->ops->resized(ns->arg, ns, v);
+}
+
 static void add_volume(struct namespace *ns, struct session *s, const struct wire_volume *info)
 {
 	const struct conf_volume_rule *rule = namespace_rule(ns, info->name);
@@ -85,7 +103,7 @@ static void add_volume(struct namespace *ns, struct session *s, const struct wir
 
 	if (v) {
 		list_remove(&v->link);
-		v->info = *info;
+		add_leg(ns, v, s, info);
 	} else {
 		v = mpio_new(ns->loop, &ns->finished, ns->conf->name, s, info,
 			     rule && rule->has_on_loss ? rule->on_loss : ns->conf->behaviour.on_loss,
@@ -100,53 +118,77 @@ static void add_volume(struct namespace *ns, struct session *s, const struct wir
 	insert(ns, v);
 }
 
-/* Another server offers a name that is taken.  Never merged by its name. */
-static void offered_twice(struct namespace *ns, struct mpio *v, struct session *s, const struct wire_volume *info)
+/* Another server offers a name that is taken, and not the same volume.  Never merged by its name. */
+static void refuse(struct namespace *ns, struct mpio *v, struct session *s, const struct wire_volume *info)
 {
-	if (v->offered_twice == s->server_id + 1)
+	const char *first = mpio_session(v)->name;
+
+	if (v->refused == s)
 		return;
-	v->offered_twice = s->server_id + 1;
+	v->refused = s;
 	if (same_content(&v->info, info))
-		log_warning(ns->conf->name, "volume %s is offered by %s and %s: this version uses it over %s only",
-			    info->name, v->session->name, s->name, v->session->name);
+		log_error(ns->conf->name, "volume %s is offered by %s and %s, and not by both as 'shared': it is used over %s only",
+			  info->name, first, s->name, first);
 	else
 		log_error(ns->conf->name, "volume %s of %s is not the %s of %s (another UUID or generation) and is not used; "
-			  "rename one of them", info->name, s->name, info->name, v->session->name);
+			  "rename one of them", info->name, s->name, info->name, first);
+}
+
+/* This server replaced the content.  If others have not, they go on with what they have until
+ * they say so too. */
+static void replaced(struct namespace *ns, struct mpio *v, struct mpio_leg *g)
+{
+	log_error(ns->conf->name, "volume %s has other content on %s than before: who has it open gets errors", v->info.name,
+		  g->session->name);
+	if (mpio_servers(v) > 1) {
+		v->refused = g->session;
+		mpio_leg_withdrawn(v, g);
+	} else {
+		namespace_withdraw(ns, v, true);
+	}
 }
 
 static void offered(void *owner, struct session *s, const struct wire_volume *info)
 {
 	struct namespace *ns = owner;
 	struct mpio *v = namespace_volume(ns, info->name);
-	bool resized;
+	struct mpio_leg *g = v ? mpio_leg_of(v, s) : NULL;
 
-	if (v && v->session != s) {
-		offered_twice(ns, v, s, info);
-		return;
+	if (g && g->offered && !same_content(&v->info, info)) {
+		replaced(ns, v, g);
+		v = namespace_volume(ns, info->name);
+		if (v)
+			return;
 	}
-	if (v && !same_content(&v->info, info)) {
-		log_error(ns->conf->name, "volume %s has other content than before: who has it open gets errors", info->name);
-		namespace_withdraw(ns, v, true);
-		v = NULL;
-	}
-	if (!v) {
+	if (!v)
 		add_volume(ns, s, info);
+	else if (same_content(&v->info, info) && ((g && mpio_servers(v) == g->offered) || (v->info.shared && info->shared)))
+		add_leg(ns, v, s, info);
+	else
+		refuse(ns, v, s, info);
+}
+
+/* A server has it no longer. */
+static void leg_gone(struct namespace *ns, struct mpio *v, struct mpio_leg *g)
+{
+	if (v->refused == g->session)
+		v->refused = NULL;
+	if (!g->offered)
 		return;
-	}
-	v->listed = true;
-	resized = v->info.size != info->size;
-	v->info = *info;
-	if (resized)
-		ns->ops->resized(ns->arg, ns, v);
+	if (mpio_servers(v) > 1)
+		mpio_leg_withdrawn(v, g);
+	else
+		namespace_withdraw(ns, v, false);
 }
 
 static void withdrawn(void *owner, struct session *s, const char *name)
 {
 	struct namespace *ns = owner;
 	struct mpio *v = namespace_volume(ns, name);
+	struct mpio_leg *g = v ? mpio_leg_of(v, s) : NULL;
 
-	if (v && v->session == s)
-		namespace_withdraw(ns, v, false);
+	if (g)
+		leg_gone(ns, v, g);
 }
 
 static void list_began(void *owner, struct session *s)
@@ -155,10 +197,10 @@ static void list_began(void *owner, struct session *s)
 	struct list *l;
 
 	list_each(l, &ns->volumes) {
-		struct mpio *v = container_of(l, struct mpio, link);
+		struct mpio_leg *g = mpio_leg_of(container_of(l, struct mpio, link), s);
 
-		if (v->session == s)
-			v->listed = false;
+		if (g)
+			g->listed = false;
 	}
 }
 
@@ -169,15 +211,16 @@ static void list_ended(void *owner, struct session *s)
 
 	list_each_safe(l, keep, &ns->volumes) {
 		struct mpio *v = container_of(l, struct mpio, link);
+		struct mpio_leg *g = mpio_leg_of(v, s);
 
-		if (v->session == s && !v->listed)
-			namespace_withdraw(ns, v, false);
+		if (g && !g->listed)
+			leg_gone(ns, v, g);
 	}
 	ns->ops->changed(ns->arg, ns);
 }
 
 /* Over a session's volumes, whether they are still offered or not. */
-static void each_of_session(struct namespace *ns, struct session *s, void (*fn)(struct mpio *v))
+static void each_of_session(struct namespace *ns, struct session *s, void (*fn)(struct mpio *v, struct mpio_leg *g))
 {
 	struct list *heads[] = { &ns->volumes, &ns->attic };
 
@@ -186,21 +229,33 @@ static void each_of_session(struct namespace *ns, struct session *s, void (*fn)(
 
 		list_each_safe(l, keep, heads[i]) {
 			struct mpio *v = container_of(l, struct mpio, link);
+			struct mpio_leg *g = mpio_leg_of(v, s);
 
-			if (v->session == s)
-				fn(v);
+			if (g)
+				fn(v, g);
 		}
 	}
 }
 
 static void opened(void *owner, struct session *s, struct mpio *v, int error)
 {
-	struct namespace *ns = owner;
+	struct mpio_leg *g = mpio_leg_of(v, s);
 
-	(void)s;
-	if (error == -ESTALE && v->offered)
-		namespace_withdraw(ns, v, true);
-	mpio_opened(v, error);
+	if (error == -ESTALE && v->offered && g->offered)
+		replaced(owner, v, g);
+	mpio_opened(v, g, error);
+}
+
+static void lose(struct mpio *v, struct mpio_leg *g)
+{
+	(void)g;
+	mpio_lose(v);
+}
+
+static void found(struct mpio *v, struct mpio_leg *g)
+{
+	(void)g;
+	mpio_found(v);
 }
 
 void namespace_give_up_passed(struct loop_timer *t)
@@ -208,7 +263,7 @@ void namespace_give_up_passed(struct loop_timer *t)
 	struct session *s = container_of(t, struct session, loss);
 	struct namespace *ns = s->owner;
 
-	each_of_session(ns, s, mpio_lose);
+	each_of_session(ns, s, lose);
 	ns->ops->changed(ns->arg, ns);
 }
 
@@ -218,11 +273,12 @@ static void reachable(void *owner, struct session *s, bool yes)
 
 	if (yes) {
 		loop_disarm(ns->loop, &s->loss);
-		each_of_session(ns, s, mpio_found);
+		each_of_session(ns, s, found);
 		each_of_session(ns, s, mpio_reopen);
 	} else if (!ns->stopped) {
 		log_error(s->name, "no path to server %s is left", s->name);
 		loop_arm(ns->loop, &s->loss, loop_now(ns->loop) + (uint64_t)(ns->conf->behaviour.give_up * 1e9));
+		each_of_session(ns, s, mpio_unreachable);
 	}
 }
 
@@ -247,6 +303,13 @@ static void completed(void *owner, struct session *s, struct command *c, int err
 	mpio_completed(c->volume, c, error, payload, length);
 }
 
+static void took_over(void *owner, struct session *s, struct mpio *v, const struct session *from, int error,
+		      const char *text)
+{
+	(void)owner;
+	mpio_took_over(v, mpio_leg_of(v, s), from, error, text);
+}
+
 static void session_changed(void *owner, struct session *s)
 {
 	struct namespace *ns = owner;
@@ -258,7 +321,7 @@ static void session_changed(void *owner, struct session *s)
 const struct session_ops namespace_session_ops = {
 	.offered = offered, .withdrawn = withdrawn, .list_began = list_began, .list_ended = list_ended,
 	.opened = opened, .reachable = reachable, .forgotten = forgotten, .fenced = fenced,
-	.completed = completed, .changed = session_changed,
+	.completed = completed, .took_over = took_over, .changed = session_changed,
 };
 
 void namespace_free_unused(struct namespace *ns)
@@ -268,7 +331,7 @@ void namespace_free_unused(struct namespace *ns)
 	list_each_safe(l, keep, &ns->attic) {
 		struct mpio *v = container_of(l, struct mpio, link);
 
-		if (mpio_idle(v) && v->open != MPIO_OPENING)
+		if (mpio_unused(v))
 			mpio_free(v);
 	}
 }
@@ -277,8 +340,10 @@ static int by_id(const void *a, const void *b)
 {
 	const struct mpio *v = *(struct mpio *const *)a, *w = *(struct mpio *const *)b;
 
-	if (v->session->server_id != w->session->server_id)
-		return v->session->server_id < w->session->server_id ? -1 : 1;
+	unsigned a_server = mpio_session(v)->server_id, b_server = mpio_session(w)->server_id;
+
+	if (a_server != b_server)
+		return a_server < b_server ? -1 : 1;
 	return v->info.id < w->info.id ? -1 : v->info.id > w->info.id;
 }
 

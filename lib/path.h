@@ -29,6 +29,12 @@ struct path;
 #define PATH_FLAPS 3
 #define PATH_FLAPS_WITHIN 60
 
+enum path_others {
+	PATH_ALONE,
+	PATH_OTHER_SERVER,	/* nothing of this server, but another one */
+	PATH_OTHER_PATH,	/* another path to this server */
+};
+
 struct path_ops {
 	/* The server said who it is.  1: log in, joining the session written to join (all zero:
 	 * a new one).  0: wait for path_proceed.  -errno: refused, the reason was given to path_refuse. */
@@ -44,8 +50,8 @@ struct path_ops {
 	/* There is something to send: link p->to_send, and call path_flush before the loop sleeps. */
 	void (*dirty)(void *owner, struct path *p);
 	void (*changed)(void *owner, struct path *p);	/* state or reason, for status and log */
-	/* Was another path to the same server, up and not suspect, heard after this ping of p's? */
-	bool (*others)(void *owner, const struct path *p);
+	/* What else, up and not suspect, was heard after this ping of p's? */
+	enum path_others (*others)(void *owner, const struct path *p);
 };
 
 /* const after path_init. */

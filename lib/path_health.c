@@ -128,6 +128,10 @@ static double next_look(const struct path *p, double silent, double interval)
  * the other one counts only if it was heard after the ping.  Who had no reason to speak
  * is asked, and while an answer is owed it is looked twice as often.
  *
+ * When another server was heard and this one was not, over any path, its paths are suspect
+ * too: what both offer goes to the other one.  But they are given up no sooner, for what they
+ * have in flight cannot be fenced there so cheaply (mpio_legs.c).
+ *
  * A slow path with much to carry is silent for long though nothing is wrong: behind 1 MiB
  * at 4 Mbit/s a ping arrives after two seconds.  So it is a sign of life when the peer's
  * kernel acknowledges what is in front of the ping.  It is none of the server, whose kernel
@@ -159,13 +163,13 @@ void path_keepalive(struct path *p)
 {
 	uint64_t now = loop_now(p->loop), silent = silence(p), next;
 	double detect = p->setup.namespace->behaviour.detect, interval = path_keepalive_time(detect) * 1e9;
-	bool others = p->pinged && p->ops->others(p->owner, p);
+	enum path_others others = p->pinged ? p->ops->others(p->owner, p) : PATH_ALONE;
 
 	look_at_rate(p);
 	look_at_probation(p);
-	if (p->pinged && (double)silent > detect * 1e9 * (others ? SUSPECT_LOST : 1)) {
+	if (p->pinged && (double)silent > detect * 1e9 * (others == PATH_OTHER_PATH ? SUSPECT_LOST : 1)) {
 		path_lost(p, "silent for %.1f s%s", (double)silent / 1e9,
-			  others ? ", while another path to the server is not" : "");
+			  others == PATH_OTHER_PATH ? ", while another path to the server is not" : "");
 		return;
 	}
 	/* A path that is not silent says so too: the server counts our lease from these. */

@@ -15,6 +15,14 @@ void path_login_free(struct path *p)
 	p->login = NULL;
 }
 
+/* Twice as long as we take to see that a server is gone: when it lets go, we know. */
+static uint32_t lease(double detect)
+{
+	double ms = 2 * detect * 1000;
+
+	return ms < WIRE_LEASE_MIN ? WIRE_LEASE_MIN : ms > WIRE_LEASE_MAX ? WIRE_LEASE_MAX : (uint32_t)ms;
+}
+
 int path_login_start(struct path *p)
 {
 	const struct conf_namespace *n = p->setup.namespace;
@@ -22,6 +30,7 @@ int path_login_start(struct path *p)
 		.features.payload_crc = n->behaviour.payload_crc,
 		.limits = { WIRE_DATA_MAX, WIRE_IN_FLIGHT_MAX, WIRE_SESSION_BYTES_MAX },
 		.namespace_id = (uint16_t)n->id,
+		.lease = lease(n->behaviour.detect),
 	};
 	struct wire_request r = { .type = WIRE_HELLO };
 	uint8_t body[WIRE_LOGIN_MAX], header[WIRE_REQUEST_SIZE];

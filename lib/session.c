@@ -131,6 +131,27 @@ void session_end_fence(struct session *s)
 	fence_free(s, f);
 }
 
+void session_settle(struct session *s, struct mpio *v, void (*release)(struct command *c))
+{
+	struct list mine, *f, *l, *keep;
+
+	list_init(&mine);
+	list_each(f, &s->fences) {
+		list_each_safe(l, keep, &container_of(f, struct session_fence, link)->commands) {
+			if (container_of(l, struct command, link)->volume != v)
+				continue;
+			list_remove(l);
+			list_append(&mine, l);
+		}
+	}
+	while (!list_empty(&mine)) {
+		struct command *c = container_of(mine.next, struct command, link);
+
+		list_remove(&c->link);
+		release(c);
+	}
+}
+
 static struct command *fence_take(struct session_fence *f, uint64_t cookie)
 {
 	struct list *l;
@@ -442,7 +463,7 @@ void session_look_again(struct session *s)
 }
 
 /* Of the best path that works. */
-static unsigned best_rank(const struct session *s)
+unsigned session_rank(const struct session *s)
 {
 	unsigned best = UINT_MAX;
 
@@ -456,7 +477,7 @@ static struct path *pick(struct session *s, const struct command *c, uint64_t by
 {
 	struct policy_choice *choice = c->volume ? mpio_policy(c->volume) : NULL;
 	struct policy_path view[POLICY_PATHS_MAX];
-	unsigned best = best_rank(s);
+	unsigned best = session_rank(s);
 	int i;
 
 	if (!choice)
@@ -472,6 +493,33 @@ static struct path *pick(struct session *s, const struct command *c, uint64_t by
 	}
 	i = policy_pick(choice->policy, &choice->state, view, s->path_count, bytes);
 	return i < 0 ? NULL : s->paths[i];
+}
+
+void session_load(const struct session *s, const struct policy_choice *choice, struct policy_path *out)
+{
+	unsigned best = session_rank(s);
+
+	*out = (struct policy_path){ .full = true, .standby = true };
+	for (size_t k = 0; k < s->path_count; k++) {
+		const struct path *p = s->paths[k];
+
+		if (!works(p) || path_rank(p) != best)
+			continue;
+		out->usable = true;
+		out->full &= !path_room(p);
+		out->standby &= choice->interface[p->setup.interface_number].standby;
+		out->weight += choice->interface[p->setup.interface_number].weight;
+		out->in_flight += p->policy.in_flight;
+		out->bytes += p->policy.bytes;
+		out->rate += p->policy.rate;
+		if (p->policy.latency > 0 && (out->latency <= 0 || p->policy.latency < out->latency))
+			out->latency = p->policy.latency;
+	}
+}
+
+bool session_before(const struct session *a, const struct session *b)
+{
+	return a->path_count && (!b->path_count || a->paths[0]->setup.order < b->paths[0]->setup.order);
 }
 
 void session_flush(struct session *s)

@@ -36,6 +36,10 @@ struct session_ops {
 	/* A command ends; of the session's own ones nobody is told. */
 	void (*completed)(void *owner, struct session *s, struct command *c, int error,
 			  const uint8_t *payload, uint32_t length);
+	/* What this server said of taking over from another one (session_takeover); the text
+	 * says why not, or is "". */
+	void (*took_over)(void *owner, struct session *s, struct mpio *v, const struct session *from,
+			  int error, const char *text);
 	void (*changed)(void *owner, struct session *s);
 };
 
@@ -86,7 +90,7 @@ void session_answered(struct session *s, struct path *p, struct command *c, cons
 		      const uint8_t *payload);
 void session_event(struct session *s, struct path *p, const uint8_t *payload, uint32_t length);
 
-/* Is a path up and not suspect, other than p, and was heard after that time?  Those that
+/* Is a path up and not suspect, other than p (NULL: any), and was heard after that time?  Those that
  * were not are asked to say something. */
 bool session_has_other(struct session *s, const struct path *p, uint64_t since);
 /* Which paths take commands has changed. */
@@ -103,8 +107,19 @@ void session_close(struct session *s, uint32_t handle);
  * session ended before.  After a path failed it is asked again.  0 or -ENOMEM. */
 typedef void (*session_control_fn)(void *arg, int error, const char *text, size_t length);
 int session_control(struct session *s, const char *json, session_control_fn answered, void *arg);
+void session_list(struct session *s);	/* what it offers, once more */
 /* One that no volume has; it is free again after session_close, or with the session, or
  * when the server did not open it. */
+/* Asks this server whether `from`'s, as the session with it is now, can write nothing more to
+ * v, which is open here under the handle.  took_over comes, unless forgotten comes before;
+ * with -EAGAIN if the other session is another one by then.  0 or -ENOMEM. */
+int session_takeover(struct session *s, struct mpio *v, uint32_t handle, const struct session *from);
+/* Takes all of v's commands out of the records of connections that ended. */
+void session_settle(struct session *s, struct mpio *v, void (*release)(struct command *c));
+/* For a choice between servers.  What all its paths that take commands have together. */
+void session_load(const struct session *s, const struct policy_choice *choice, struct policy_path *out);
+unsigned session_rank(const struct session *s);	/* path_rank of the best one that is up; UINT_MAX: none is */
+bool session_before(const struct session *a, const struct session *b);	/* in the configuration */
 uint32_t session_new_handle(struct session *s);
 void session_free_handle(struct session *s, uint32_t handle);
 /* At the very end: settles the oldest fence by ending its commands with -EIO. */

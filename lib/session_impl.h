@@ -26,7 +26,6 @@ void session_fence_answered(struct session *s, struct path *p, struct session_fe
 
 /* session_own.c: the session's own commands (volume NULL): LIST, OPEN, CLOSE, FENCE, CONTROL. */
 int session_send_fence(struct session *s, struct session_fence *f);	/* 0 or -errno: later */
-void session_list(struct session *s);
 void session_own_answered(struct session *s, struct path *p, struct command *c, const struct wire_reply *r,
 			  const uint8_t *payload);
 /* Its path is gone: dropped, or put on again. */

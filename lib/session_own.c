@@ -14,6 +14,8 @@ struct own {
 	struct command command;
 	struct session_fence *fence;	/* FENCE */
 	struct mpio *volume;		/* OPEN; told to the owner */
+	const struct session *from;	/* TAKEOVER, from that server */
+	uint8_t from_id[WIRE_SESSION_SIZE];
 	session_control_fn answered;	/* CONTROL */
 	void *arg;
 	uint8_t body[];
@@ -200,6 +202,35 @@ int session_control(struct session *s, const char *json, session_control_fn answ
 	return 0;
 }
 
+int session_takeover(struct session *s, struct mpio *v, uint32_t handle, const struct session *from)
+{
+	struct wire_takeover w = { .server_id = from->server_id };
+	struct own *o = own_new(WIRE_TAKEOVER, WIRE_TAKEOVER_MAX);
+
+	if (!o)
+		return -ENOMEM;
+	strcpy(w.server, from->name);
+	o->volume = v;
+	o->from = from;
+	memcpy(o->from_id, from->id, sizeof o->from_id);
+	o->command.handle = handle;
+	o->command.length = (uint32_t)wire_put_takeover(o->body, &w);
+	session_submit(s, &o->command);
+	return 0;
+}
+
+static void takeover_answered(struct session *s, const struct own *o, const struct wire_reply *r, const uint8_t *payload)
+{
+	bool same = !memcmp(o->from_id, o->from->id, sizeof o->from_id);
+	char text[WIRE_TEXT_MAX + 1] = "";
+
+	if (r->status)
+		wire_get_text_body(payload, r->length, text);
+	/* Of a session that has been made anew since it was asked it says nothing. */
+	s->ops->took_over(s->owner, s, o->volume, o->from,
+			  !same && !r->status ? -EAGAIN : -wire_status_errno(r->status), text);
+}
+
 static bool handle_taken(const struct session *s, uint32_t handle)
 {
 	return s->handles[handle / 64] & UINT64_C(1) << handle % 64;
@@ -237,6 +268,9 @@ void session_own_answered(struct session *s, struct path *p, struct command *c, 
 		break;
 	case WIRE_FENCE:
 		session_fence_answered(s, p, o->fence, r, payload);
+		break;
+	case WIRE_TAKEOVER:
+		takeover_answered(s, o, r, payload);
 		break;
 	case WIRE_CONTROL:
 		o->answered(o->arg, -wire_status_errno(r->status), (const char *)payload, r->length);

@@ -212,6 +212,12 @@ void script_welcome(struct conn *c)
 	memcpy(w.machine, s->machine, sizeof w.machine);
 	memcpy(w.boot, s->boot, sizeof w.boot);
 	memcpy(w.life, s->life, sizeof w.life);
+	if (s->two_servers && c->portal) {
+		strcpy(w.server, "srv2");
+		w.server_id = 2;
+		w.machine[15] = w.boot[15] = 2;
+		memset(w.life, 2, sizeof w.life);
+	}
 	memset(w.nonce, 'n', sizeof w.nonce);
 	h.length = (uint32_t)wire_put_welcome(frame + WIRE_REPLY_SIZE, &w);
 	wire_put_reply(frame, &h);

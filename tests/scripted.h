@@ -26,6 +26,7 @@ struct script {
 	struct wire_volume volume;	/* the one that it offers */
 	bool no_crc;
 	bool own_lists;			/* the test answers LIST itself */
+	bool two_servers;		/* the second portal is another server's, srv2 with id 2 */
 	struct conn *conns;		/* all that were accepted, to be freed */
 };
 
