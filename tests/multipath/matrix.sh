@@ -125,17 +125,18 @@ matrix_client_conf()	# NUMBER PATHS
 	} >>"$c/rscltcfg"
 }
 
-matrix_clients()	# PATHS: both have so many to each server
+# Both have so many to each server, and start anew: a path that failed before is on probation
+# for a while, and nothing would be noticed of its next failure.
+matrix_clients()	# PATHS
 {
 	local c
 
-	[ "$n_paths" != "$1" ] || return 0
+	n_paths=$1
 	for c in 1 2; do
 		stop_client "$W/c$c"
 		matrix_client_conf $c "$1"
 		NETNS=${host_ns[c$c]} start_client "$W/c$c"
 	done
-	n_paths=$1
 	check "both clients have $n_paths paths to each server" wait_for 15 all_paths_up
 }
 
@@ -476,7 +477,9 @@ matrix_done()
 	for c in 1 2; do
 		is "$(grep -c 'protocol error' "$W/c$c/rsiod.out" || true)" 0 "client $c never met a protocol error"
 	done
-	printf '# | policy                         paths servers  fault           ms stall operations   errors verified promised\n'
-	sed 's/^/# | /' "$table"
+	if [ -e "$table" ]; then
+		printf '# | policy                         paths servers  fault           ms stall operations   errors verified promised\n'
+		sed 's/^/# | /' "$table"
+	fi
 	done_testing
 }
