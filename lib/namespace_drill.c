@@ -2,7 +2,6 @@
 #include <string.h>
 #include "namespace_impl.h"
 
-#define FENCE_TIME 1.0		/* to fence and send again over another path */
 #define RETURN_TIME 2.0		/* to try again, at most, and to log in */
 
 static bool takes_part(const struct path *p, const char *target)
@@ -42,7 +41,7 @@ double namespace_drill_limit(const struct namespace *ns, const struct drill_path
 	const struct conf_behaviour *b = &ns->conf->behaviour;
 
 	if (p->others)
-		return path_noticed_within(&ns->paths[0]->setup, true) + FENCE_TIME;
+		return namespace_failover(ns, true).silent;
 	/* give-up counts from when the loss was noticed, which takes a keepalive at least. */
 	if (b->on_loss != CONF_ON_LOSS_QUEUE && seconds + RETURN_TIME >= b->give_up)
 		return -1;

@@ -50,6 +50,17 @@ void namespace_give_up_passed(struct loop_timer *t);	/* of a session */
 void namespace_withdraw(struct namespace *ns, struct mpio *v, bool stale);
 void namespace_free_unused(struct namespace *ns);	/* of the attic */
 
+/* namespace_failover.c: seconds that I/O may stand still when something falls silent, and
+ * when its connections are reset or its links are lost; then it goes on, or on-loss applies.
+ * INFINITY: for ever. */
+struct namespace_failover {
+	double silent, reset;
+};
+struct namespace_failover namespace_failover(const struct namespace *ns, bool others);	/* other paths are left */
+struct namespace_failover namespace_failover_path(const struct namespace *ns, const struct path *p);
+struct namespace_failover namespace_failover_server(const struct namespace *ns, const struct session *s);
+double namespace_noticed_within(const struct namespace *ns, bool others);
+
 /* namespace_policy.c */
 void namespace_choice(const struct namespace *ns, enum policy policy, const struct shares *shares,
 		      struct policy_choice *out);

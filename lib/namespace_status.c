@@ -1,4 +1,5 @@
 /* The state of a namespace as JSON: the one source of what people and programs see. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "namespace_impl.h"
@@ -28,8 +29,21 @@ static void add_history(json_t *j, const struct path *p)
 	json_object_set_new(j, "lost_ago", lost ? json_real(ago) : json_null());
 }
 
-static json_t *path_status(const struct path *p)
+/* null: for ever. */
+static json_t *bound(double seconds)
 {
+	return isfinite(seconds) ? json_real(seconds) : json_null();
+}
+
+static void add_failover(json_t *j, const struct namespace_failover *f)
+{
+	json_object_set_new(j, "failover_silent", f ? bound(f->silent) : json_null());
+	json_object_set_new(j, "failover_reset", f ? bound(f->reset) : json_null());
+}
+
+static json_t *path_status(const struct namespace *ns, const struct path *p)
+{
+	struct namespace_failover failover = namespace_failover_path(ns, p);
 	json_t *j;
 	char local[SOCK_TEXT_MAX], portal[SOCK_TEXT_MAX];
 	const struct conf_interface *f = p->setup.interface;
@@ -58,6 +72,7 @@ static json_t *path_status(const struct path *p)
 		"commands", (json_int_t)p->commands,
 		"errors", (json_int_t)p->errors);
 	add_history(j, p);
+	add_failover(j, p->state == PATH_UP ? &failover : NULL);
 	return j;
 }
 
@@ -76,30 +91,33 @@ static void add_shares(json_t *paths)
 }
 
 /* A path of a session, with what the session's policy makes of its interface. */
-static json_t *session_path_status(const struct session *s, const struct path *p)
+static json_t *session_path_status(const struct namespace *ns, const struct session *s, const struct path *p)
 {
 	unsigned i = p->setup.interface_number;
 	int weight = s->choice.interface[i].weight;
-	json_t *j = path_status(p);
+	json_t *j = path_status(ns, p);
 
 	json_object_set_new(j, "weight", json_integer(weight ? weight : 1));
 	json_object_set_new(j, "standby", json_boolean(s->choice.interface[i].standby));
 	return j;
 }
 
-static json_t *server_status(const struct session *s)
+static json_t *server_status(const struct namespace *ns, const struct session *s)
 {
-	json_t *paths = json_array();
+	struct namespace_failover failover = namespace_failover_server(ns, s);
+	json_t *paths = json_array(), *j;
 	const char *state = s->up ? "up" : s->established ? "lost" : "connecting";
 
 	for (size_t i = 0; i < s->path_count; i++)
-		json_array_append_new(paths, session_path_status(s, s->paths[i]));
+		json_array_append_new(paths, session_path_status(ns, s, s->paths[i]));
 	add_shares(paths);
-	return json_pack("{s:i, s:s, s:s, s:s, s:b, s:s, s:i, s:I, s:o}",
+	j = json_pack("{s:i, s:s, s:s, s:s, s:b, s:s, s:i, s:I, s:o}",
 		"id", (int)s->server_id, "name", s->name, "version", s->version, "state", state,
 		"listed", s->up && !s->listing,
 		"policy", policy_name(s->choice.policy), "paths_up", (int)s->up, "bytes_in_flight", (json_int_t)s->bytes,
 		"paths", paths);
+	add_failover(j, &failover);
+	return j;
 }
 
 static void format_uuid(const uint8_t u[16], char out[40])
@@ -136,26 +154,21 @@ static void volume_status(void *arg, struct mpio *v)
 		"errors", (json_int_t)n->errors, "resent", (json_int_t)n->resent));
 }
 
-static double noticed_within(const struct namespace *ns, bool others)
-{
-	return ns->path_count ? path_noticed_within(&ns->paths[0]->setup, others) : 0;
-}
-
 json_t *namespace_status(struct namespace *ns)
 {
 	json_t *servers = json_array(), *unassigned = json_array(), *volumes = json_array();
 	struct list *l;
 
 	list_each(l, &ns->sessions)
-		json_array_append_new(servers, server_status(container_of(l, struct session, link)));
+		json_array_append_new(servers, server_status(ns, container_of(l, struct session, link)));
 	for (size_t i = 0; i < ns->path_count; i++)
 		if (!ns->paths[i]->session)
-			json_array_append_new(unassigned, path_status(ns->paths[i]));
+			json_array_append_new(unassigned, path_status(ns, ns->paths[i]));
 	add_shares(unassigned);
 	namespace_each_volume(ns, volume_status, volumes);
 	return json_pack("{s:s, s:i, s:s, s:f, s:f, s:f, s:s, s:o, s:o, s:o}", "name", ns->conf->name, "id", ns->conf->id,
 			 "node", ns->conf->nodename,
-			 "noticed_within", noticed_within(ns, true), "noticed_last", noticed_within(ns, false),
+			 "noticed_within", namespace_noticed_within(ns, true), "noticed_last", namespace_noticed_within(ns, false),
 			 "give_up", ns->conf->behaviour.give_up,
 			 "on_loss", conf_on_loss_name(ns->conf->behaviour.on_loss),
 			 "servers", servers, "unassigned", unassigned, "volumes", volumes);

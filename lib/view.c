@@ -281,6 +281,20 @@ static void put_path_rates(FILE *f, const json_t *path)
 			view_str(path, "lost_reason"));
 }
 
+/* Left out where an older rsiod does not say. */
+static void put_path_failover(FILE *f, const struct view_path *p)
+{
+	char last[80];
+
+	if (!view_is(p->path, "state", "up") || !json_object_get(p->path, "failover_silent"))
+		return;
+	if (view_num(p->server, "paths_up", 0) > 1)
+		fprintf(f, "      silent, I/O waits %g s; reset, %g s; then it goes on elsewhere\n",
+			view_num(p->path, "failover_silent", 0), view_num(p->path, "failover_reset", 0));
+	else
+		fprintf(f, "      the last path: silent, %s\n", view_last(last, sizeof(last), p->ns, p->path));
+}
+
 static void put_path(FILE *f, const struct view_path *p, int number, int verbosity)
 {
 	bool up = view_is(p->path, "state", "up"), draining = view_is(p->path, "state", "draining");
@@ -306,6 +320,7 @@ static void put_path(FILE *f, const struct view_path *p, int number, int verbosi
 			view_count(b, p->path, "in_flight"),
 			view_bytes(c, view_num(p->path, "bytes_in_flight", 0)));
 		put_path_rates(f, p->path);
+		put_path_failover(f, p);
 	}
 	if (verbosity >= 2)
 		put_path_counts(f, p->path, "      ");
@@ -346,6 +361,23 @@ static const char *next_interface(const struct path_list *l, const char *last)
 	return next;
 }
 
+static void put_servers_failover(FILE *f, const json_t *ns)
+{
+	json_t *servers = view_sorted(ns, "servers", "id", "name"), *s;
+	char last[80];
+	size_t i;
+
+	json_array_foreach(servers, i, s) {
+		if (!json_object_get(s, "failover_silent"))
+			continue;
+		fputs("srv: ", f);
+		put_id(f, s);
+		fprintf(f, " %s:%s silent, %s\n", view_str(ns, "name"), view_str(s, "name"),
+			view_last(last, sizeof(last), ns, s));
+	}
+	json_decref(servers);
+}
+
 char *view_paths(const json_t *status, int verbosity)
 {
 	struct path_list l = { NULL, 0, 0, false };
@@ -362,6 +394,9 @@ char *view_paths(const json_t *status, int verbosity)
 			qsort(l.at, l.count, sizeof(l.at[0]), by_portal);
 		for (int n = 0; (name = next_interface(&l, name)); n++)
 			put_interface(o.f, &l, name, n, verbosity);
+		json_array_foreach(view_list(status, "namespaces"), i, ns)
+			if (verbosity >= 1)
+				put_servers_failover(o.f, ns);
 	}
 	free(l.at);
 	if (l.short_of_memory) {

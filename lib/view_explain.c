@@ -153,7 +153,26 @@ static void explain_path(FILE *f, const struct group *g, const json_t *p)
 	fputc('\n', f);
 }
 
-static void explain_server(FILE *f, const json_t *server)
+/* What it costs when one of its paths, or all of it, falls silent. */
+static void explain_failover(FILE *f, const json_t *ns, const json_t *server)
+{
+	const json_t *first = NULL;
+	char last[80];
+	size_t i;
+	json_t *p;
+
+	if (!json_object_get(server, "failover_silent"))
+		return;		/* an rsiod that does not say */
+	json_array_foreach(view_list(server, "paths"), i, p)
+		if (!first && up(p))
+			first = p;
+	if (first && view_num(server, "paths_up", 0) > 1)
+		fprintf(f, "    when a path falls silent I/O goes on elsewhere within %g s, after a reset within %g s\n",
+			view_num(first, "failover_silent", 0), view_num(first, "failover_reset", 0));
+	fprintf(f, "    when all of it falls silent %s\n", view_last(last, sizeof(last), ns, server));
+}
+
+static void explain_server(FILE *f, const json_t *ns, const json_t *server)
 {
 	struct group g = { .server = server, .best = 2, .policy = view_str(server, "policy") };
 	size_t i;
@@ -167,6 +186,7 @@ static void explain_server(FILE *f, const json_t *server)
 	fputc('\n', f);
 	json_array_foreach(view_list(server, "paths"), i, p)
 		explain_path(f, &g, p);
+	explain_failover(f, ns, server);
 }
 
 static void explain_own_policies(FILE *f, const json_t *ns)
@@ -210,7 +230,7 @@ char *view_explain(const json_t *status)
 		if (json_array_size(view_list(ns, "servers")) == 0)
 			fprintf(o.f, "  no server was reached yet: rsconfig -m status shows why\n");
 		json_array_foreach(view_list(ns, "servers"), k, server)
-			explain_server(o.f, server);
+			explain_server(o.f, ns, server);
 		explain_own_policies(o.f, ns);
 		explain_failures(o.f, ns);
 	}

@@ -158,6 +158,28 @@ const char *view_time(char *buf, double us)
 	return buf;
 }
 
+const char *view_wait(char *buf, const json_t *object, const char *key)
+{
+	const json_t *v = json_object_get(object, key);
+
+	if (json_is_number(v))
+		snprintf(buf, VIEW_SHORT, "%g s", json_number_value(v));
+	else
+		snprintf(buf, VIEW_SHORT, json_is_null(v) ? "for ever" : "-");
+	return buf;
+}
+
+const char *view_last(char *buf, size_t size, const json_t *ns, const json_t *o)
+{
+	double silent = view_num(o, "failover_silent", -1);
+
+	if (silent >= 0)
+		snprintf(buf, size, "I/O waits %g s, then on-loss = %s", silent, view_str(ns, "on_loss"));
+	else
+		snprintf(buf, size, "I/O waits for ever");
+	return buf;
+}
+
 struct each {
 	struct view_path p;
 	json_t *used;		/* the interfaces and portals that some path uses, as keys */

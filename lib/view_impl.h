@@ -43,6 +43,12 @@ const char *view_age(char *buf, double seconds);
 /* ... microseconds as "80.5 us", "3.20 ms", "1.50 s", "-" when 0 (not known) or less. */
 const char *view_time(char *buf, double us);
 
+/* Seconds that I/O may stand still: "2.75 s", "for ever" for null, "-" when it is not said. */
+const char *view_wait(char *buf, const json_t *object, const char *key);
+/* What happens when nothing leads to a server any more, o being that server or its last
+ * path: "I/O waits 122.5 s, then on-loss = fail". */
+const char *view_last(char *buf, size_t size, const json_t *ns, const json_t *o);
+
 /* A path with what it belongs to. */
 struct view_path {
 	const json_t *path;

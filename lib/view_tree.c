@@ -110,6 +110,44 @@ static void put_trouble(FILE *f, const json_t *ns)
 		fputs("trouble     none\n", f);
 }
 
+/* The path and the server whose silence keeps I/O waiting the longest. */
+
+struct worst {
+	const json_t *path, *server;
+};
+
+static void worse(const json_t **worst, const json_t *o)
+{
+	const json_t *silent = json_object_get(o, "failover_silent");
+
+	if (!silent || (json_is_null(silent) && !view_is(o, "state", "up")))
+		return;
+	if (!*worst || json_is_null(silent) ||
+	    (json_is_number(json_object_get(*worst, "failover_silent")) &&
+	     json_number_value(silent) > view_num(*worst, "failover_silent", 0)))
+		*worst = o;
+}
+
+static void worse_path(void *arg, const struct view_path *p)
+{
+	struct worst *w = arg;
+
+	worse(&w->path, p->path);
+	if (p->server)
+		worse(&w->server, p->server);
+}
+
+static void put_failover(FILE *f, const json_t *ns)
+{
+	char path[VIEW_SHORT], server[VIEW_SHORT];
+	struct worst w = { NULL, NULL };
+
+	view_each_path(ns, 0, worse_path, &w);
+	if (w.path && w.server)
+		fprintf(f, "failover    %s when a path falls silent, %s when a server does\n",
+			view_wait(path, w.path, "failover_silent"), view_wait(server, w.server, "failover_silent"));
+}
+
 static void put_namespace(FILE *f, const json_t *ns)
 {
 	const json_t *volumes = view_list(ns, "volumes");
@@ -130,6 +168,7 @@ static void put_namespace(FILE *f, const json_t *ns)
 		view_bytes(bytes, sum(volumes, "write_bytes")), sum(volumes, "writes"));
 	fprintf(f, "errors      %.0f, %.0f commands were sent again\n", sum(volumes, "errors"),
 		sum(volumes, "resent"));
+	put_failover(f, ns);
 	put_trouble(f, ns);
 }
 
@@ -183,7 +222,7 @@ char *view_tree_client(const json_t *status)
 
 char *view_tree_servers(const json_t *ns)
 {
-	char id[VIEW_SHORT];
+	char id[VIEW_SHORT], up[48], wait[VIEW_SHORT];
 	json_t *servers, *s;
 	struct view_out o;
 	size_t i;
@@ -191,15 +230,16 @@ char *view_tree_servers(const json_t *ns)
 	view_start(&o);
 	if (!o.f)
 		return NULL;
-	fputs(" id server           state      version      policy         paths up\n", o.f);
+	fputs(" id server           state      version      policy         paths up  failover\n", o.f);
 	servers = view_sorted(ns, "servers", "id", "name");
 	json_array_foreach(servers, i, s) {
 		struct tally t = { 0, 0, s };
 
 		view_each_path(ns, 0, tally_path, &t);
-		fprintf(o.f, "%3s %-16s %-10s %-12s %-14s %zu of %zu\n", view_count(id, s, "id"),
+		snprintf(up, sizeof(up), "%zu of %zu", t.up, t.all);
+		fprintf(o.f, "%3s %-16s %-10s %-12s %-14s %-8s  %s\n", view_count(id, s, "id"),
 			view_str(s, "name"), view_str(s, "state"), view_str(s, "version"),
-			view_str(s, "policy"), t.up, t.all);
+			view_str(s, "policy"), up, view_wait(wait, s, "failover_silent"));
 	}
 	json_decref(servers);
 	return view_finish(&o);

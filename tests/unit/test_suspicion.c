@@ -100,6 +100,27 @@ static void both_silent(void **state)
 	assert_null(strstr(reason, "another path"));
 }
 
+/* What status says of that: how long I/O waits when one of two falls silent or is reset,
+ * and when it is the last.  See namespace_failover.c. */
+static void bounds_are_shown(void **state)
+{
+	char silent[32], reset[32];
+
+	(void)state;
+	client_path(0, "failover_silent", silent, sizeof silent);
+	client_path(0, "failover_reset", reset, sizeof reset);
+	assert_string_equal(silent, "1.875");
+	assert_string_equal(reset, "1");
+	script_close(b);
+	lost_because(1, reset, sizeof reset);
+	client_path(0, "failover_silent", silent, sizeof silent);
+	client_path(0, "failover_reset", reset, sizeof reset);
+	assert_string_equal(silent, "61.25");
+	assert_string_equal(reset, "60");
+	client_path(1, "failover_silent", silent, sizeof silent);
+	assert_string_equal(silent, "");
+}
+
 /* Reads a WRITE as a slow network would bring it: 8 KiB each 25 ms. */
 static void read_slowly(struct conn *c, struct request *r)
 {
@@ -160,6 +181,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(who_waits_is_not_forgotten),
 		TEST(both_silent),
+		TEST(bounds_are_shown),
 		ONE(slow_is_not_silent),
 		ONE(stuck_is_silent),
 	};

@@ -209,8 +209,8 @@ static void test_unused(void **state)
 	      "1 if1 IP(TCP) 192.168.20.1/5000\n"
 	      "    rep: 001 IP(TCP) 192.168.20.9/5000 connected tx: ok rx: ok\n");
 	check(view_tree_servers(first(status)),
-	      " id server           state      version      policy         paths up\n"
-	      "  0 big-9            up         rssrv 0.1    adaptive       2 of 2\n");
+	      " id server           state      version      policy         paths up  failover\n"
+	      "  0 big-9            up         rssrv 0.1    adaptive       2 of 2    -\n");
 	json_object_set_new(path, "state", json_string("unused"));
 	json_object_set_new(path, "reason", json_string("device eth1 has no link"));
 	check(view_paths(status, 0),
@@ -224,8 +224,8 @@ static void test_unused(void **state)
 	      "    rep: 001 IP(TCP) 192.168.20.9/5000 unused tx: - rx: -\n"
 	      "      why: device eth1 has no link\n");
 	check(view_tree_servers(first(status)),
-	      " id server           state      version      policy         paths up\n"
-	      "  0 big-9            up         rssrv 0.1    adaptive       1 of 4\n");
+	      " id server           state      version      policy         paths up  failover\n"
+	      "  0 big-9            up         rssrv 0.1    adaptive       1 of 4    -\n");
 	json_decref(status);
 }
 
@@ -303,6 +303,51 @@ static void test_explain(void **state)
 		  "  with no path left I/O waits for ever\n");
 }
 
+/* How long I/O may stand still: one path of two, the last one, a server. */
+#define BOUNDS(silent, reset) "'failover_silent':" silent ",'failover_reset':" reset
+#define BOUND(on_loss, up, server, paths) \
+	STATUS("{'name':'osl','id':0,'node':'sles1','on_loss':'" on_loss "','servers':[{'id':0,'name':'big-9'," \
+	       "'state':'up','policy':'fail-over','paths_up':" up "," server ",'paths':[" paths "]}]}")
+
+static void has(char *text, const char *expected)
+{
+	assert_non_null(text);
+	if (!strstr(text, expected))
+		fail_msg("\n%s\nis not in\n%s", expected, text);
+	free(text);
+}
+
+static void test_failover(void **state)
+{
+	json_t *two = parse(BOUND("fail", "2", BOUNDS("122.5", "120"),
+		PATH("0", "1", "10", UP "," BOUNDS("2.75", "1")) ","
+		PATH("1", "2", "20", UP "," BOUNDS("2.75", "1"))));
+	json_t *last = parse(BOUND("read-only", "1", BOUNDS("122.5", "120"),
+		PATH("0", "1", "10", UP "," BOUNDS("122.5", "120")) ","
+		PATH("1", "2", "20", "'state':'down'," BOUNDS("null", "null"))));
+	json_t *ever = parse(BOUND("queue", "1", BOUNDS("null", "null"),
+		PATH("0", "1", "10", UP "," BOUNDS("null", "null"))));
+
+	(void)state;
+	has(view_paths(two, 1), "3 in flight (24 KiB)\n      silent, I/O waits 2.75 s; reset, 1 s; then it goes on elsewhere\n");
+	has(view_paths(two, 1), "elsewhere\nsrv: 000 osl:big-9 silent, I/O waits 122.5 s, then on-loss = fail\n");
+	has(view_paths(last, 1), "      the last path: silent, I/O waits 122.5 s, then on-loss = read-only\n1 if1");
+	has(view_paths(last, 1), "disconnected tx: - rx: -\n      if1/big-9-2 to osl:big-9, down for -\n"
+			    "      round trip -, - in flight (0 B)\nsrv: 000");
+	has(view_paths(ever, 1), "      the last path: silent, I/O waits for ever\nsrv: 000 osl:big-9 silent, I/O waits for ever\n");
+	has(view_tree_servers(first(two)), "fail-over      2 of 2    122.5 s\n");
+	has(view_tree_servers(first(ever)), "fail-over      1 of 1    for ever\n");
+	has(view_tree_status(first(two)), "failover    2.75 s when a path falls silent, 122.5 s when a server does\n");
+	has(view_tree_status(first(last)), "failover    122.5 s when a path falls silent, 122.5 s when a server does\n");
+	has(view_tree_status(first(ever)), "failover    for ever when a path falls silent, for ever when a server does\n");
+	has(view_explain(two), "    when a path falls silent I/O goes on elsewhere within 2.75 s, after a reset within 1 s\n"
+			       "    when all of it falls silent I/O waits 122.5 s, then on-loss = fail\n");
+	has(view_explain(ever), "first that works\n    when all of it falls silent I/O waits for ever\n");
+	json_decref(two);
+	json_decref(last);
+	json_decref(ever);
+}
+
 static void test_order(void **state)
 {
 	json_t *status = parse(STATUS("{'name':'osl','servers':["
@@ -378,8 +423,8 @@ static void test_tree(void **state)
 	      "devices     1\n"
 	      "\n" TREE_STATUS);
 	check(view_tree_servers(first(status)),
-	      " id server           state      version      policy         paths up\n"
-	      "  0 big-9            up         rssrv 0.1    adaptive       2 of 2\n");
+	      " id server           state      version      policy         paths up  failover\n"
+	      "  0 big-9            up         rssrv 0.1    adaptive       2 of 2    -\n");
 	check(view_tree_paths(first(status)),
 	      "path                     state      round trip in flight    share  for\n"
 	      "if0/big-9-1              up            80.5 us         3     50 %  1 h 02 min\n"
@@ -587,6 +632,7 @@ int main(void)
 		cmocka_unit_test(test_paths), cmocka_unit_test(test_paths_matrix),
 		cmocka_unit_test(test_unused), cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_failover),
 		cmocka_unit_test(test_devices), cmocka_unit_test(test_tree),
 		cmocka_unit_test(test_tree_trouble), cmocka_unit_test(test_metrics),
 		cmocka_unit_test(test_metrics_escape), cmocka_unit_test(test_damaged),

@@ -1,0 +1,40 @@
+/* namespace_failover.c - how long I/O may stand still, at worst: what status shows and drills are held to. */
+#include <math.h>
+#include "namespace_impl.h"
+
+#define FENCE_TIME 1.0		/* to fence and send again over another path */
+
+double namespace_noticed_within(const struct namespace *ns, bool others)
+{
+	return ns->path_count ? path_noticed_within(&ns->paths[0]->setup, others) : 0;
+}
+
+struct namespace_failover namespace_failover(const struct namespace *ns, bool others)
+{
+	const struct conf_behaviour *b = &ns->conf->behaviour;
+	/* give-up counts from when the loss was noticed. */
+	double goes_on = others ? FENCE_TIME : b->on_loss == CONF_ON_LOSS_QUEUE ? INFINITY : b->give_up;
+
+	return (struct namespace_failover){
+		.silent = namespace_noticed_within(ns, others) + goes_on,
+		.reset = goes_on,
+	};
+}
+
+struct namespace_failover namespace_failover_path(const struct namespace *ns, const struct path *p)
+{
+	const struct session *s = p->session;
+	bool others = false;
+
+	for (size_t i = 0; s && i < s->path_count; i++)
+		others |= s->paths[i] != p && s->paths[i]->state == PATH_UP;
+	return namespace_failover(ns, others);
+}
+
+/* Another server that offers the volumes of this one, too, takes them over: that time
+ * belongs here. */
+struct namespace_failover namespace_failover_server(const struct namespace *ns, const struct session *s)
+{
+	(void)s;
+	return namespace_failover(ns, false);
+}
