@@ -1,0 +1,69 @@
+#!/bin/bash
+# Two servers offer one volume on storage that both reach: one device.  A server that is
+# killed loses nothing, and I/O goes on over the other; one that is stopped keeps what it was
+# doing until it is killed or goes on; and a block is never older than it was.
+# time-limit: 120
+# long-time-limit: 600
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lab.sh"
+requires_root
+requires_fuse
+requires_cmd python3
+requires_program rssrv rsiod rsconfig
+test_seed
+rounds=$(sample_or_all 1 6)
+
+mkdir "$W/store"
+truncate -s 8M "$W/store/data.raw"
+for n in 1 2; do
+	write_server_conf "$W/s$n" portals=2 server=srv$n serverid=$n client=node1 client=node2
+	printf '\n[volume data]\npath = %s\nshared = yes\n' "$W/store/data.raw" >>"$W/s$n/rssrvcfg"
+	start_server "$W/s$n"
+done
+for c in 1 2; do
+	write_client_conf "$W/c$c" "$W/s1" "$W/s2" node=node$c
+	printf '[defaults]\npolicy = fail-over\nretry = 100ms\n' >>"$W/c$c/rscltcfg"
+	start_client "$W/c$c"
+done
+
+servers_are()	# CLIENT N: that offer the volume
+{
+	[ "$("$BUILD/rsconfig" -q --run-dir "$W/c$1/run" --json | python3 -c '
+import json, sys
+print([v["servers"] for n in json.load(sys.stdin)["namespaces"] for v in n["volumes"]])')" = "[$2]" ]
+}
+check "it is one volume, of two servers" wait_for 10 servers_are 1 2
+check "for the other client too" wait_for 10 servers_are 2 2
+
+start_stamp data "$W/c1/mnt/osl/data" --blocks 2048 --jobs 32 --flush-every 50
+run_traffic reader "$stamp" verify "$W/c2/mnt/osl/data" "$W/data.log" --seconds 1000
+goes_on data "writes are under way" 20
+
+for ((i = 1; i <= rounds; i++)); do
+	kill_server "$W/s1"
+	goes_on data "round $i: srv1 is killed, and I/O goes on over srv2" 20
+	start_server "$W/s1"
+	check "round $i: srv1 is back" wait_for 20 servers_are 1 2
+	goes_on data "round $i: I/O goes on" 20
+
+	kill -STOP "$(server_pid "$W/s1")"
+	sleep 2.5	# longer than the client believes in it, shorter than its lease
+	sleep_up_to 1000
+	kill -CONT "$(server_pid "$W/s1")"
+	goes_on data "round $i: srv1 stood still and goes on" 30
+
+	kill -STOP "$(server_pid "$W/s1")"
+	check "round $i: srv1 stands still, and the client says what it waits for" wait_for 30 \
+		grep -q 'writes wait for srv1' "$W/c1/rsiod.out"
+	kill_server "$W/s1"
+	goes_on data "round $i: killed, it lets go" 20
+	: >"$W/c1/rsiod.out"
+	start_server "$W/s1"
+	check "round $i: srv1 is back again" wait_for 20 servers_are 1 2
+done
+
+end_stamp reader
+end_stamp data
+verified data "$W/store/data.raw" "the storage has what was acknowledged" --buffered
+verified data "$W/c2/mnt/osl/data" "and so it reads for the other client"
+done_testing
