@@ -128,6 +128,22 @@ static void format_uuid(const uint8_t u[16], char out[40])
 		at += sprintf(at, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", u[i]);
 }
 
+/* The servers that offer it, in the order in which they were met. */
+static json_t *legs_status(const struct mpio *v)
+{
+	static const char *const names[] = { "closed", "opening", "open" };
+	json_t *legs = json_array();
+
+	for (unsigned i = 0; i < v->leg_count; i++) {
+		const struct mpio_leg *g = &v->legs[i];
+
+		if (g->offered)
+			json_array_append_new(legs, json_pack("{s:s, s:s}", "server", g->session->name, "state",
+				!g->session->up ? "away" : g->busy ? "busy" : names[g->open]));
+	}
+	return legs;
+}
+
 static void volume_status(void *arg, struct mpio *v)
 {
 	const struct mpio_counts *n = mpio_counts(v);
@@ -140,7 +156,7 @@ static void volume_status(void *arg, struct mpio *v)
 	snprintf(generation, sizeof generation, "%llu", (unsigned long long)i->generation);
 	json_array_append_new(arg, json_pack(
 		"{s:i, s:s, s:s, s:s, s:I, s:I, s:i, s:b, s:i, s:s, s:i, s:s, s:o, s:s, s:o, s:i, s:i, s:I,"
-		" s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		" s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"id", (int)i->id, "name", i->name, "uuid", uuid, "generation", generation,
 		"size", (json_int_t)i->size, "blocks", (json_int_t)(i->size / i->block_size), "block_size", (int)i->block_size,
 		"read_only", !mpio_writable(v), "av", (int)i->av, "server", mpio_session(v)->name, "servers", (int)mpio_servers(v),
@@ -148,6 +164,8 @@ static void volume_status(void *arg, struct mpio *v)
 		"on_loss", conf_on_loss_name(v->on_loss),
 		"give_up_in", left < 0 ? json_null() : json_real(left),
 		"opens", (int)v->users, "in_flight", (int)n->in_flight, "bytes_in_flight", (json_int_t)n->bytes_in_flight,
+		"legs", legs_status(v), "waits_for", optional_text(v->waits_for),
+		"refused", optional_text(v->refused ? v->refused->name : NULL),
 		"reads", (json_int_t)n->reads, "read_bytes", (json_int_t)n->read_bytes,
 		"writes", (json_int_t)n->writes, "write_bytes", (json_int_t)n->write_bytes,
 		"flushes", (json_int_t)n->flushes, "others", (json_int_t)n->others,

@@ -82,6 +82,16 @@ static void query_path(FILE *f, const json_t *path, int verbosity)
 		put_path_counts(f, path, "        ");
 }
 
+/* What an administrator has to know of a volume with several servers. */
+static void put_volume_trouble(FILE *f, const json_t *v)
+{
+	if (json_is_string(json_object_get(v, "waits_for")))
+		fprintf(f, "      waits: %s\n", view_str(v, "waits_for"));
+	if (json_is_string(json_object_get(v, "refused")))
+		fprintf(f, "      not used: the %s of server %s, which is not this volume\n", view_str(v, "name"),
+			view_str(v, "refused"));
+}
+
 static void query_volume(FILE *f, const json_t *v, int verbosity)
 {
 	char a[VIEW_SHORT], b[VIEW_SHORT], c[VIEW_SHORT], trouble[80];
@@ -90,6 +100,7 @@ static void query_volume(FILE *f, const json_t *v, int verbosity)
 	fprintf(f, "    %s %-12s disk %9s blocks of %4s bytes%s%s\n", view_count(a, v, "id"),
 		view_str(v, "name"), view_count(b, v, "blocks"), view_count(c, v, "block_size"),
 		trouble[0] ? "  " : "", trouble);
+	put_volume_trouble(f, v);
 	if (verbosity >= 1) {
 		const char *policy = json_string_value(json_object_get(v, "policy"));
 
@@ -132,7 +143,7 @@ static void query_server(FILE *f, const json_t *ns, const json_t *server, int ve
 		json_decref(paths);
 	}
 	json_array_foreach(view_list(ns, "volumes"), i, item)
-		if (view_is(item, "server", view_str(server, "name")))
+		if (view_offers(item, view_str(server, "name")))
 			query_volume(f, item, verbosity);
 }
 

@@ -263,6 +263,17 @@ void view_each_path(const json_t *ns, size_t ns_index,
 	json_decref(used);
 }
 
+bool view_offers(const json_t *volume, const char *server)
+{
+	json_t *leg;
+	size_t i;
+
+	json_array_foreach(view_list(volume, "legs"), i, leg)
+		if (view_is(leg, "server", server))
+			return true;
+	return view_is(volume, "server", server);
+}
+
 const char *view_volume_trouble(char *buf, size_t size, const json_t *volume)
 {
 	bool read_only = view_true(volume, "read_only");

@@ -66,6 +66,7 @@ void view_each_path(const json_t *ns, size_t ns_index,
 
 /* "read-only", "waiting, gives up in 87 s" and the like, "" for a volume that
  * is ready and writable. */
+bool view_offers(const json_t *volume, const char *server);	/* is it one of its servers? */
 const char *view_volume_trouble(char *buf, size_t size, const json_t *volume);
 
 #endif
