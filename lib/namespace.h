@@ -76,6 +76,7 @@ double namespace_drill_limit(const struct namespace *ns, const struct drill_path
  *      "listed": whether its volumes are known,
  *      "failover_silent": how long I/O may stand still at worst when all its paths fall silent, or null: for ever,
  *      "failover_reset": the same when they are reset or lose their links,
+ *      "takeover": the same for a volume that another server offers too,
  *      "paths": [ { "name": "if0/big-9-1", "interface": "if0", "local": "192.168.10.1", "server": "big-9-1",
  *                   "portal": "192.168.10.9", "port": 5000, "protocol": "tcp", "family": "IP" or "IPv6",
  *                   "state": "down|connecting|hello|waiting|login|up|draining", "since": seconds in this state,

@@ -28,13 +28,43 @@ struct namespace_failover namespace_failover_path(const struct namespace *ns, co
 
 	for (size_t i = 0; s && i < s->path_count; i++)
 		others |= s->paths[i] != p && s->paths[i]->state == PATH_UP;
-	return namespace_failover(ns, others);
+	return !others && s ? namespace_failover_server(ns, s) : namespace_failover(ns, others);
 }
 
-/* Another server that offers the volumes of this one, too, takes them over: that time
- * belongs here. */
+/* Has each volume that this server offers another server that can be reached? */
+static bool has_heirs(const struct namespace *ns, const struct session *s)
+{
+	bool any = false;
+	struct list *l;
+
+	list_each(l, &ns->volumes) {
+		const struct mpio *v = container_of(l, struct mpio, link);
+		const struct mpio_leg *g = mpio_leg_of(v, s);
+
+		if (!g || !g->offered)
+			continue;
+		if (!mpio_another_reachable(v, g))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+double namespace_takeover(const struct namespace *ns)
+{
+	double noticed = namespace_noticed_within(ns, false);
+	double lease = ns->path_count ? path_lease(&ns->paths[0]->setup) / 1e3 : 0;
+
+	return (lease > noticed ? lease : noticed) + FENCE_TIME;
+}
+
+/* A server that is only cut off from us goes on until its lease is over, however its
+ * connections ended. */
 struct namespace_failover namespace_failover_server(const struct namespace *ns, const struct session *s)
 {
-	(void)s;
+	double taken_over = namespace_takeover(ns);
+
+	if (has_heirs(ns, s))
+		return (struct namespace_failover){ taken_over, taken_over };
 	return namespace_failover(ns, false);
 }

@@ -59,6 +59,7 @@ struct namespace_failover {
 struct namespace_failover namespace_failover(const struct namespace *ns, bool others);	/* other paths are left */
 struct namespace_failover namespace_failover_path(const struct namespace *ns, const struct path *p);
 struct namespace_failover namespace_failover_server(const struct namespace *ns, const struct session *s);
+double namespace_takeover(const struct namespace *ns);	/* until another server of a volume has taken over */
 double namespace_noticed_within(const struct namespace *ns, bool others);
 
 /* namespace_policy.c */

@@ -117,6 +117,7 @@ static json_t *server_status(const struct namespace *ns, const struct session *s
 		"policy", policy_name(s->choice.policy), "paths_up", (int)s->up, "bytes_in_flight", (json_int_t)s->bytes,
 		"paths", paths);
 	add_failover(j, &failover);
+	json_object_set_new(j, "takeover", bound(namespace_takeover(ns)));
 	return j;
 }
 

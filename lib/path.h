@@ -153,5 +153,7 @@ double path_probation(const struct path *p);	/* seconds left of it; < 0: none */
  * same server, and when it is the last.  Of a server that stands still behind a slow
  * network it is known later (path_health.c). */
 double path_noticed_within(const struct path_setup *s, bool others);
+/* What a server that hears nothing of us lets go within (ms), so that another one may go on. */
+uint32_t path_lease(const struct path_setup *s);
 
 #endif

@@ -16,9 +16,9 @@ void path_login_free(struct path *p)
 }
 
 /* Twice as long as we take to see that a server is gone: when it lets go, we know. */
-static uint32_t lease(double detect)
+uint32_t path_lease(const struct path_setup *s)
 {
-	double ms = 2 * detect * 1000;
+	double ms = 2 * s->namespace->behaviour.detect * 1000;
 
 	return ms < WIRE_LEASE_MIN ? WIRE_LEASE_MIN : ms > WIRE_LEASE_MAX ? WIRE_LEASE_MAX : (uint32_t)ms;
 }
@@ -30,7 +30,7 @@ int path_login_start(struct path *p)
 		.features.payload_crc = n->behaviour.payload_crc,
 		.limits = { WIRE_DATA_MAX, WIRE_IN_FLIGHT_MAX, WIRE_SESSION_BYTES_MAX },
 		.namespace_id = (uint16_t)n->id,
-		.lease = lease(n->behaviour.detect),
+		.lease = path_lease(&p->setup),
 	};
 	struct wire_request r = { .type = WIRE_HELLO };
 	uint8_t body[WIRE_LOGIN_MAX], header[WIRE_REQUEST_SIZE];

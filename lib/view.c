@@ -303,7 +303,7 @@ static void put_path_failover(FILE *f, const struct view_path *p)
 		fprintf(f, "      silent, I/O waits %g s; reset, %g s; then it goes on elsewhere\n",
 			view_num(p->path, "failover_silent", 0), view_num(p->path, "failover_reset", 0));
 	else
-		fprintf(f, "      the last path: silent, %s\n", view_last(last, sizeof(last), p->ns, p->path));
+		fprintf(f, "      the last path: silent, %s\n", view_last(last, sizeof(last), p->ns, p->server));
 }
 
 static void put_path(FILE *f, const struct view_path *p, int number, int verbosity)

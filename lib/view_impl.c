@@ -169,11 +169,13 @@ const char *view_wait(char *buf, const json_t *object, const char *key)
 	return buf;
 }
 
-const char *view_last(char *buf, size_t size, const json_t *ns, const json_t *o)
+const char *view_last(char *buf, size_t size, const json_t *ns, const json_t *server)
 {
-	double silent = view_num(o, "failover_silent", -1);
+	double silent = view_num(server, "failover_silent", -1);
 
-	if (silent >= 0)
+	if (silent >= 0 && silent == view_num(server, "takeover", -1))
+		snprintf(buf, size, "I/O waits %g s, then goes on over another server", silent);
+	else if (silent >= 0)
 		snprintf(buf, size, "I/O waits %g s, then on-loss = %s", silent, view_str(ns, "on_loss"));
 	else
 		snprintf(buf, size, "I/O waits for ever");

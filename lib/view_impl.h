@@ -45,9 +45,9 @@ const char *view_time(char *buf, double us);
 
 /* Seconds that I/O may stand still: "2.75 s", "for ever" for null, "-" when it is not said. */
 const char *view_wait(char *buf, const json_t *object, const char *key);
-/* What happens when nothing leads to a server any more, o being that server or its last
- * path: "I/O waits 122.5 s, then on-loss = fail". */
-const char *view_last(char *buf, size_t size, const json_t *ns, const json_t *o);
+/* What happens when nothing leads to a server any more: "I/O waits 122.5 s, then on-loss =
+ * fail", or "I/O waits 5 s, then goes on over another server". */
+const char *view_last(char *buf, size_t size, const json_t *ns, const json_t *server);
 
 /* A path with what it belongs to. */
 struct view_path {

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 #include "../scripted.h"
 
@@ -104,6 +105,28 @@ static void one_device(void **state)
 	script_close(a);
 	io_barrier(b);
 	assert_int_equal(client_state(), MPIO_READY);
+}
+
+/* What status says: when all of srv falls silent, srv2 has taken over within so many seconds
+ * (namespace_failover.c: detect is 60 s); without srv2 give-up, 60 s, has to pass. */
+static void bounds_are_shown(void **state)
+{
+	const struct timespec pause = { 0, 5000000 };
+	char silent[32], reset[32];
+
+	(void)state;
+	client_path(0, "failover_silent", silent, sizeof silent);
+	client_path(0, "failover_reset", reset, sizeof reset);
+	assert_string_equal(silent, "66");
+	assert_string_equal(reset, "66");
+	script_close(b);
+	for (int i = 0; i < 200 * WAIT_S && !strcmp(silent, "66"); i++) {
+		nanosleep(&pause, NULL);
+		client_path(0, "failover_silent", silent, sizeof silent);
+	}
+	client_path(0, "failover_reset", reset, sizeof reset);
+	assert_string_equal(silent, "125");
+	assert_string_equal(reset, "60");
 }
 
 /* What was out on srv stays there until srv2 says that it can do no more harm. */
@@ -403,6 +426,7 @@ int main(void)
 #define WITH(set, test) cmocka_unit_test_setup_teardown(test, set, end)
 	const struct CMUnitTest tests[] = {
 		WITH(begin, one_device),
+		WITH(begin, bounds_are_shown),
 		WITH(begin, takes_over),
 		WITH(begin, reads_move_at_once),
 		WITH(begin, comes_back_first),

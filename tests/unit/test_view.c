@@ -343,6 +343,8 @@ static void test_failover(void **state)
 	has(view_explain(two), "    when a path falls silent I/O goes on elsewhere within 2.75 s, after a reset within 1 s\n"
 			       "    when all of it falls silent I/O waits 122.5 s, then on-loss = fail\n");
 	has(view_explain(ever), "first that works\n    when all of it falls silent I/O waits for ever\n");
+	json_object_set_new(json_array_get(json_object_get(first(two), "servers"), 0), "takeover", json_real(122.5));
+	has(view_paths(two, 1), "srv: 000 osl:big-9 silent, I/O waits 122.5 s, then goes on over another server\n");
 	json_decref(two);
 	json_decref(last);
 	json_decref(ever);
