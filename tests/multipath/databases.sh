@@ -200,9 +200,12 @@ databases_run()	# FAULT...
 	done
 	each_writer make_table
 	for fault; do
+		dice 2
+		rsconfig 1 -m policy osl "$([ "$dice" = 0 ] && echo adaptive || echo round-robin)"
 		each_writer commits_start
 		each_writer commits_go_on
-		sick=$(used_server)
+		dice "$n_servers"
+		sick=$((dice + 1))
 		"fault_${fault//-/_}"
 		[ "$fault" = long-outage ] || each_writer commits_go_on
 		each_writer commits_end

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SQLite and PostgreSQL on ext4 on attached volumes, while paths and the server fail.
 # FAULTS='reset killed' in front: only these.
-# time-limit: 240
-# long-time-limit: 900
+# long: yes
+# time-limit: 900
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/databases.sh"
 test_seed

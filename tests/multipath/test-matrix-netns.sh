@@ -11,5 +11,5 @@ test_seed
 
 matrix_hosts 1 4
 matrix_servers
-matrix_cells
+matrix_cells 1
 matrix_done
