@@ -308,7 +308,8 @@ static int got_own(struct path *p, const struct wire_reply *r, const uint8_t *pa
 	case WIRE_PING:
 		if (!p->pinged)
 			return broken(p, "an answer that nobody asked for");
-		p->stamp = wire_get_stamp(payload);
+		if (!r->status)		/* a refusal has none */
+			p->stamp = wire_get_stamp(payload);
 		if (!p->inflight.used)
 			policy_learn(&p->policy, 0, 0, (double)(loop_now(p->loop) - p->pinged) / 1e9);
 		p->pinged = 0;

@@ -173,6 +173,27 @@ static void stuck_is_silent(void **state)
 	assert_non_null(strstr(reason, "silent"));
 }
 
+/* A ping that is refused is answered, and without a stamp. */
+static void refused_ping(void **state)
+{
+	static const uint32_t lengths[] = { 0, 6 };
+	char text[240];
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct request *r = script_read(a);
+
+		while (r->h.type != WIRE_PING) {
+			assert_true(script_serve(a, r));
+			r = script_read(a);
+		}
+		script_reply(a, r, WIRE_E_IO, "\x11\x00\x02\x00no", lengths[i]);
+		io_barrier(a);
+		client_path(0, "state", text, sizeof text);
+		assert_string_equal(text, "up");
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 #define ONE(f) cmocka_unit_test_setup_teardown(f, begin_one, end)
 
@@ -182,6 +203,7 @@ int main(void)
 		TEST(who_waits_is_not_forgotten),
 		TEST(both_silent),
 		TEST(bounds_are_shown),
+		TEST(refused_ping),
 		ONE(slow_is_not_silent),
 		ONE(stuck_is_silent),
 	};
