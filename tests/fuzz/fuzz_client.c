@@ -12,11 +12,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_in in = { data, data + size };
-	bool goodbye = fuzz_u8(&in) & 1;
+	uint8_t how = fuzz_u8(&in);
 
 	play_begin();
-	play_login();
+	play_login(how & 2);
 	play_steps(&in);
-	play_end(goodbye);
+	play_end(how & 1);
 	return 0;
 }

@@ -22,6 +22,7 @@
 int __wrap_sock_connect(const struct sock_addr *from, const char *device,
 			const struct sock_addr *to);
 int __wrap_sock_connect_result(int fd);
+int __wrap_sock_unacknowledged(int fd, uint64_t *bytes, uint64_t *ago);
 int __wrap_sock_device_of(const struct sock_addr *a, char *device, size_t size);
 
 /* This machine's devices have no part in it. */
@@ -41,15 +42,16 @@ int __wrap_sock_connect(const struct sock_addr *from, const char *device,
 			const struct sock_addr *to)
 {
 	const struct sockaddr_in *sa = (const struct sockaddr_in *)&to->ss;
+	unsigned peer = ntohl(sa->sin_addr.s_addr) % 256 - 1;
 	int fds[2];
 
 	(void)from;
 	(void)device;
-	if (refuses)
+	if (refuses || peer >= PEERS)
 		return -ECONNREFUSED;
 	memsock_pair(fds);
 	world_armed = false;
-	peer_open(&play_peers[ntohl(sa->sin_addr.s_addr) % 256 - 1], fds[1]);
+	peer_open(&play_peers[peer], fds[1]);
 	world_armed = true;
 	return fds[0];
 }
@@ -57,6 +59,14 @@ int __wrap_sock_connect(const struct sock_addr *from, const char *device,
 int __wrap_sock_connect_result(int fd)
 {
 	(void)fd;
+	return 0;
+}
+
+/* All that was sent is where it should be. */
+int __wrap_sock_unacknowledged(int fd, uint64_t *bytes, uint64_t *ago)
+{
+	(void)fd;
+	*bytes = *ago = 0;
 	return 0;
 }
 
@@ -486,7 +496,7 @@ void play_begin(void)
 	play_turn(2);
 }
 
-void play_login(void)
+void play_login(bool shared)
 {
 	struct fuzz_in none = { NULL, NULL };
 
@@ -500,8 +510,8 @@ void play_login(void)
 		peer_grant(p, i == 2 ? 0x52 : 0, (uint8_t)(i + 1), 0);
 		play_turn(1);
 		while (p->count) {
-			/* The second server has volumes of other names. */
-			peer_reply(p, 0, 0, i == 2 ? 6 : 0, &none);
+			/* Without volumes, or with the same ones. */
+			peer_reply(p, 0, 0, i == 2 && !shared ? 6 : 0, &none);
 			play_turn(1);
 		}
 	}
@@ -537,7 +547,9 @@ void play_end(bool goodbye)
 	if (goodbye) {
 		namespace_stop(ns, has_stopped, NULL);
 		world_sleep = 2000 * MS;
-		play_turn(16);
+		/* A volume that waits for a takeover asks each 50 ms. */
+		for (unsigned i = 0; i < 8 && !stopped; i++)
+			play_turn(16);
 		fuzz_check(stopped);
 	}
 	for (unsigned i = 0; i < HELD; i++)

@@ -15,9 +15,9 @@
 void play_init(void);		/* once */
 
 void play_begin(void);		/* the client starts; its paths are connected */
-/* The server of these paths does what it should until they are up, and offers
- * two volumes, which are opened. */
-void play_login(void);
+/* The servers of these paths do what they should until they are up; the first, or
+ * both, offer two volumes, which are opened. */
+void play_login(bool shared);
 void play_steps(struct fuzz_in *in);
 void play_end(bool goodbye);	/* everything that was submitted has ended, once */
 

@@ -24,7 +24,8 @@ struct peer {
 	struct wire_request request;
 
 	struct wire_request wait[WAIT_MAX];	/* not answered */
-	uint32_t fences[WAIT_MAX];	/* of a FENCE: the connection it asks about */
+	uint32_t fences[WAIT_MAX];	/* of a FENCE: the connection it asks about; of a TAKEOVER: the server */
+	unsigned newest[WAIT_MAX];	/* of a TAKEOVER: the newest connection when it came */
 	unsigned count;
 };
 

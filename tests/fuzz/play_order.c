@@ -34,13 +34,14 @@ static struct connection {
 } connections[CONNECTIONS];
 
 static uint64_t count;		/* of writes */
-static bool judges;
+static bool judges, unnamed;
 
 void order_begin(void)
 {
 	memset(connections, 0, sizeof(connections));
 	count = 0;
 	judges = true;
+	unnamed = false;
 }
 
 void order_unknown(void)
@@ -180,6 +181,20 @@ void order_fenced(unsigned by, uint32_t number)
 	for (unsigned i = 0; i < CONNECTIONS; i++)
 		if (same_session(i, connections[by].session) && connections[i].number == number)
 			settle(i);
+}
+
+void order_took_over(unsigned server, unsigned newest)
+{
+	for (unsigned i = 0; i < CONNECTIONS && i <= newest; i++)
+		if (connections[i].granted && connections[i].server == server)
+			settle(i);
+	if (unnamed)
+		judges = false;
+}
+
+void order_unnamed(void)
+{
+	unnamed = true;
 }
 
 void order_ended(unsigned connection)

@@ -4,7 +4,7 @@
  * break the argument:
  *
  *  - a write that was out on a connection is sent over another before that
- *    connection was fenced or its session replaced;
+ *    connection was fenced, its session replaced, or another server took over;
  *  - a write is sent that overlaps an older one which is not complete and which
  *    was out on a connection that had ended before the newer one was submitted;
  *  - a write is sent that overlaps one whose waiter was told something else before
@@ -32,6 +32,9 @@ void order_granted(unsigned connection, unsigned server, const uint8_t session[1
 void order_heard(unsigned connection, uint64_t write, uint64_t cookie);
 void order_answered(unsigned connection, uint64_t cookie);
 void order_fenced(unsigned by, uint32_t number);	/* FENCE was answered */
+/* TAKEOVER was answered with OK: it asked when that connection was the newest. */
+void order_took_over(unsigned server, unsigned newest);
+void order_unnamed(void);	/* a server says that it is another one: of takeovers nothing is known */
 void order_ended(unsigned connection);
 /* All that the client had sent was heard. */
 void order_all_heard(void);

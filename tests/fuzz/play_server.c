@@ -73,6 +73,7 @@ static void heard(struct peer *p)
 {
 	static struct wire_fence f;
 	const struct wire_request *r = &p->request;
+	struct wire_takeover t;
 	const char *why;
 	uint64_t number;
 
@@ -87,6 +88,11 @@ static void heard(struct peer *p)
 	if (p->count == WAIT_MAX)
 		return;
 	p->fences[p->count] = 0;
+	if (r->type == WIRE_TAKEOVER) {
+		fuzz_check(wire_get_takeover(p->body, r->length, &t, &why) == 0);
+		p->fences[p->count] = t.server_id;
+		p->newest[p->count] = play_serial;
+	}
 	if (r->type == WIRE_FENCE) {
 		fuzz_check(wire_get_fence(p->body, r->length, &f, false, &why) == 0);
 		p->fences[p->count] = f.connection;
@@ -196,6 +202,7 @@ static void forget(struct peer *p, unsigned i)
 	p->count--;
 	memmove(&p->wait[i], &p->wait[i + 1], (p->count - i) * sizeof(p->wait[0]));
 	memmove(&p->fences[i], &p->fences[i + 1], (p->count - i) * sizeof(p->fences[0]));
+	memmove(&p->newest[i], &p->newest[i + 1], (p->count - i) * sizeof(p->newest[0]));
 }
 
 void peer_answered(struct peer *p, uint64_t cookie)
@@ -214,6 +221,8 @@ void peer_welcome(struct peer *p, uint8_t server, uint8_t odd)
 	struct wire_welcome w = a_welcome();
 	uint8_t body[WIRE_LOGIN_MAX];
 
+	if (odd & (32 | 64))
+		order_unnamed();
 	w.server_id = server;
 	strcpy(w.server, server == 2 ? "big-2" : "big-1");
 	w.features.payload_crc = !(odd & 1);
@@ -365,6 +374,8 @@ void peer_reply(struct peer *p, unsigned which, uint8_t status, uint8_t how, str
 	order_answered(p->serial, q.cookie);
 	if (q.type == WIRE_FENCE && (r.status == WIRE_E_INVALID || (!r.status && !(how & 128))))
 		order_fenced(p->serial, p->fences[which]);
+	if (q.type == WIRE_TAKEOVER && !r.status)
+		order_took_over(p->fences[which] == 2, p->newest[which]);
 	forget(p, which);
 	peer_frame(p, &r, body);
 }
