@@ -137,6 +137,7 @@ int drill_start(struct drill *d, const char *target, double seconds, struct err 
 	}
 	d->seconds = seconds;
 	d->others = p.others;
+	d->servers = p.servers;
 	d->paths = p.count;
 	d->returned = 0;
 	d->running = true;
@@ -152,9 +153,9 @@ json_t *drill_state(const struct drill *d)
 {
 	json_t *volumes = d->running ? survey(d).volumes : json_deep_copy(d->volumes);
 
-	return json_pack("{s:b, s:b, s:s, s:s, s:i, s:b, s:f, s:f, s:f, s:o}", "running", d->running,
+	return json_pack("{s:b, s:b, s:s, s:s, s:i, s:b, s:b, s:f, s:f, s:f, s:o}", "running", d->running,
 		"passed", !d->running && d->passed, "namespace", d->namespace, "target", d->target, "paths", (int)d->paths,
-		"others", d->others, "seconds", d->seconds, "limit", d->limit,
+		"others", d->others, "servers", d->servers, "seconds", d->seconds, "limit", d->limit,
 		"elapsed", (double)(loop_now(d->client->loop) - d->began) / 1e9,
 		"volumes", volumes ? volumes : json_array());
 }

@@ -19,7 +19,7 @@ struct drill {
 	char namespace[CONF_NAME_MAX + 1];
 	char target[2 * CONF_NAME_MAX + 2];
 	double seconds, limit;
-	bool others;
+	bool others, servers;		/* something else led there: a path, or other servers */
 	size_t paths;
 	uint64_t began, returned;	/* loop_now(); 0: the paths are away still */
 	json_t *volumes;		/* of the last one that ended; or NULL */

@@ -12,6 +12,7 @@
 #include "mpio.h"
 
 struct namespace;
+struct session;
 
 /* Who this client is; the same for all namespaces. */
 struct namespace_identity {
@@ -63,6 +64,8 @@ int namespace_set_policy(struct namespace *ns, const struct policy_wish *w, stru
 struct drill_paths {
 	size_t count;		/* that are up */
 	bool others;		/* other paths lead to the same server */
+	bool servers;		/* none does, but other servers offer all its volumes */
+	const struct session *session;
 };
 struct drill_paths namespace_drill_paths(const struct namespace *ns, const char *target);
 void namespace_set_away(struct namespace *ns, const char *target, bool away);

@@ -26,6 +26,8 @@ struct drill_paths namespace_drill_paths(const struct namespace *ns, const char 
 	}
 	for (size_t i = 0; s && i < s->path_count; i++)
 		d.others |= s->paths[i]->state == PATH_UP && !takes_part(s->paths[i], target);
+	d.session = s;
+	d.servers = s && !d.others && namespace_has_heirs(ns, s);
 	return d;
 }
 
@@ -42,6 +44,8 @@ double namespace_drill_limit(const struct namespace *ns, const struct drill_path
 
 	if (p->others)
 		return namespace_failover(ns, true).silent;
+	if (p->servers)
+		return namespace_failover_server(ns, p->session).silent;
 	/* give-up counts from when the loss was noticed, which takes a keepalive at least. */
 	if (b->on_loss != CONF_ON_LOSS_QUEUE && seconds + RETURN_TIME >= b->give_up)
 		return -1;

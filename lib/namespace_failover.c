@@ -31,8 +31,7 @@ struct namespace_failover namespace_failover_path(const struct namespace *ns, co
 	return !others && s ? namespace_failover_server(ns, s) : namespace_failover(ns, others);
 }
 
-/* Has each volume that this server offers another server that can be reached? */
-static bool has_heirs(const struct namespace *ns, const struct session *s)
+bool namespace_has_heirs(const struct namespace *ns, const struct session *s)
 {
 	bool any = false;
 	struct list *l;
@@ -64,7 +63,7 @@ struct namespace_failover namespace_failover_server(const struct namespace *ns, 
 {
 	double taken_over = namespace_takeover(ns);
 
-	if (has_heirs(ns, s))
+	if (namespace_has_heirs(ns, s))
 		return (struct namespace_failover){ taken_over, taken_over };
 	return namespace_failover(ns, false);
 }

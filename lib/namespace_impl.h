@@ -61,6 +61,8 @@ struct namespace_failover namespace_failover_path(const struct namespace *ns, co
 struct namespace_failover namespace_failover_server(const struct namespace *ns, const struct session *s);
 double namespace_takeover(const struct namespace *ns);	/* until another server of a volume has taken over */
 double namespace_noticed_within(const struct namespace *ns, bool others);
+/* Is all that this server offers, if anything, offered by another one that is reached? */
+bool namespace_has_heirs(const struct namespace *ns, const struct session *s);
 
 /* namespace_policy.c */
 void namespace_choice(const struct namespace *ns, enum policy policy, const struct shares *shares,

@@ -44,7 +44,8 @@ static int print(const json_t *state)
 		       number(v, "longest"), number(state, "limit"));
 	printf("%s: %s was silent for %g s, %s\n", passed ? "passed" : "FAILED", rsconfig_text(state, "target", "-"),
 	       number(state, "seconds"), json_is_true(json_object_get(state, "others")) ?
-	       "another path led to the server" : "nothing else led to the server");
+	       "another path led to the server" : json_is_true(json_object_get(state, "servers")) ?
+	       "another server offered its volumes" : "nothing else led to the server");
 	return passed ? 0 : 1;
 }
 

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lab.sh"
 requires_root
 requires_fuse
-requires_cmd python3
+requires_cmd python3 jq
 requires_program rssrv rsiod rsconfig
 test_seed
 rounds=$(sample_or_all 1 6)
@@ -38,6 +38,13 @@ check "for the other client too" wait_for 10 servers_are 2 2
 start_stamp data "$W/c1/mnt/osl/data" --blocks 2048 --jobs 32 --flush-every 50
 run_traffic reader "$stamp" verify "$W/c2/mnt/osl/data" "$W/data.log" --seconds 1000
 goes_on data "writes are under way" 20
+
+# A rehearsal, longer than srv1's lease: it lets go, and srv2 takes over.
+drill=$("$BUILD/rsconfig" -m drill srv1 --for 7 --json --run-dir "$W/c1/run") || note "$drill"
+check "a drill with srv1 passes: srv2 took over" jq -e '.passed and .servers and .limit == 5' <<<"$drill"
+check "not before srv1 had let go" jq -e '.volumes[0].longest > 2' <<<"$drill"
+note "longest wait in the drill: $(jq '.volumes[0].longest' <<<"$drill") s"
+goes_on data "and goes on"
 
 for ((i = 1; i <= rounds; i++)); do
 	kill_server "$W/s1"
