@@ -16,7 +16,7 @@
 
 /* An earlier session of this process that is over lets go within moments. */
 #define OWN_TRIES 100
-#define OWN_PAUSE_MS 10
+static const struct timespec own_pause = { 0, 10000000 };
 /* Whoever runs another server of these volumes must be able to lock. */
 #define DIR_MODE 0770
 #define FILE_MODE 0660
@@ -77,19 +77,6 @@ static int find_lock(int fd, struct claim_range r, int64_t *byte)
 /*
  * Places.
  */
-static int path_of(int fd, char path[PATH_MAX])
-{
-	char link[64];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, PATH_MAX - 1);
-	if (n < 0)
-		return -errno;
-	path[n] = 0;
-	return *path == '/' ? 0 : -ENOENT;
-}
-
 int claim_place_open(struct claim_place *p, int dirfd, int fd)
 {
 	char path[PATH_MAX];
@@ -99,7 +86,7 @@ int claim_place_open(struct claim_place *p, int dirfd, int fd)
 	if (dirfd != AT_FDCWD) {
 		p->fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	} else {
-		r = path_of(fd, path);
+		r = fd_path(fd, path);
 		if (r < 0)
 			return r;
 		*strrchr(path, '/') = 0;
@@ -107,7 +94,7 @@ int claim_place_open(struct claim_place *p, int dirfd, int fd)
 	}
 	if (p->fd < 0 || fstat(p->fd, &st) < 0)
 		return -errno;
-	r = path_of(p->fd, path);
+	r = fd_path(p->fd, path);
 	if (r < 0)
 		return r;
 	p->path = strdup(path);
@@ -276,7 +263,6 @@ static bool still_named(int dir, const char *node, int fd)
 
 static int lock_own(int fd, const struct claim_owner *o, const struct server *s, struct err *e)
 {
-	static const struct timespec pause = { 0, OWN_PAUSE_MS * 1000000 };
 	struct flock f = lock_of((struct claim_range){ claim_byte(o->life, s->id), 1 });
 
 	for (int i = 0; fcntl(fd, F_OFD_SETLK, &f) < 0; i++) {
@@ -287,35 +273,44 @@ static int lock_own(int fd, const struct claim_owner *o, const struct server *s,
 				s->id);
 			return -EBUSY;
 		}
-		nanosleep(&pause, NULL);
+		nanosleep(&own_pause, NULL);
 	}
 	return 0;
 }
 
-/* Ours is there before we look for others': of two lives that do this at the same
- * time at least one sees the other. */
-static int refuse_other_lives(int dir, int fd, const struct claim_owner *o, struct err *e)
+/* The claim of another life, by whomever: 1 with its byte, 0 or -errno. */
+static int find_other_life(int fd, uint64_t life, int64_t *byte)
 {
 	struct claim_range ranges[2];
-	unsigned n = claim_others(o->life, ranges);
+	unsigned n = claim_others(life, ranges);
+	int r = 0;
+
+	for (unsigned i = 0; i < n && !r; i++)
+		r = find_lock(fd, ranges[i], byte);
+	return r;
+}
+
+/* Ours is there before we look for others': of two lives that do this at the same
+ * time at least one sees the other. */
+static int refuse_other_lives(int dir, int fd, const struct claim_owner *o, const struct server *s, struct err *e)
+{
 	struct claim_server who;
 	int64_t byte = 0;
+	uint16_t id = 0;
+	int r;
 
-	for (unsigned i = 0; i < n; i++) {
-		int r = find_lock(fd, ranges[i], &byte);
-		uint16_t id = (uint16_t)byte;
-
-		if (r < 0)
-			return err_sys(e, -r, "cannot look for other claims");
-		if (!r)
-			continue;
-		if (server_read(dir, id, &who) < 0)
-			snprintf(who.name, sizeof(who.name), "(no name)");
-		err_set(e, EBUSY, "server %s (id %u) may still write for an earlier run of client %s",
-			who.name, id, o->node);
-		return -EBUSY;
+	for (int i = 0; (r = find_other_life(fd, o->life, &byte)) == 1; i++) {
+		id = (uint16_t)byte;
+		if (id != s->id || i == OWN_TRIES)
+			break;
+		nanosleep(&own_pause, NULL);
 	}
-	return 0;
+	if (r <= 0)
+		return r ? err_sys(e, -r, "cannot look for other claims") : 0;
+	if (server_read(dir, id, &who) < 0)
+		snprintf(who.name, sizeof(who.name), "(no name)");
+	err_set(e, EBUSY, "server %s (id %u) may still write for an earlier run of client %s", who.name, id, o->node);
+	return -EBUSY;
 }
 
 /* Made only where it has to be: a file system that is frozen makes none, but locks. */
@@ -346,7 +341,7 @@ static int take(int dir, struct claim *k, const struct claim_owner *o, const str
 	if (!r && !still_named(dir, o->node, fd))
 		r = err_set(e, EBUSY, "%s was taken away or is not a file", o->node);
 	if (!r)
-		r = refuse_other_lives(dir, fd, o, e);
+		r = refuse_other_lives(dir, fd, o, s, e);
 	if (r)
 		close(fd);
 	else

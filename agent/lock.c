@@ -10,31 +10,81 @@
 
 #define TRY_EVERY_MS 50
 
-static int try_lock(int fd, bool exclusive)
+/* Length 0: to the end. */
+static int try_lock(int fd, bool exclusive, int64_t from, int64_t length)
 {
-	struct flock f = { .l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
+	struct flock f = {
+		.l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET, .l_start = from, .l_len = length,
+	};
 
+	if (fcntl(fd, F_OFD_SETLK, &f) == 0)
+		return 0;
+	return errno == EACCES ? -EAGAIN : -errno;
+}
+
+int lock_byte(int fd, int64_t byte, bool lock)
+{
+	struct flock f = { .l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+
+	if (lock)
+		return try_lock(fd, true, byte, 1);
 	return fcntl(fd, F_OFD_SETLK, &f) < 0 ? -errno : 0;
 }
 
-int lock_take(int fd, bool exclusive, double seconds, const char *what, struct err *e)
+static int try_long(int fd, bool exclusive, int64_t from, int64_t length, double seconds)
 {
 	static const struct timespec pause = { 0, TRY_EVERY_MS * 1000000 };
 	int tries = (int)(seconds * 1000 / TRY_EVERY_MS), r;
 
-	for (;;) {
-		r = try_lock(fd, exclusive);
-		if (r != -EAGAIN && r != -EACCES)
-			break;
-		if (tries-- <= 0) {
-			err_set(e, EBUSY, "%s is in use by another rssrv", what);
-			err_next(e, "one that was killed lets go when its last write has ended; "
-				 "'fuser -v' on it names the process");
-			return -EBUSY;
-		}
+	while ((r = try_lock(fd, exclusive, from, length)) == -EAGAIN && tries-- > 0)
 		nanosleep(&pause, NULL);
+	return r;
+}
+
+/* Who is in the way: 0: one that uses the file alone; 2 + its id: one that shares it;
+ * -1: nobody now. */
+static int64_t find_holder(int fd, int64_t from, int64_t length)
+{
+	struct flock f = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = from, .l_len = length };
+
+	if (fcntl(fd, F_OFD_GETLK, &f) < 0 || f.l_type == F_UNLCK)
+		return -1;
+	return f.l_start == 0 ? 0 : (int64_t)f.l_start;
+}
+
+int lock_take(int fd, bool exclusive, double seconds, const char *what, struct err *e)
+{
+	int r = try_long(fd, exclusive, 0, 0, seconds);
+	int64_t holder;
+
+	if (r != -EAGAIN)
+		return r ? err_sys(e, -r, "cannot lock %s", what) : 0;
+	holder = find_holder(fd, LOCK_SERVER(0), 0);
+	if (holder >= LOCK_SERVER(0)) {
+		err_set(e, EBUSY, "%s is shared by other servers, the one with serverid %lld among them", what,
+			(long long)holder - LOCK_SERVER(0));
+		err_next(e, "say 'shared = yes' in its section here too");
+		return -EBUSY;
 	}
-	return r ? err_sys(e, -r, "cannot lock %s", what) : 0;
+	err_set(e, EBUSY, "%s is in use by another rssrv", what);
+	err_next(e, "one that was killed lets go when its last write has ended; 'fuser -v' on it names the process");
+	return -EBUSY;
+}
+
+int lock_take_shared(int fd, bool exclusive, uint16_t id, double seconds, const char *what, struct err *e)
+{
+	int r = try_long(fd, exclusive, LOCK_SERVER(id), 1, seconds);
+
+	if (r != -EAGAIN)
+		return r ? err_sys(e, -r, "cannot lock %s", what) : 0;
+	if (find_holder(fd, LOCK_SERVER(id), 1) == 0) {
+		err_set(e, EBUSY, "%s is in use by an rssrv that does not share it", what);
+		err_next(e, "say 'shared = yes' in its section of that server's configuration, and restart it");
+		return -EBUSY;
+	}
+	err_set(e, EBUSY, "%s is in use by another rssrv with serverid %u", what, id);
+	err_next(e, "give each server a serverid of its own; one that was killed lets go when its last write has ended");
+	return -EBUSY;
 }
 
 static long read_pid(int fd)

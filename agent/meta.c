@@ -259,3 +259,21 @@ int meta_identify(int dirfd, const char *name, struct volume *v, const uint8_t *
 	v->generation = m.generation;
 	return 0;
 }
+
+int meta_recognize(int dirfd, const char *name, struct volume *v, struct err *e)
+{
+	uint64_t inode, birth;
+	struct meta m;
+	int r = meta_read(dirfd, name, &m, e);
+
+	if (r && r != -ENOENT)
+		return r;
+	origin_of(v, &inode, &birth);
+	if (r || differ(inode, m.inode) || differ(birth, m.birth)) {
+		err_set(e, EAGAIN, "%s has no identity yet: its pool's owner, another server, gives it one", v->path);
+		return -EAGAIN;
+	}
+	memcpy(v->uuid, m.uuid, sizeof(v->uuid));
+	v->generation = m.generation;
+	return 0;
+}

@@ -28,5 +28,8 @@ int meta_write(int dirfd, const char *name, const struct meta *m, struct err *e)
 /* Gives v its UUID and generation, making or renewing the file as needed.
  * uuid: what the configuration says, or NULL. */
 int meta_identify(int dirfd, const char *name, struct volume *v, const uint8_t *uuid, struct err *e);
+/* The same for who must not write: -EAGAIN where the file is not there yet, or about another
+ * file than v. */
+int meta_recognize(int dirfd, const char *name, struct volume *v, struct err *e);
 
 #endif

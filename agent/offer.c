@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "client.h"
 #include "lock.h"
 #include "log.h"
@@ -61,21 +62,28 @@ void offer_free(struct offer *o)
 
 static void complain(struct offer *o, const struct err *e)
 {
-	o->retry = clock_now() + SECOND;
+	bool waits = e->code == EAGAIN;		/* for another server, which is about to do its part */
+
+	o->retry = waits ? 0 : clock_now() + SECOND;
 	if (strcmp(o->complaint, e->text) == 0)
 		return;
 	snprintf(o->complaint, sizeof(o->complaint), "%s", e->text);
-	log_error("volume", "%s: %s%s%s", o->name, e->text, e->next[0] ? "; " : "", e->next);
-	if (atomic_load(&starting))
+	log_line(waits ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "volume", "%s: %s%s%s", o->name, e->text,
+		 e->next[0] ? "; " : "", e->next);
+	if (atomic_load(&starting) && !waits)
 		err_print("rssrv", e);
 }
 
-/* A file that belongs to this server alone is locked; a pool has one lock for all. */
+/* A pool has one lock for all. */
 static int lock_volume(const struct offer *o, const struct volume *v, struct err *e)
 {
-	if (o->pool || v->shared)
+	double wait = atomic_load(&starting) ? LOCK_WAIT : 0;
+
+	if (o->pool)
 		return 0;
-	return lock_take(v->fd, !v->cannot_write, atomic_load(&starting) ? LOCK_WAIT : 0, v->path, e);
+	if (v->shared)
+		return lock_take_shared(v->fd, !v->cannot_write, o->server->id, wait, v->path, e);
+	return lock_take(v->fd, !v->cannot_write, wait, v->path, e);
 }
 
 /* A device that others offer too cannot keep its identity here alone. */
@@ -91,14 +99,44 @@ static int identify_shared_device(const struct offer *o, struct volume *v, struc
 	return 0;
 }
 
-static int identify(const struct offer *o, struct volume *v, struct err *e)
+/* Two servers that find no identity would make two. */
+static int identify_shared_file(const struct offer *o, struct volume *v, const uint8_t *uuid, struct err *e)
 {
-	if (v->device && v->shared)
-		return identify_shared_device(o, v, e);
-	return meta_identify(o->dirfd, o->meta, v, o->conf.has_uuid ? o->conf.uuid : NULL, e);
+	int r = v->cannot_write ? 0 : lock_byte(v->fd, LOCK_IDENTITY, true);
+
+	if (r)
+		return err_set(e, EAGAIN, "another server gives %s its identity", v->path);
+	r = meta_identify(o->dirfd, o->meta, v, uuid, e);
+	if (!v->cannot_write)
+		lock_byte(v->fd, LOCK_IDENTITY, false);
+	return r;
 }
 
-static struct volume *make(const struct offer *o, struct err *e)
+static int identify(const struct offer *o, struct volume *v, struct err *e)
+{
+	const uint8_t *uuid = o->conf.has_uuid ? o->conf.uuid : NULL;
+
+	if (v->device && v->shared)
+		return identify_shared_device(o, v, e);
+	if (o->owned && !atomic_load(o->owned))
+		return meta_recognize(o->dirfd, o->meta, v, e);
+	if (!o->pool && v->shared)
+		return identify_shared_file(o, v, uuid, e);
+	return meta_identify(o->dirfd, o->meta, v, uuid, e);
+}
+
+/* Of a shared file: another server may write it.  0 for others. */
+static struct timespec identity_time(const struct offer *o)
+{
+	struct timespec none = { 0, 0 };
+	struct stat st;
+
+	if (!o->conf.shared || fstatat(o->dirfd, o->meta, &st, 0) < 0)
+		return none;
+	return st.st_mtim;
+}
+
+static struct volume *make(struct offer *o, struct err *e)
 {
 	struct volume_setup setup = {
 		.name = o->name,
@@ -122,6 +160,7 @@ static struct volume *make(const struct offer *o, struct err *e)
 			goto fail;
 		}
 	}
+	o->identified = identity_time(o);
 	if (lock_volume(o, v, e) < 0 || identify(o, v, e) < 0)
 		goto fail;
 	volume_load_flush_error(v);
@@ -137,6 +176,22 @@ static bool is_same_file(const struct offer *o, const struct volume_origin *now)
 
 	return v && v->origin.device == now->device && v->origin.inode == now->inode &&
 	       v->origin.birth == now->birth;
+}
+
+/* Was the identity of a shared volume changed, by another server or by hand? */
+static bool is_same_identity(struct offer *o)
+{
+	struct timespec now = identity_time(o);
+	struct err e = { 0 };
+	struct meta m;
+
+	if (now.tv_sec == o->identified.tv_sec && now.tv_nsec == o->identified.tv_nsec)
+		return true;
+	if (o->volume->device || meta_read(o->dirfd, o->meta, &m, &e) < 0)
+		return true;		/* it is being replaced, or gone: what we know stays so */
+	o->identified = now;
+	return m.generation == o->volume->generation &&
+	       memcmp(m.uuid, o->volume->uuid, sizeof(m.uuid)) == 0;
 }
 
 static void check_size(struct offer *o)
@@ -189,7 +244,7 @@ void offer_check(struct offer *o)
 		if (r == -ENOENT)
 			offer_withdraw(o);
 		complain(o, &e);
-	} else if (is_same_file(o, &now)) {
+	} else if (is_same_file(o, &now) && is_same_identity(o)) {
 		check_size(o);
 	} else {
 		renew(o);

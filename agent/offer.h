@@ -9,7 +9,9 @@
 #ifndef RSSRV_OFFER_H
 #define RSSRV_OFFER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <time.h>
 #include "conf.h"
 #include "volume.h"
 
@@ -21,6 +23,8 @@ struct offer {
 	char *file;			/* relative to dirfd */
 	char *meta;			/* where the identity is kept, likewise */
 	const char *pool, *directory;	/* the pool's name and path; NULL: a [volume] */
+	const atomic_bool *owned;	/* may this server write the identity?  NULL: yes */
+	struct timespec identified;	/* shared: when the identity was written that was read */
 	int order;
 	struct conf_volume conf;	/* of a [volume]; its strings are the offer's own */
 	struct volume *volume;		/* a reference; NULL: not offered now */

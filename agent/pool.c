@@ -12,18 +12,79 @@
 #include "log.h"
 #include "pool.h"
 #include "registry.h"
+#include "server.h"
 
 /* A directory's time of change has the resolution of the kernel's tick at best;
  * for that long after a change it is read again. */
 #define RECENT (2 * SECOND)
 #define SPACE_EVERY (5 * SECOND)
 
+/* The other servers of a shared pool must be able to lock. */
+static void open_to_group(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 0660) != 0660)
+		fchmod(fd, st.st_mode | 0660);
+}
+
 static int take_lock(struct pool *p, double wait, struct err *e)
 {
+	char what[CONF_NAME_MAX + 300];
+
 	p->lock = openat(p->dirfd, ".rsio.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (p->lock < 0)
 		return err_sys(e, errno, "cannot open %s/.rsio.lock", p->path);
-	return lock_take(p->lock, true, wait, p->path, e);
+	snprintf(what, sizeof(what), "[pool %s]: %s", p->name, p->path);
+	if (!p->shared)
+		return lock_take(p->lock, true, wait, what, e);
+	open_to_group(p->lock);
+	return lock_take_shared(p->lock, true, p->server->id, wait, what, e);
+}
+
+void pool_owner_name(struct pool *p, char out[CONF_NAME_MAX + 1])
+{
+	pthread_mutex_lock(&p->owner_lock);
+	memcpy(out, p->owner_name, sizeof(p->owner_name));
+	pthread_mutex_unlock(&p->owner_lock);
+}
+
+static void set_owner_name(struct pool *p, const char *name)
+{
+	pthread_mutex_lock(&p->owner_lock);
+	snprintf(p->owner_name, sizeof(p->owner_name), "%.*s", CONF_NAME_MAX, name);
+	pthread_mutex_unlock(&p->owner_lock);
+}
+
+/* The owner's name is in the lock's file, for people. */
+static void look_who(struct pool *p)
+{
+	char text[CONF_NAME_MAX + 3];
+	ssize_t n = pread(p->lock, text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = 0;
+	text[strcspn(text, "\n")] = 0;
+	if (!conf_name_valid(text) || strcmp(text, p->owner_name) == 0)
+		return;
+	set_owner_name(p, text);
+	log_info("pool", "%s: server %s is its owner", p->name, text);
+}
+
+static void try_to_own(struct pool *p)
+{
+	char text[CONF_NAME_MAX + 3];
+	int n, r = lock_byte(p->lock, LOCK_OWNER, true);
+
+	if (r) {
+		look_who(p);
+		return;
+	}
+	n = snprintf(text, sizeof(text), "%s\n", p->server->name);
+	if (ftruncate(p->lock, 0) < 0 || pwrite(p->lock, text, (size_t)n, 0) != n)
+		log_warning("pool", "%s: cannot write into .rsio.lock who its owner is: %s", p->name, strerror(errno));
+	set_owner_name(p, p->server->name);
+	log_info("pool", "%s: this server is its owner now", p->name);
+	atomic_store(&p->owner, true);
 }
 
 struct pool *pool_open(struct server *s, const struct conf_pool *conf, double wait, struct err *e)
@@ -36,6 +97,9 @@ struct pool *pool_open(struct server *s, const struct conf_pool *conf, double wa
 	}
 	p->server = s;
 	p->lock = -1;
+	p->shared = conf->shared;
+	atomic_init(&p->owner, !conf->shared);
+	pthread_mutex_init(&p->owner_lock, NULL);
 	snprintf(p->name, sizeof(p->name), "%s", conf->name);
 	p->path = strdup(conf->path);
 	p->dirfd = open(conf->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -62,6 +126,7 @@ void pool_close(struct pool *p)
 		close(p->lock);
 	if (p->dirfd >= 0)
 		close(p->dirfd);
+	pthread_mutex_destroy(&p->owner_lock);
 	free(p->path);
 	free(p);
 }
@@ -96,6 +161,8 @@ static void see(struct pool *p, const char *file)
 		if (!o)
 			return;		/* the next look tries again */
 		o->pool = p->name;
+		o->owned = &p->owner;
+		o->conf.shared = p->shared;
 		o->directory = p->path;
 		o->order = REGISTRY_POOL_ORDER;
 		o->next = p->offers;
@@ -162,6 +229,8 @@ void pool_look(struct pool *p)
 	struct stat st;
 	unsigned n = 0;
 
+	if (!pool_owner(p))
+		try_to_own(p);
 	if (fstat(p->dirfd, &st) == 0 &&
 	    (st.st_mtim.tv_sec != p->changed.tv_sec || st.st_mtim.tv_nsec != p->changed.tv_nsec)) {
 		p->changed = st.st_mtim;

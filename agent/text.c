@@ -1,9 +1,11 @@
 /* text.c - see text.h. */
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "secure.h"
 #include "text.h"
 
@@ -55,6 +57,19 @@ int uuid_make(uint8_t uuid[16])
 	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
 	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
 	return r;
+}
+
+int fd_path(int fd, char *out)
+{
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, out, PATH_MAX - 1);
+	if (n < 0)
+		return -errno;
+	out[n] = 0;
+	return *out == '/' ? 0 : -ENOENT;
 }
 
 char **strings_copy(char *const *list)

@@ -1,5 +1,5 @@
 /*
- * text.h - UUIDs as text, and lists of strings.
+ * text.h - UUIDs as text, paths of descriptors, and lists of strings.
  */
 #ifndef RSSRV_TEXT_H
 #define RSSRV_TEXT_H
@@ -12,6 +12,9 @@
 void uuid_format(const uint8_t uuid[16], char out[UUID_TEXT]);
 int uuid_parse(const char *text, uint8_t uuid[16]);	/* 0 or -EINVAL */
 int uuid_make(uint8_t uuid[16]);			/* random, version 4; 0 or -EIO */
+
+/* Of what is open as fd: an absolute path, into PATH_MAX bytes.  0 or -errno. */
+int fd_path(int fd, char *out);
 
 /* NULL-terminated lists; NULL is a list too. */
 char **strings_copy(char *const *list);		/* NULL: no memory, or list was NULL */

@@ -1,6 +1,7 @@
 /* volume.c - see volume.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,55 +19,82 @@
 
 #define DIRECT_ALIGN 4096u
 
-static void mark_path(const struct volume *v, char *out, size_t size)
+/* Relative to the directory that is returned. */
+static int mark_path(const struct volume *v, char *out, size_t size)
 {
 	char uuid[UUID_TEXT];
 
+	if (v->mark) {
+		snprintf(out, size, "%s", v->mark);
+		return v->place.fd;
+	}
 	uuid_format(v->uuid, uuid);
 	snprintf(out, size, "%s/flush-failed.%s", v->server->state_dir, uuid);
+	return AT_FDCWD;
 }
 
 static void flush_has_failed(struct volume *v, int error)
 {
 	char path[512];
-	int fd;
+	int dir, fd;
 
 	if (atomic_exchange(&v->flush_failed, true))
 		return;
-	mark_path(v, path, sizeof(path));
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	dir = mark_path(v, path, sizeof(path));
+	fd = openat(dir, path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, v->mark ? 0664 : 0644);
 	log_error("volume", "%s: writing %s to its disk failed: %s; every flush is refused until "
 		  "'clear-flush-error' says that this was dealt with", v->name, v->path, strerror(-error));
-	if (fd < 0)
+	if (fd < 0) {
 		log_error("volume", "%s: cannot note that in %s: %s; a restart would forget it",
 			  v->name, path, strerror(errno));
-	else
-		close(fd);
+		return;
+	}
+	atomic_store(&v->flush_marked, true);
+	close(fd);
 }
 
 static bool marked_failed(const struct volume *v)
 {
 	char path[512];
+	int dir = mark_path(v, path, sizeof(path));
 
-	mark_path(v, path, sizeof(path));
-	return access(path, F_OK) == 0;
+	return faccessat(dir, path, F_OK, 0) == 0 || (v->mark && errno != ENOENT);
 }
 
 void volume_load_flush_error(struct volume *v)
 {
 	if (!marked_failed(v))
 		return;
+	atomic_store(&v->flush_marked, true);
 	atomic_store(&v->flush_failed, true);
 	log_warning("volume", "%s: a flush failed before this start; flushes are refused until "
 		    "'clear-flush-error'", v->name);
 }
 
+/* On a worker: has a flush failed, here or by way of another server?  Who could not make
+ * a mark does not take its absence for an administrator's decision. */
+static bool flush_failed(struct volume *v)
+{
+	bool failed = atomic_load(&v->flush_failed), marked;
+
+	if (!v->mark)
+		return failed;
+	marked = marked_failed(v);
+	if (marked == failed || (failed && !atomic_load(&v->flush_marked)))
+		return failed;
+	atomic_store(&v->flush_marked, marked);
+	atomic_store(&v->flush_failed, marked);
+	log_warning("volume", marked ? "%s: a flush failed by way of another server; flushes are refused until "
+		    "'clear-flush-error'" : "%s: the flush error was cleared by way of another server", v->name);
+	return marked;
+}
+
 void volume_clear_flush_error(struct volume *v)
 {
 	char path[512];
+	int dir = mark_path(v, path, sizeof(path));
 
-	mark_path(v, path, sizeof(path));
-	if (unlink(path) < 0 && errno != ENOENT)
+	if (unlinkat(dir, path, 0) < 0 && errno != ENOENT)
 		log_error("volume", "%s: cannot remove %s: %s", v->name, path, strerror(errno));
 	if (atomic_exchange(&v->flush_failed, false))
 		log_warning("volume", "%s: the flush error was cleared by the administrator", v->name);
@@ -151,6 +179,24 @@ static int find_out(struct volume *v, const struct volume_setup *setup, struct e
 	return 0;
 }
 
+/* The claims and marks that other servers see.  NAME.flush-failed for a pool's NAME.raw,
+ * FILE.flush-failed for others. */
+static int open_place(struct volume *v, const struct volume_setup *setup)
+{
+	int r = claim_place_open(&v->place, setup->dirfd, v->fd);
+	char path[PATH_MAX], *name;
+
+	if (r < 0)
+		return r;
+	r = fd_path(v->fd, path);
+	if (r < 0)
+		return r;
+	name = setup->pool ? v->name : strrchr(path, '/') + 1;
+	if (asprintf(&v->mark, "%s.flush-failed", name) < 0)
+		v->mark = NULL;
+	return v->mark ? 0 : -ENOMEM;
+}
+
 struct volume *volume_open(struct server *s, const struct volume_setup *setup, struct err *e)
 {
 	struct volume *v = calloc(1, sizeof(*v));
@@ -181,7 +227,7 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 	}
 	if (find_out(v, setup, e) < 0)
 		goto fail;
-	r = v->shared && !v->device ? claim_place_open(&v->place, setup->dirfd, v->fd) : 0;
+	r = v->shared && !v->device ? open_place(v, setup) : 0;
 	if (r < 0) {
 		err_sys(e, -r, "cannot open the directory of %s", v->path);
 		goto fail;
@@ -227,6 +273,7 @@ void volume_put(struct volume *v)
 	strings_free(v->clients);
 	free(v->path);
 	free(v->pool);
+	free(v->mark);
 	free(v);
 }
 
@@ -254,16 +301,20 @@ static int after_flush(struct volume *v, int r)
 
 int volume_write_now(struct volume *v, const void *buf, uint32_t count, uint64_t offset, bool fua)
 {
+	if (v->mark)
+		return -EAGAIN;
 	if (fua && atomic_load(&v->flush_failed))
 		return -EUCLEAN;
 	return counted(v, v->ops->write_now(v, buf, count, offset, fua));
 }
 
-/* Only memory is flushed on a loop: it does not fail. */
+/* Only memory is flushed on a loop: it does not fail.  A mark is looked for on a worker. */
 int volume_flush_now(struct volume *v)
 {
 	int r;
 
+	if (v->mark)
+		return -EAGAIN;
 	if (atomic_load(&v->flush_failed))
 		return -EUCLEAN;
 	r = v->ops->flush_now(v);
@@ -275,8 +326,10 @@ int volume_flush(struct volume *v)
 	int r = -EUCLEAN;
 
 	pthread_mutex_lock(&v->flush_lock);
-	if (!atomic_load(&v->flush_failed))
+	if (!flush_failed(v))
 		r = after_flush(v, v->ops->flush(v));
+	if (!r && flush_failed(v))
+		r = -EUCLEAN;
 	pthread_mutex_unlock(&v->flush_lock);
 	return r;
 }
@@ -292,7 +345,7 @@ int volume_write(struct volume *v, const void *buf, uint32_t count, uint64_t off
 {
 	int r;
 
-	if (fua && atomic_load(&v->flush_failed))
+	if (fua && flush_failed(v))
 		return -EUCLEAN;
 	r = counted(v, v->ops->write(v, buf, count, offset, fua));
 	if (r < 0 && fua)
@@ -304,7 +357,7 @@ int volume_zero(struct volume *v, uint32_t count, uint64_t offset, bool discard,
 {
 	int r;
 
-	if (fua && atomic_load(&v->flush_failed))
+	if (fua && flush_failed(v))
 		return -EUCLEAN;
 	r = counted(v, v->ops->zero(v, count, offset, discard));
 	return r || !fua ? r : volume_flush(v);
@@ -348,7 +401,8 @@ void volume_describe(const struct volume *v, struct wire_volume *out)
 	memcpy(out->uuid, v->uuid, sizeof(out->uuid));
 	out->generation = v->generation;
 	out->size = atomic_load(&v->size);
-	out->block_size = 512;
+	/* Who keeps to it never makes two servers complete the same block by reading. */
+	out->block_size = v->shared ? v->align : 512;
 	out->id = v->id;
 	out->flags = atomic_load(&v->read_only) ? WIRE_FLAG_READ_ONLY : 0;
 	out->av = (uint8_t)v->av;

@@ -12,7 +12,9 @@
  * file description and then forgets it, with the pages marked clean.  So a
  * failed fdatasync is final: every later flush of this volume, by whomever, is
  * refused until an administrator clears it.  A mark in the state directory
- * keeps that true when rssrv itself is restarted.
+ * keeps that true when rssrv itself is restarted.  For a shared file the mark is
+ * beside it, as NAME.flush-failed, and each server looks there before it says that a
+ * flush went well: it must not cover up what another one's disk lost.
  *
  * "Once" also means that of two syncs that run over one description at the same
  * time only one learns of the failure, whoever's data it was that was lost.  So no
@@ -91,13 +93,15 @@ struct volume {
 	bool cannot_write;		/* opened for reading only */
 	uint32_t align;			/* direct: of offsets and counts */
 	struct volume_origin origin;
-	struct claim_place place;	/* where its claims are; fd -1: not shared, or a device */
+	struct claim_place place;	/* where its claims and marks are; fd -1: not shared, or a device */
+	char *mark;			/* shared file: the mark of a failed flush, in that place */
 
 	/* May change, each by one writer; read by anyone. */
 	_Atomic uint64_t size;
 	_Atomic uint16_t gone;		/* a wire status, or WIRE_OK */
 	atomic_bool read_only;
 	atomic_bool flush_failed;
+	atomic_bool flush_marked;	/* shared: there was a mark that said so */
 	atomic_bool no_nowait_read, no_punch, no_zero;	/* found out in use */
 	atomic_uint opens;
 	_Atomic uint64_t errors, error_said;	/* how many; clock_now() when one was last logged */

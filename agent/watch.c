@@ -316,6 +316,14 @@ static bool wanted(const struct pool *p, const struct conf_server *conf)
 	return false;
 }
 
+/* Its lock is of the other kind, and must not be given back for a moment. */
+static void warn_shared(const struct pool *p, const struct conf_server *conf)
+{
+	for (size_t i = 0; i < conf->pool_count; i++)
+		if (strcmp(p->name, conf->pools[i].name) == 0 && p->shared != conf->pools[i].shared)
+			log_warning("pool", "%s: 'shared' changes only with a restart", p->name);
+}
+
 static void add_new_pools(struct watch *w, const struct conf_server *conf)
 {
 	for (size_t i = 0; i < conf->pool_count; i++) {
@@ -345,6 +353,7 @@ void watch_apply(struct watch *w, const struct conf_server *conf)
 	for (struct watcher *k = w->watchers; k; k = k->next) {
 		if (k->pool) {
 			k->stop |= !wanted(k->pool, conf);
+			warn_shared(k->pool, conf);
 			continue;
 		}
 		unused = k->pending;
@@ -372,13 +381,16 @@ void watch_stop(struct watch *w)
 json_t *watch_pools_json(struct watch *w)
 {
 	json_t *list = json_array();
+	char owner[CONF_NAME_MAX + 1];
 
 	pthread_mutex_lock(&w->lock);
 	for (struct watcher *k = w->watchers; k; k = k->next) {
 		if (!k->pool)
 			continue;
-		json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:I, s:I}",
-			"name", k->pool->name, "path", k->pool->path,
+		pool_owner_name(k->pool, owner);
+		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s, s:i, s:I, s:I}",
+			"name", k->pool->name, "path", k->pool->path, "shared", (int)k->pool->shared,
+			"owner", k->pool->shared ? owner : w->server->name,
 			"volumes", (int)atomic_load(&k->pool->volumes),
 			"bytes", (json_int_t)atomic_load(&k->pool->bytes),
 			"free", (json_int_t)atomic_load(&k->pool->bytes_free)));

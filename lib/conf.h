@@ -129,6 +129,7 @@ struct conf_pool {
 	char name[CONF_NAME_MAX + 1];
 	char *path;
 	char **manage;		/* NULL-terminated client names; NULL: every client */
+	bool shared;		/* with other servers */
 	int line;
 };
 

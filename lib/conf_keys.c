@@ -194,6 +194,9 @@ static const struct conf_key_row key_rows[] = {
 	{ SRV, "pool", "manage", "clients", "every client",
 	  "Who may create and change volumes.",
 	  MAY, CONF_TYPE_LIST, AT(conf_pool, manage), 0, 0 },
+	{ SRV, "pool", "shared", "yes|no", "no",
+	  "Whether other servers use the directory too.",
+	  MAY, CONF_TYPE_BOOL, AT(conf_pool, shared), 0, 0 },
 
 	{ SRV, "volume", "path", "file or block device", NULL, "What the volume is kept in.",
 	  MUST, CONF_TYPE_PATH, AT(conf_volume, path), 0, 0 },
