@@ -141,6 +141,7 @@ void mpio_dispatch(struct mpio *v, struct command *c)
 	c->leg = (uint8_t)leg;
 	c->handle = v->legs[leg].handle;
 	c->covers = v->legs[leg].written;
+	v->legs[leg].commands++;
 	session_submit(v->legs[leg].session, c);
 }
 

@@ -26,6 +26,7 @@ struct mpio_leg {
 	uint32_t block_size;
 	uint8_t flags;
 	uint64_t written, flushed;	/* changes acknowledged; how many of them a flush covers */
+	uint64_t commands;		/* that were given to it */
 };
 
 struct mpio {

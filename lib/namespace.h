@@ -96,7 +96,8 @@ double namespace_drill_limit(const struct namespace *ns, const struct drill_path
  *   "volumes": [ { "id": 0, "name": "oracle", "uuid": "…", "generation": 17, "size": bytes, "blocks": n, "block_size": 512,
  *      "read_only": false, "av": 0, "server": "big-9", "servers": 1, "state": "ready|waiting|lost|stale|gone",
  *      "policy": "weighted" or null, "on_loss": "fail", "give_up_in": 87.5 or null, "opens": 1, "in_flight": 0, "reads": n, "read_bytes": n,
- *      "legs": [ { "server": "big-9", "state": "closed|opening|open|busy|away" } ], "waits_for": what stands in the way of
+ *      "legs": [ { "server": "big-9", "state": "closed|opening|open|busy|away", "commands": n, "share": 0.5 } ],
+ *      "waits_for": what stands in the way of
  *      taking over from a server that is away, or null, "refused": a server whose volume of this name is another one, or null,
  *      "writes": n, "write_bytes": n, "flushes": n, "errors": n, "resent": n } ] }
  */

@@ -134,13 +134,18 @@ static json_t *legs_status(const struct mpio *v)
 {
 	static const char *const names[] = { "closed", "opening", "open" };
 	json_t *legs = json_array();
+	uint64_t all = 0;
 
+	for (unsigned i = 0; i < v->leg_count; i++)
+		all += v->legs[i].commands;
 	for (unsigned i = 0; i < v->leg_count; i++) {
 		const struct mpio_leg *g = &v->legs[i];
 
 		if (g->offered)
-			json_array_append_new(legs, json_pack("{s:s, s:s}", "server", g->session->name, "state",
-				!g->session->up ? "away" : g->busy ? "busy" : names[g->open]));
+			json_array_append_new(legs, json_pack("{s:s, s:s, s:I, s:f}", "server", g->session->name, "state",
+				!g->session->up ? "away" : g->busy ? "busy" : names[g->open],
+				"commands", (json_int_t)g->commands,
+				"share", all ? (double)g->commands / (double)all : 0.0));
 	}
 	return legs;
 }

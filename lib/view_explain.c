@@ -189,6 +189,25 @@ static void explain_server(FILE *f, const json_t *ns, const json_t *server)
 	explain_failover(f, ns, server);
 }
 
+/* Which of its servers a volume's commands go to. */
+static void explain_legs(FILE *f, const json_t *ns)
+{
+	json_t *v, *leg;
+	size_t i, k;
+
+	json_array_foreach(view_list(ns, "volumes"), i, v) {
+		if (json_array_size(view_list(v, "legs")) < 2)
+			continue;
+		fprintf(f, "  volume %s goes over several servers, by the same rules:\n", view_str(v, "name"));
+		json_array_foreach(view_list(v, "legs"), k, leg)
+			fprintf(f, "    %s, %.0f %% so far%s%s\n", view_str(leg, "server"),
+				100 * view_num(leg, "share", 0), view_is(leg, "state", "open") ? "" : ": ",
+				view_is(leg, "state", "open") ? "" : view_str(leg, "state"));
+		if (json_is_string(json_object_get(v, "waits_for")))
+			fprintf(f, "    writes wait: %s\n", view_str(v, "waits_for"));
+	}
+}
+
 static void explain_own_policies(FILE *f, const json_t *ns)
 {
 	size_t i;
@@ -232,6 +251,7 @@ char *view_explain(const json_t *status)
 		json_array_foreach(view_list(ns, "servers"), k, server)
 			explain_server(o.f, ns, server);
 		explain_own_policies(o.f, ns);
+		explain_legs(o.f, ns);
 		explain_failures(o.f, ns);
 	}
 	return view_finish(&o);

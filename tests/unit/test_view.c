@@ -301,6 +301,12 @@ static void test_explain(void **state)
 		  "  what was under way then goes on over another path of the server\n"
 		  "  silence of the last path is noticed within 2 s\n"
 		  "  with no path left I/O waits for ever\n");
+	explained("{'namespaces':[{'name':'osl','servers':[],'volumes':[{'name':'oracle','waits_for':'big-9 is stopped','legs':["
+		  "{'server':'big-9','state':'away','share':0.75},{'server':'big-10','state':'open','share':0.25}]},"
+		  "{'name':'redo','legs':[{'server':'big-9','state':'open','share':1}]}]}]}",
+		  "osl\n  no server was reached yet: rsconfig -m status shows why\n"
+		  "  volume oracle goes over several servers, by the same rules:\n"
+		  "    big-9, 75 % so far: away\n    big-10, 25 % so far\n    writes wait: big-9 is stopped\n");
 }
 
 /* How long I/O may stand still: one path of two, the last one, a server. */
