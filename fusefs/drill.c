@@ -85,10 +85,18 @@ static void tick(struct loop_timer *t)
 	finish(d, &s);
 }
 
+/* The address in a path's name may have colons too. */
+static const char *behind_namespace(const char *target)
+{
+	size_t n = strcspn(target, ":/");
+
+	return target[n] == ':' ? target + n + 1 : target;
+}
+
 /* Which namespace has it?  NULL with e filled: none, or several. */
 static struct member *find(struct drill *d, const char *target, struct err *e)
 {
-	const char *name = strchr(target, ':') ? strchr(target, ':') + 1 : target;
+	const char *name = behind_namespace(target);
 	struct member *found = NULL;
 	struct list *l;
 
@@ -127,7 +135,7 @@ int drill_start(struct drill *d, const char *target, double seconds, struct err 
 	if (!(seconds >= 0.1 && seconds <= DRILL_SECONDS_MAX))
 		return err_set(e, EINVAL, "a drill takes from 0.1 to %d seconds", DRILL_SECONDS_MAX);
 	snprintf(d->namespace, sizeof d->namespace, "%s", namespace_name(m->ns));
-	snprintf(d->target, sizeof d->target, "%s", strchr(target, ':') ? strchr(target, ':') + 1 : target);
+	snprintf(d->target, sizeof d->target, "%s", behind_namespace(target));
 	p = namespace_drill_paths(m->ns, d->target);
 	d->limit = namespace_drill_limit(m->ns, &p, seconds);
 	if (d->limit < 0) {

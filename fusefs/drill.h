@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 #include "client.h"
+#include "path.h"
 
 #define DRILL_SECONDS_MAX 600
 
@@ -17,7 +18,7 @@ struct drill {
 	struct loop_timer timer;
 	bool running;
 	char namespace[CONF_NAME_MAX + 1];
-	char target[2 * CONF_NAME_MAX + 2];
+	char target[PATH_NAME_MAX + 1];
 	double seconds, limit;
 	bool others, servers;		/* something else led there: a path, or other servers */
 	size_t paths;

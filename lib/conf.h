@@ -63,8 +63,10 @@ struct conf_interface {		/* client [interface NAME] */
 	int line;
 };
 
+#define CONF_PORTAL_NAME_MAX (CONF_NAME_MAX + 1 + 63)
 struct conf_portal {		/* client [server NAME]: one portal of a server */
-	char name[CONF_NAME_MAX + 1];
+	char name[CONF_PORTAL_NAME_MAX + 1];	/* of a section at most CONF_NAME_MAX; the rest is for portals that
+						 * a server told of: SERVER@ADDRESS */
 	char *address;		/* numeric IPv4 or IPv6 (perhaps %scope), or a host name */
 	int port;		/* 0: not set here */
 	int line;

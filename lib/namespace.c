@@ -22,6 +22,7 @@ void namespace_flush(struct namespace *ns)
 			path_flush(container_of(ns->dirty.next, struct path, to_send));
 	}
 	namespace_free_unused(ns);
+	namespace_reap(ns);
 }
 
 const char *namespace_name(const struct namespace *ns)
@@ -55,6 +56,7 @@ struct namespace *namespace_new(struct loop *l, const struct conf_client *conf, 
 	ns->arg = arg;
 	namespace_choice(ns, c->behaviour.policy, &c->behaviour.shares, &ns->choice);
 	list_init(&ns->dirty);
+	list_init(&ns->portals);
 	list_init(&ns->sessions);
 	list_init(&ns->volumes);
 	list_init(&ns->attic);
@@ -109,5 +111,6 @@ void namespace_free(struct namespace *ns)
 	list_each_safe(l, keep, &ns->sessions)
 		session_free(container_of(l, struct session, link));
 	namespace_free_paths(ns);
+	namespace_free_portals(ns);
 	free(ns);
 }

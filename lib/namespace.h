@@ -90,6 +90,8 @@ double namespace_drill_limit(const struct namespace *ns, const struct drill_path
  *                   "failover_silent": …, "failover_reset": the same for this path, null also when it is not up,
  *                   "suspect": whether commands avoid it, as it owes an answer,
  *                   "probation": seconds for which it is used only when nothing better is left, or null,
+ *                   "learned": whether its portal is from the server, not from the configuration,
+ *                   "leaving": whether it is about to end, as its portal is gone,
  *                   "lost_reason": why it was last lost or null, "lost_ago": seconds or null, "errors": n } ],
  *      "counts": … } ],
  *   "unassigned": [ paths that have never learned which server they reach, as above ],

@@ -22,6 +22,9 @@ struct namespace {
 	struct path **paths;		/* every client interface with every portal; by setup.order */
 	size_t path_count, path_room;
 	struct list dirty;		/* paths with something to send */
+	struct list portals;		/* struct learned: that servers told of */
+	uint64_t learned;		/* so many so far: the next one's place among them */
+	bool leaving;			/* a path is to end: look for it */
 
 	struct policy_choice choice;	/* of servers that are met from now on */
 	struct list sessions;
@@ -38,9 +41,47 @@ struct namespace {
 /* What [volume] says of it, or NULL. */
 const struct conf_volume_rule *namespace_rule(const struct namespace *ns, const char *name);
 
+/* A portal that a server told of. */
+struct learned {
+	struct list link;
+	struct session *from;		/* of the server that told of it; lives as long as the namespace */
+	struct conf_portal portal;	/* its name is SERVER@ADDRESS, its port is set */
+	struct sock_addr at;
+	uint64_t number;		/* its place among all that were learned */
+	bool gone;			/* no longer there: freed with its last path */
+	bool listed;			/* in the list that is being looked at */
+};
+
+/* A path with what its setup points to, since that may outlive the configuration. */
+struct way {
+	struct path path;
+	struct conf_interface interface;
+	struct conf_portal portal;
+	struct learned *learned;	/* the portal, when a server told of it; else NULL */
+	bool obsolete;			/* not in the configuration any more: not made anew */
+};
+
+static inline struct way *way_of(const struct path *p)
+{
+	return container_of(p, struct way, path);
+}
+
 /* namespace_paths.c */
-int namespace_make_paths(struct namespace *ns);		/* 0 or -ENOMEM; none is started */
+int namespace_make_paths(struct namespace *ns);		/* of the configuration; 0 or -ENOMEM; none is started */
+/* f NULL: without an interface; learned NULL: it is the configuration's.  Not started.  NULL: no memory. */
+struct path *namespace_make_path(struct namespace *ns, const struct conf_interface *f,
+				 const struct conf_portal *portal, struct learned *learned);
+void namespace_free_path(struct namespace *ns, size_t i);	/* it is STOPPED */
 void namespace_free_paths(struct namespace *ns);	/* path_fini came before */
+
+/* namespace_portals.c */
+void namespace_portals(void *ns, struct session *s, const char (*texts)[WIRE_PORTAL_MAX], size_t count);
+void namespace_portal(void *ns, struct session *s, const char *text, bool there);
+/* Is that who named the portal?  -EADDRINUSE with the reason given to path_refuse. */
+int namespace_check_learned(struct path *p, const struct wire_welcome *w);
+void namespace_reap(struct namespace *ns);		/* ends paths that are leaving, and frees those that ended */
+void namespace_free_portals(struct namespace *ns);
+/* namespace_paths.c */
 void namespace_tell_stopped(void *ns);
 
 /* namespace_volumes.c */

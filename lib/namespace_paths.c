@@ -36,7 +36,7 @@ static struct session *session_of(struct namespace *ns, struct path *p, const st
 static int path_welcome(void *owner, struct path *p, const struct wire_welcome *w, uint8_t join[WIRE_SESSION_SIZE])
 {
 	struct namespace *ns = owner;
-	struct session *s = session_of(ns, p, w);
+	struct session *s = namespace_check_learned(p, w) < 0 ? NULL : session_of(ns, p, w);
 	int go;
 
 	if (!s)
@@ -154,48 +154,105 @@ static int insert(struct namespace *ns, struct path *p)
 	return 0;
 }
 
-static int make_path(struct namespace *ns, const struct conf_interface *f, const struct conf_portal *portal)
+static char *copy(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+static void way_free(struct way *w)
+{
+	free(w->interface.address);
+	free(w->interface.device);
+	free(w->portal.address);
+	free(w);
+}
+
+static struct way *way_new(const struct conf_interface *f, const struct conf_portal *portal, struct learned *learned)
+{
+	struct way *w = calloc(1, sizeof *w);
+
+	if (!w)
+		return NULL;
+	if (f) {
+		w->interface = *f;
+		w->interface.address = copy(f->address);
+		w->interface.device = copy(f->device);
+	}
+	w->portal = *portal;
+	w->portal.address = copy(portal->address);
+	w->learned = learned;
+	if (!w->portal.address || (f && f->address && !w->interface.address) || (f && f->device && !w->interface.device)) {
+		way_free(w);
+		return NULL;
+	}
+	return w;
+}
+
+/* Those of the configuration in its order, then those that servers told of. */
+static uint64_t order_of(const struct namespace *ns, unsigned interface, const struct conf_portal *portal,
+			 const struct learned *learned)
+{
+	uint64_t number = learned ? ns->conf->portal_count + learned->number : (uint64_t)(portal - ns->conf->portals);
+
+	return number * CONF_IFACE_MAX + interface;
+}
+
+struct path *namespace_make_path(struct namespace *ns, const struct conf_interface *f,
+				 const struct conf_portal *portal, struct learned *learned)
 {
 	unsigned number = f ? (unsigned)(f - ns->client->interfaces) : 0;
-	struct path *p = calloc(1, sizeof *p);
+	struct way *w = way_new(f, portal, learned);
 	struct path_setup s = {
-		.interface = f, .interface_number = number,
-		.order = (uint32_t)(portal - ns->conf->portals) * CONF_IFACE_MAX + number,
-		.portal = portal, .port = conf_client_port(ns->client, ns->conf, f, portal),
+		.interface_number = number, .order = order_of(ns, number, portal, learned),
+		.port = conf_client_port(ns->client, ns->conf, f, portal), .learned = learned,
 		.client = ns->client, .namespace = ns->conf,
 		.machine = ns->id.machine, .boot = ns->id.boot, .run = ns->id.run, .life = ns->id.life,
 	};
 
-	if (!p)
-		return -ENOMEM;
+	if (!w)
+		return NULL;
+	s.interface = f ? &w->interface : NULL;
+	s.portal = &w->portal;
 	snprintf(s.name, sizeof s.name, "%s/%s", f ? f->name : "any", portal->name);
-	path_init(p, ns->loop, &s, &path_ops, ns);
-	if (insert(ns, p) < 0) {
-		free(p);
-		return -ENOMEM;
+	path_init(&w->path, ns->loop, &s, &path_ops, ns);
+	if (insert(ns, &w->path) < 0) {
+		way_free(w);
+		return NULL;
 	}
-	return 0;
+	return &w->path;
 }
 
 int namespace_make_paths(struct namespace *ns)
 {
 	size_t interfaces = ns->client->interface_count;
-	int r = 0;
 
 	for (size_t i = 0; i < ns->conf->portal_count; i++) {
 		const struct conf_portal *portal = &ns->conf->portals[i];
 
-		for (size_t k = 0; k < interfaces && !r; k++)
-			r = make_path(ns, &ns->client->interfaces[k], portal);
-		if (!interfaces && !r)
-			r = make_path(ns, NULL, portal);
+		for (size_t k = 0; k < interfaces; k++)
+			if (!namespace_make_path(ns, &ns->client->interfaces[k], portal, NULL))
+				return -ENOMEM;
+		if (!interfaces && !namespace_make_path(ns, NULL, portal, NULL))
+			return -ENOMEM;
 	}
-	return r;
+	return 0;
+}
+
+void namespace_free_path(struct namespace *ns, size_t i)
+{
+	struct path *p = ns->paths[i];
+
+	if (p->session)
+		session_path_gone(p->session, p);
+	path_fini(p);
+	ns->path_count--;
+	memmove(&ns->paths[i], &ns->paths[i + 1], (ns->path_count - i) * sizeof(struct path *));
+	way_free(way_of(p));
 }
 
 void namespace_free_paths(struct namespace *ns)
 {
 	for (size_t i = 0; i < ns->path_count; i++)
-		free(ns->paths[i]);
+		way_free(way_of(ns->paths[i]));
 	free(ns->paths);
 }

@@ -24,6 +24,8 @@ static void add_history(json_t *j, const struct path *p)
 	json_object_set_new(j, "write_rate", json_real(up ? p->rate.write : 0));
 	json_object_set_new(j, "carries", p->policy.rate > 0 ? json_real(p->policy.rate) : json_null());
 	json_object_set_new(j, "suspect", json_boolean(up && p->suspect));
+	json_object_set_new(j, "learned", json_boolean(p->setup.learned));
+	json_object_set_new(j, "leaving", json_boolean(p->leaving));
 	json_object_set_new(j, "probation", probation < 0 ? json_null() : json_real(probation));
 	json_object_set_new(j, "lost_reason", optional_text(p->lost_reason));
 	json_object_set_new(j, "lost_ago", lost ? json_real(ago) : json_null());

@@ -322,6 +322,7 @@ const struct session_ops namespace_session_ops = {
 	.offered = offered, .withdrawn = withdrawn, .list_began = list_began, .list_ended = list_ended,
 	.opened = opened, .reachable = reachable, .forgotten = forgotten, .fenced = fenced,
 	.completed = completed, .took_over = took_over, .changed = session_changed,
+	.portals = namespace_portals, .portal = namespace_portal,
 };
 
 void namespace_free_unused(struct namespace *ns)

@@ -75,6 +75,14 @@ void path_lost(struct path *p, const char *fmt, ...)
 		path_event(p, PATH_EV_LOST);
 }
 
+void path_leave(struct path *p, const char *why)
+{
+	if (p->state != PATH_UP || p->receives)
+		return;
+	path_refuse(p, "%s", why);
+	path_event(p, PATH_EV_LOST);
+}
+
 /* Host names are looked up on a thread of their own: the loop never waits. */
 
 struct path_resolve {
@@ -140,7 +148,7 @@ static const char *better_interface(const struct path *p)
 		const struct conf_interface *f = &c->interfaces[i];
 		struct sock_addr a;
 
-		if (f == p->setup.interface)
+		if (i == p->setup.interface_number)
 			continue;
 		if (f->address ? sock_parse(f->address, 0, &a) : sock_address_of(f->device, p->to.ss.ss_family, &a))
 			continue;
@@ -259,6 +267,7 @@ static void act_up(struct path *p)
 	p->reason[0] = 0;
 	p->refused = WIRE_OK;
 	p->failures = 0;
+	p->worked = true;
 	path_health_begin(p);
 	p->inflight.limit = p->limits.in_flight;
 	p->policy.usable = true;
@@ -301,7 +310,7 @@ static double retry_delay(struct path *p)
 {
 	double delay = p->setup.namespace->behaviour.retry;
 
-	if (p->state == PATH_UNUSED)
+	if (p->state == PATH_UNUSED || (p->setup.learned && !p->worked))
 		return RETRY_UNUSED;
 	if (p->refused && p->refused != WIRE_E_LEAVING)
 		return RETRY_REFUSED;

@@ -29,6 +29,8 @@ struct path;
 #define PATH_FLAPS 3
 #define PATH_FLAPS_WITHIN 60
 
+#define PATH_NAME_MAX (CONF_NAME_MAX + 1 + CONF_PORTAL_NAME_MAX)
+
 enum path_others {
 	PATH_ALONE,
 	PATH_OTHER_SERVER,	/* nothing of this server, but another one */
@@ -54,14 +56,16 @@ struct path_ops {
 	enum path_others (*others)(void *owner, const struct path *p);
 };
 
-/* const after path_init. */
+/* After path_init it changes only while the configuration is replaced; what it points to lives as
+ * long as the path does. */
 struct path_setup {
-	char name[2 * CONF_NAME_MAX + 2];	/* INTERFACE/SERVER-SECTION */
+	char name[PATH_NAME_MAX + 1];		/* INTERFACE/SERVER-SECTION, or INTERFACE/SERVER@ADDRESS */
 	const struct conf_interface *interface;	/* NULL: whatever the kernel chooses */
 	unsigned interface_number;		/* in the configuration; 0 for none */
-	uint32_t order;				/* among the namespace's paths: its place in the configuration */
+	uint64_t order;				/* among the namespace's paths: its place in the configuration */
 	const struct conf_portal *portal;
 	int port;
+	bool learned;				/* the portal: from a server, not from the configuration */
 	const struct conf_client *client;
 	const struct conf_namespace *namespace;
 	const uint8_t *machine, *boot, *run, *life;	/* 16 bytes each */
@@ -114,6 +118,8 @@ struct path {
 
 	struct policy_path policy;	/* what the policy sees */
 	void *session;			/* the owner's */
+	bool leaving;			/* the owner's: it is to end when nothing of it is in flight */
+	bool worked;			/* was up once */
 	/* For status. */
 	uint64_t commands, read_bytes, write_bytes, errors;
 	struct path_rate {
@@ -132,6 +138,8 @@ void path_stop(struct path *p);		/* says goodbye if it is up; state STOPPED foll
 void path_kick(struct path *p);		/* links or addresses changed: look at once */
 /* The connection is of no use: close it, call down, try again later. */
 void path_lost(struct path *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same, but on purpose and with nothing in flight: no failure. */
+void path_leave(struct path *p, const char *why);
 /* From welcome: why not; shown in status. */
 void path_refuse(struct path *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Goes on with a login that welcome made wait. */

@@ -61,7 +61,7 @@ double path_probation(const struct path *p)
 
 unsigned path_rank(const struct path *p)
 {
-	return p->suspect ? 2 : p->probation ? 1 : 0;
+	return p->suspect ? 2 : p->probation || p->leaving ? 1 : 0;
 }
 
 static void look_at_rate(struct path *p)

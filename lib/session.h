@@ -40,6 +40,9 @@ struct session_ops {
 	 * says why not, or is "". */
 	void (*took_over)(void *owner, struct session *s, struct mpio *v, const struct session *from,
 			  int error, const char *text);
+	/* The portals that the server has, as they travel: all of them; one more, or one less. */
+	void (*portals)(void *owner, struct session *s, const char (*texts)[WIRE_PORTAL_MAX], size_t count);
+	void (*portal)(void *owner, struct session *s, const char *text, bool there);
 	void (*changed)(void *owner, struct session *s);
 };
 

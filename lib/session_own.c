@@ -95,8 +95,22 @@ void session_list(struct session *s)
 	send_list(s);
 }
 
+/* What a page of the list says beside the volumes. */
+struct list_page {
+	uint32_t total;
+	char portals[WIRE_PORTALS_MAX][WIRE_PORTAL_MAX];
+	size_t portal_count;
+};
+
+static int take_portal(struct list_page *page, const struct wire_record *r)
+{
+	if (page->portal_count == WIRE_PORTALS_MAX)
+		return -EPROTO;
+	return wire_get_portal(r, page->portals[page->portal_count++]);
+}
+
 /* The reply's volumes are offered; how many, or -EPROTO with why. */
-static int take_list(struct session *s, const uint8_t *payload, uint32_t length, uint32_t *total, const char **why)
+static int take_list(struct session *s, const uint8_t *payload, uint32_t length, struct list_page *page, const char **why)
 {
 	struct wire_reader reader;
 	struct wire_record record;
@@ -106,8 +120,12 @@ static int take_list(struct session *s, const uint8_t *payload, uint32_t length,
 	wire_reader_init(&reader, payload, length);
 	while ((more = wire_next(&reader, &record)) == 1) {
 		if (record.tag == WIRE_TAG_TOTAL && record.length == 4) {
-			memcpy(total, record.data, 4);
-			*total = le32toh(*total);
+			memcpy(&page->total, record.data, 4);
+			page->total = le32toh(page->total);
+		} else if (record.tag == WIRE_TAG_PORTAL) {
+			*why = "too many portals, or one that cannot be";
+			if (take_portal(page, &record) < 0)
+				return -EPROTO;
 		} else if (record.tag == WIRE_TAG_VOLUME) {
 			*why = "a volume that cannot be";
 			if (wire_get_volume(&record, &v) < 0)
@@ -125,7 +143,7 @@ static int take_list(struct session *s, const uint8_t *payload, uint32_t length,
 
 static void list_answered(struct session *s, struct path *p, const struct wire_reply *r, const uint8_t *payload)
 {
-	uint32_t total = 0;
+	struct list_page page = { .total = 0 };
 	const char *why;
 	int count;
 
@@ -139,8 +157,8 @@ static void list_answered(struct session *s, struct path *p, const struct wire_r
 		session_list(s);
 		return;
 	}
-	count = take_list(s, payload, r->length, &total, &why);
-	if (count >= 0 && total > VOLUMES_MAX) {
+	count = take_list(s, payload, r->length, &page, &why);
+	if (count >= 0 && page.total > VOLUMES_MAX) {
 		count = -EPROTO;
 		why = "more volumes than a server can have";
 	}
@@ -149,14 +167,16 @@ static void list_answered(struct session *s, struct path *p, const struct wire_r
 		session_list(s);	/* over another path, or when one is back */
 		return;
 	}
+	if (page.portal_count)
+		s->ops->portals(s->owner, s, (const char (*)[WIRE_PORTAL_MAX])page.portals, page.portal_count);
 	/* Between two pages a volume came or went: others have moved over the page's edge. */
-	if (s->listed && total != s->list_total)
+	if (s->listed && page.total != s->list_total)
 		s->list_again = true;
-	s->list_total = total;
+	s->list_total = page.total;
 	s->listed += (uint32_t)count;
 	if (s->list_again)
 		session_list(s);
-	else if (count && s->listed < total)
+	else if (count && s->listed < page.total)
 		send_list(s);
 	else
 		s->ops->list_ended(s->owner, s);
@@ -317,7 +337,7 @@ void session_event(struct session *s, struct path *p, const uint8_t *payload, ui
 		path_lost(p, "protocol error in an event: %s", why);
 		return;
 	}
-	if (s->listing && e.has_volume)
+	if (s->listing && (e.has_volume || *e.portal))
 		s->list_old = true;
 	switch (e.kind) {
 	case WIRE_EVENT_VOLUME_ADDED:
@@ -329,6 +349,10 @@ void session_event(struct session *s, struct path *p, const uint8_t *payload, ui
 	case WIRE_EVENT_VOLUME_REMOVED:
 		if (e.has_volume)
 			s->ops->withdrawn(s->owner, s, e.volume.name);
+		break;
+	case WIRE_EVENT_PORTAL_ADDED:
+	case WIRE_EVENT_PORTAL_REMOVED:
+		s->ops->portal(s->owner, s, e.portal, e.kind == WIRE_EVENT_PORTAL_ADDED);
 		break;
 	case WIRE_EVENT_LEAVING:
 		log_info(s->name, "the server is shutting down");

@@ -239,6 +239,13 @@ static void note_used(void *arg, const struct view_path *p)
 	json_object_set_new(used, key, json_true());
 }
 
+/* A portal that a server told of, and that cannot be reached from here: no trouble. */
+static bool never_reached(const json_t *path)
+{
+	return view_true(path, "learned") && !view_is(path, "state", "up") &&
+	       !json_is_string(json_object_get(path, "lost_reason"));
+}
+
 static void give(void *arg, const struct view_path *p)
 {
 	const struct each *e = arg;
@@ -247,8 +254,8 @@ static void give(void *arg, const struct view_path *p)
 
 	interface_key(interface, sizeof(interface), p->path);
 	portal_key(portal, sizeof(portal), p->path);
-	with.spare = view_is(p->path, "state", "unused") && json_object_get(e->used, interface) &&
-		     json_object_get(e->used, portal);
+	with.spare = (view_is(p->path, "state", "unused") && json_object_get(e->used, interface) &&
+		      json_object_get(e->used, portal)) || never_reached(p->path);
 	e->fn(e->arg, &with);
 }
 

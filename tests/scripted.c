@@ -204,11 +204,11 @@ struct conn *script_accept(struct script *s, int portal)
 void script_welcome(struct conn *c)
 {
 	const struct script *s = c->server;
-	struct wire_welcome w = { .features.payload_crc = !s->no_crc, .limits = s->limits, .server = "srv",
-				  .server_id = 1 };
+	struct wire_welcome w = { .features.payload_crc = !s->no_crc, .limits = s->limits, .server_id = 1 };
 	uint8_t frame[WIRE_REPLY_SIZE + WIRE_LOGIN_MAX];
 	struct wire_reply h = { .type = WIRE_HELLO };
 
+	strcpy(w.server, s->name ? s->name : "srv");
 	memcpy(w.machine, s->machine, sizeof w.machine);
 	memcpy(w.boot, s->boot, sizeof w.boot);
 	memcpy(w.life, s->life, sizeof w.life);
@@ -292,10 +292,16 @@ bool script_ended(struct conn *c)
 
 void script_answer_list(struct conn *c, const struct request *r)
 {
-	uint8_t body[WIRE_VOLUME_MAX + 16];
+	uint8_t body[WIRE_VOLUME_MAX + 16 + PORTALS * WIRE_PORTAL_MAX];
+	char text[WIRE_PORTAL_MAX];
 	struct wire_writer w;
 
 	wire_writer_init(&w, body, sizeof body);
+	for (int i = 0; i < PORTALS; i++) {
+		snprintf(text, sizeof text, "127.0.0.1/%d", c->server->port[i]);
+		if (c->server->tells & 1u << i)
+			wire_put_text(&w, WIRE_TAG_PORTAL, text);
+	}
 	wire_put_volume(&w, &c->server->volume);
 	wire_put_u32(&w, WIRE_TAG_TOTAL, 1);
 	script_reply(c, r, WIRE_OK, body, (uint32_t)wire_writer_used(&w, body));
@@ -365,6 +371,16 @@ void script_event(struct conn *c, enum wire_event kind)
 	uint8_t body[512];
 
 	e.volume = c->server->volume;
+	script_reply(c, &r, WIRE_OK, body, (uint32_t)wire_put_event(body, sizeof body, &e));
+}
+
+void script_portal(struct conn *c, enum wire_event kind, const char *address, int port)
+{
+	struct wire_event_body e = { .kind = kind };
+	struct request r = { .h.type = WIRE_EVENT };
+	uint8_t body[512];
+
+	snprintf(e.portal, sizeof e.portal, "%s/%d", address, port);
 	script_reply(c, &r, WIRE_OK, body, (uint32_t)wire_put_event(body, sizeof body, &e));
 }
 
@@ -521,7 +537,7 @@ static void write_conf(const struct script *s, const struct client_setup *setup,
 	fprintf(f, "retry = 0.05\nprobation = %g\non-loss = %s\npolicy = %s\npayload-crc = %s\n",
 		setup->probation, setup->on_loss ? setup->on_loss : "fail", setup->policy ? setup->policy : "fail-over",
 		setup->no_crc ? "no" : "yes");
-	for (int i = 0; i < PORTALS; i++)
+	for (int i = 0; i < (setup->one_portal ? 1 : PORTALS); i++)
 		fprintf(f, "[server portal%d]\naddress = 127.0.0.1\nport = %d\n", i, s->port[i]);
 	fchmod(fileno(f), 0600);
 	fclose(f);
@@ -696,28 +712,56 @@ static void get_status(void *arg)
 	*(json_t **)arg = namespace_status(client.ns);
 }
 
-void client_path(int portal, const char *key, char *out, size_t size)
+/* All paths, of the first server and of none; a new reference. */
+static json_t *all_paths(void)
 {
-	json_t *status = NULL, *paths, *p, *v;
-	char name[32];
-	size_t i;
+	json_t *status = NULL, *paths;
 
-	out[0] = 0;
-	snprintf(name, sizeof name, "any/portal%d", portal);
 	client_call(get_status, &status);
 	paths = json_copy(json_object_get(status, "unassigned"));
 	json_array_extend(paths, json_object_get(json_array_get(json_object_get(status, "servers"), 0), "paths"));
+	json_decref(status);
+	return paths;
+}
+
+size_t client_paths(void)
+{
+	json_t *paths = all_paths();
+	size_t n = json_array_size(paths);
+
+	json_decref(paths);
+	return n;
+}
+
+bool client_named_path(const char *name, const char *key, char *out, size_t size)
+{
+	json_t *paths = all_paths(), *p, *v;
+	bool found = false;
+	size_t i;
+
+	out[0] = 0;
 	json_array_foreach(paths, i, p) {
 		v = json_object_get(p, key);
 		if (strcmp(json_string_value(json_object_get(p, "name")), name))
 			continue;
+		found = true;
 		if (json_is_number(v))
 			snprintf(out, size, "%g", json_number_value(v));
 		else if (json_is_string(v))
 			snprintf(out, size, "%s", json_string_value(v));
+		else if (json_is_true(v))
+			snprintf(out, size, "true");
 	}
 	json_decref(paths);
-	json_decref(status);
+	return found;
+}
+
+void client_path(int portal, const char *key, char *out, size_t size)
+{
+	char name[32];
+
+	snprintf(name, sizeof name, "any/portal%d", portal);
+	client_named_path(name, key, out, size);
 }
 
 void client_path_becomes(int portal, const char *state)

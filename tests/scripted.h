@@ -27,6 +27,8 @@ struct script {
 	bool no_crc;
 	bool own_lists;			/* the test answers LIST itself */
 	bool two_servers;		/* the second portal is another server's, srv2 with id 2 */
+	unsigned tells;			/* LIST tells of the portals of these bits */
+	const char *name;		/* NULL: srv */
 	struct conn *conns;		/* all that were accepted, to be freed */
 };
 
@@ -78,6 +80,7 @@ void script_reply(struct conn *c, const struct request *r, enum wire_status stat
 /* A reply with any header, length and payload's checksum as h says. */
 void script_say(struct conn *c, const struct wire_reply *h, const void *payload, uint32_t length);
 void script_event(struct conn *c, enum wire_event kind);
+void script_portal(struct conn *c, enum wire_event kind, const char *address, int port);
 void script_open(struct conn *c);		/* expects OPEN and answers it with the volume */
 /* Expects FENCE of that connection with these cookies, in any order. */
 struct request *script_fence(struct conn *c, uint32_t number, size_t count, struct request *const *commands);
@@ -94,6 +97,7 @@ struct client_setup {
 	const char *on_loss, *policy;	/* NULL: fail, fail-over */
 	bool no_crc;
 	bool own_lists;			/* the test answers LIST itself */
+	bool one_portal;		/* the configuration names the first alone */
 };
 void client_start(struct script *s, const struct client_setup *setup);
 void client_stop(void);
@@ -106,6 +110,9 @@ unsigned client_volumes(void);			/* how many are offered */
 enum mpio_state client_state(void);
 /* A text or number of that path's status: "state", "reason", "rtt_us". */
 void client_path(int portal, const char *key, char *out, size_t size);
+/* The same of the path with that name; false: there is none. */
+bool client_named_path(const char *name, const char *key, char *out, size_t size);
+size_t client_paths(void);			/* how many there are */
 void client_path_becomes(int portal, const char *state);	/* waits for it */
 void client_kick(void);			/* paths that are down try at once */
 void client_call(void (*fn)(void *arg), void *arg);	/* on the loop */

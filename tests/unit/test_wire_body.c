@@ -540,7 +540,7 @@ static void events(void **state)
 	for (uint16_t kind = 1; kind < 10; kind++) {
 		e = (struct wire_event_body){ .kind = kind };
 		n = wire_put_event(buf, sizeof buf, &e);
-		assert_int_equal(get_event(buf, n), kind <= WIRE_EVENT_PORTAL_ADDED ? -EPROTO : 0);
+		assert_int_equal(get_event(buf, n), kind <= WIRE_EVENT_PORTAL_ADDED || kind == WIRE_EVENT_PORTAL_REMOVED ? -EPROTO : 0);
 	}
 	e = (struct wire_event_body){ .kind = WIRE_EVENT_PORTAL_ADDED,
 				      .portal = "2001:db8::1/5000" };
@@ -550,6 +550,29 @@ static void events(void **state)
 	e.portal[3] = '\n';
 	n = wire_put_event(buf, sizeof buf, &e);
 	assert_int_equal(get_event(buf, n), -EPROTO);
+}
+
+static void portals(void **state)
+{
+	static const char text[WIRE_PORTAL_MAX] = "2001:db8::1/5000";
+	struct wire_record r = { .tag = WIRE_TAG_PORTAL, .length = 16, .data = (const uint8_t *)text };
+	uint8_t many[WIRE_PORTAL_MAX];
+	char out[WIRE_PORTAL_MAX];
+
+	(void)state;
+	assert_int_equal(wire_get_portal(&r, out), 0);
+	assert_string_equal(out, text);
+	r.length = 17;		/* the zero behind it */
+	assert_int_equal(wire_get_portal(&r, out), -EPROTO);
+	r.length = 0;
+	assert_int_equal(wire_get_portal(&r, out), -EPROTO);
+	memset(many, '1', sizeof many);
+	r.data = many;
+	r.length = WIRE_PORTAL_MAX - 1;
+	assert_int_equal(wire_get_portal(&r, out), 0);
+	assert_int_equal(strlen(out), WIRE_PORTAL_MAX - 1);
+	r.length = WIRE_PORTAL_MAX;
+	assert_int_equal(wire_get_portal(&r, out), -EPROTO);
 }
 
 int main(void)
@@ -567,6 +590,7 @@ int main(void)
 		cmocka_unit_test(stamps),
 		cmocka_unit_test(volumes),
 		cmocka_unit_test(volume_lengths),
+		cmocka_unit_test(portals),
 		cmocka_unit_test(fences),
 		cmocka_unit_test(fence_records),
 		cmocka_unit_test(events),
