@@ -15,7 +15,7 @@ static const char *where_from(const struct conf_section *s, const char *key)
 	return conf_has(s, key) ? "" : " (not set here)";
 }
 
-/* The three durations work together.  They are looked at where one of them, or
+/* The durations work together.  They are looked at where one of them, or
  * on-loss, is set: a mistake in [defaults] is not repeated for each namespace. */
 static void check_timeouts(struct conf_parse *p, const struct conf_section *s,
 			   const struct conf_behaviour *b)
@@ -40,6 +40,12 @@ static void check_timeouts(struct conf_parse *p, const struct conf_section *s,
 				 b->give_up, where_from(s, "give-up"),
 				 b->detect, where_from(s, "detect"));
 	}
+	/* It would be over before the next loss could be noticed. */
+	if ((detect || conf_has(s, "probation")) && b->probation > 0 && b->probation < b->detect)
+		conf_key_mistake(p, s, conf_has(s, "probation") ? "probation" : "detect",
+				 "probation %gs%s must be 0 or not shorter than detect %gs%s",
+				 b->probation, where_from(s, "probation"), b->detect,
+				 where_from(s, "detect"));
 }
 
 /* [defaults] */

@@ -39,6 +39,24 @@ check "SIGHUP logs it" wait_for 3 logged
 is "$(connections osl)" "$before" "and nothing changes"
 check "in no namespace" dd of=/dev/null bs=4k count=1 status=none <&6
 
+# Times that contradict each other: --check names them, nobody starts with them, and who runs
+# goes on with the old ones.
+awk '/namespace lab/ { print; print "detect = 4\ngive-up = 3\nprobation = 1"; next } { print }' "$W/good" >"$cfg"
+times='lab\] give-up: give-up 3s must be longer than detect 4s, unless on-loss = queue'
+out=$("$BUILD/rsiod" --check -c "$cfg" 2>&1) && status=0 || status=$?
+is "$status" 1 "contradictory times: --check fails"
+like "$out" "$times" "and says which, and what is allowed"
+like "$out" 'probation 1s must be 0 or not shorter than detect 4s' "all of them"
+mkdir -p "$W/other/run" "$W/other/mnt"
+out=$(timeout 15 "$BUILD/rsiod" -c "$cfg" --run-dir "$W/other/run" -m "$W/other/mnt" 2>&1) && status=0 || status=$?
+is "$status" 1 "nothing starts"
+like "$out" "$times" "for that reason"
+out=$(reload 2>&1) && status=0 || status=$?
+is "$status" 1 "a reload is refused"
+like "$out" "$times" "and says why"
+is "$(jq -r .give_up "$m/lab/.rsio/status.json") $(connections osl)" "120 $before" "and changes nothing"
+check "a file in it stays open" dd of=/dev/null bs=4k count=1 status=none <&6
+
 # One of the two changes.
 while dd if="$m/osl/vol" of=/dev/null bs=64k status=none; do [ ! -e "$W/enough" ] || exit 0; done >"$W/load" 2>&1 &
 load=$!

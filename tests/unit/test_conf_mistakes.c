@@ -172,6 +172,12 @@ static const struct mistake_case client_cases[] = {
 	{ "[defaults]\ndetect=0.2\n" NS SRV,
 	  { "2: [defaults] detect: retry 0.5s (not set here) must not be longer than detect "
 	    "0.2s" } },
+	{ "[defaults]\nprobation=1\n" NS SRV,
+	  { "2: [defaults] probation: probation 1s must be 0 or not shorter than detect 2s (not set here)" } },
+	{ "[defaults]\nprobation=1\ndetect=1\n" NS SRV, { NULL } },
+	{ "[defaults]\nprobation=0\n" NS SRV, { NULL } },
+	{ NS "detect=11s\n" SRV,
+	  { "5: [namespace osl] detect: probation 10s (not set here) must be 0 or not shorter than detect 11s" } },
 	{ "[defaults]\ngive-up=2\n" NS SRV,
 	  { "2: [defaults] give-up: give-up 2s must be longer than detect 2s (not set here), "
 	    "unless on-loss = queue" } },
@@ -184,7 +190,9 @@ static const struct mistake_case client_cases[] = {
 	    "than detect (2s)" } },
 	{ NS "detect=200s\n" SRV,
 	  { "5: [namespace osl] detect: give-up 120s (not set here) must be longer than detect "
-	    "200s, unless on-loss = queue" } },
+	    "200s, unless on-loss = queue",
+	    "5: [namespace osl] detect: probation 10s (not set here) must be 0 or not shorter than detect "
+	    "200s" } },
 	{ NS "mount=/x\n" SRV,
 	  { "5: [namespace osl] mount: unknown key here; it belongs in [defaults]" } },
 };
