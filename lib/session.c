@@ -522,6 +522,19 @@ bool session_before(const struct session *a, const struct session *b)
 	return a->path_count && (!b->path_count || a->paths[0]->setup.order < b->paths[0]->setup.order);
 }
 
+/* What a suspect path has under way counts until its connection is fenced, since the server
+ * counts it too.  Commands for the others do not wait for that until detect is over, which
+ * may be an hour: the suspect is given up now. */
+static void make_room(struct session *s)
+{
+	for (size_t i = 0; i < s->path_count; i++) {
+		struct path *p = s->paths[i];
+
+		if (works(p) && p->suspect && p->policy.bytes && session_rank(s) < path_rank(p))
+			path_lost(p, "owes an answer, and what it has under way leaves no room for others");
+	}
+}
+
 void session_flush(struct session *s)
 {
 	if (!s->dirty)
@@ -535,8 +548,10 @@ void session_flush(struct session *s)
 		uint32_t bytes = session_bytes_of(c);
 		struct path *p;
 
-		if (bytes && s->bytes && s->bytes + bytes > s->bytes_max)
+		if (bytes && s->bytes && s->bytes + bytes > s->bytes_max) {
+			make_room(s);
 			break;
+		}
 		p = pick(s, c, bytes);
 		if (!p)
 			break;

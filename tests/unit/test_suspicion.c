@@ -17,6 +17,8 @@
 static struct script server;
 static struct conn *a, *b;	/* portal 0, connection 1; portal 1, connection 2 */
 
+#define FEW 16			/* blocks: what the session may have in flight, in begin_full */
+
 /* Both paths are up, the volume is open; commands go over a (fail-over), one at a time. */
 static int begin(void **state)
 {
@@ -25,6 +27,21 @@ static int begin(void **state)
 	(void)state;
 	script_start(&server);
 	server.limits.in_flight = 1;
+	a = script_begin(&server, &setup, S1);
+	b = script_login(&server, 1, S1, 2);
+	io_barrier(a);
+	return 0;
+}
+
+/* Suspect comes well before given up. */
+static int begin_full(void **state)
+{
+	const struct client_setup setup = { .detect = 8 };
+
+	(void)state;
+	script_start(&server);
+	server.limits.session_bytes = FEW * BLOCK;
+	server.limits.data = FEW * BLOCK;
 	a = script_begin(&server, &setup, S1);
 	b = script_login(&server, 1, S1, 2);
 	io_barrier(a);
@@ -84,6 +101,31 @@ static void who_waits_is_not_forgotten(void **state)
 	script_fenced(b, fence, 1, 0, NULL, NULL);
 	script_reply(b, io_expect(b, w), WIRE_OK, NULL, 0);
 	assert_int_equal(io_wait(w), 0);
+}
+
+/* a falls silent with all that the session may have in flight: b does not wait for that
+ * longer than until a is suspect. */
+static void leaves_room(void **state)
+{
+	struct io *w[FEW], *n;
+	struct request *fence, *r[FEW];
+	char reason[240];
+
+	(void)state;
+	for (int i = 0; i < FEW; i++)
+		r[i] = io_expect(a, w[i] = io_start(WIRE_WRITE, (uint64_t)i * BLOCK, BLOCK, 'W'));
+	n = io_start(WIRE_WRITE, FEW * BLOCK, BLOCK, 'N');
+	fence = script_fence(b, 1, FEW, r);
+	lost_because(0, reason, sizeof reason);
+	assert_non_null(strstr(reason, "leaves no room"));
+	assert_false(io_done(n));
+	script_fenced(b, fence, 1, 0, NULL, NULL);
+	for (int i = 0; i < FEW; i++) {
+		script_reply(b, io_expect(b, w[i]), WIRE_OK, NULL, 0);
+		assert_int_equal(io_wait(w[i]), 0);
+	}
+	script_reply(b, io_expect(b, n), WIRE_OK, NULL, 0);
+	assert_int_equal(io_wait(n), 0);
 }
 
 /* A server that stands still: neither path is given up before its time because the
@@ -195,12 +237,14 @@ static void refused_ping(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define FULL(f) cmocka_unit_test_setup_teardown(f, begin_full, end)
 #define ONE(f) cmocka_unit_test_setup_teardown(f, begin_one, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(who_waits_is_not_forgotten),
+		FULL(leaves_room),
 		TEST(both_silent),
 		TEST(bounds_are_shown),
 		TEST(refused_ping),
