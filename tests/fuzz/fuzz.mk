@@ -41,7 +41,7 @@ $(PLAYS): WRAP := $(WORLD) sock_connect sock_connect_result sock_unacknowledged 
 $(BUILD)/tests/fuzz/fuzz_meta: $(filter-out %/main.o,$(AGENT_OBJ))
 STAGES := $(BUILD)/tests/fuzz/fuzz_server $(BUILD)/tests/fuzz/fuzz_server_login
 $(STAGES): $(addprefix $(BUILD)/tests/fuzz/,stage.o stage_client.o world.o memsock.o) $(filter-out %/main.o,$(AGENT_OBJ))
-$(STAGES): WRAP := $(WORLD) workers_submit workers_cancel
+$(STAGES): WRAP := $(WORLD) nanosleep workers_submit workers_cancel
 
 $(BUILD)/tests/fuzz/seeds: $(BUILD)/tests/fuzz/seeds.o $(LIBRSIO)
 	$(call say,LINK)

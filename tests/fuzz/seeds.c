@@ -404,6 +404,23 @@ static void stage_seeds(void)
 		STAGE(COMMAND, 0), 0, 249, 0, 0, STAGE(COMMAND, 0), 0, 249, 0, 0, STAGE(DEAF, 0),
 		STAGE(OTHER, 0), 4,
 	};
+	/* One that another server offers too: 3, opened as handle 3. */
+	static const uint8_t shared[] = {
+		STAGE(OPEN, 0), 3, 64, 1, STAGE(COMMAND, 0), 1, 11, 0, 0, STAGE(COMMAND, 0), 0, 11, 0, 0,
+		STAGE(COMMAND, 0), 8, 0, 0, 0, STAGE(TIME, 0), 50, STAGE(COMMAND, 0), 140, 0, 0, 0,
+		STAGE(WORK, 0), 0, STAGE(COMMAND, 0), 1, 11, 0, 0, STAGE(TIME, 0), 255,
+		STAGE(WORK, 0), 64, STAGE(COMMAND, 1), 0, 11, 0, 0,
+	};
+	static const uint8_t takeover[] = {
+		STAGE(OPEN, 0), 3, 64, 1, STAGE(FENCE, 0), 64 | 3, 2, STAGE(VOLUME, 0), 3, 5,
+		STAGE(FENCE, 0), 64 | 3, 2, STAGE(VOLUME, 0), 3, 11, STAGE(FENCE, 0), 64 | 3, 2,
+		STAGE(FENCE, 0), 64 | 3, 1, STAGE(FENCE, 0), 64 | 3, 3, STAGE(FENCE, 0), 64 | 3, 6,
+		STAGE(FENCE, 0), 64 | 1, 2, STAGE(FENCE, 0), 64 | 5, 2,
+	};
+	static const uint8_t other_life[] = {
+		STAGE(VOLUME, 0), 3, 29, STAGE(OPEN, 0), 3, 64, 1, STAGE(VOLUME, 0), 3, 11,
+		STAGE(OPEN, 1), 3, 64, 1,
+	};
 
 	static const uint8_t version[2 + WIRE_REQUEST_SIZE] = {
 		STAGE(BYTES, 0), WIRE_REQUEST_SIZE, WIRE_MAGIC, WIRE_VERSION + 1,
@@ -447,6 +464,9 @@ static void stage_seeds(void)
 	stage_steps_of(0, deaf, sizeof(deaf), "deaf");
 	stage_steps_of(1, same_slot, sizeof(same_slot), "same-slot");
 	stage_steps_of(0, control, sizeof(control), "control");
+	stage_steps_of(0, shared, sizeof(shared), "shared");
+	stage_steps_of(0, takeover, sizeof(takeover), "takeover");
+	stage_steps_of(0, other_life, sizeof(other_life), "other-life");
 }
 
 int main(int argc, char **argv)

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "../../agent/claim.h"
 #include "../../agent/conn.h"
 #include "../../agent/listen.h"
 #include "../../agent/offer.h"
@@ -22,7 +23,8 @@
 #include "world.h"
 
 #define LOOPS 2
-#define VOLUMES 3
+#define VOLUMES 4
+#define SHARED 3			/* the last one */
 #define STEPS_MAX 200
 #define TURNS_MAX 64
 
@@ -31,8 +33,8 @@ void __wrap_workers_cancel(struct workers *w, struct conn *c);
 
 static struct server server;
 static char paths[VOLUMES][PATH_MAX + 16], metas[VOLUMES][PATH_MAX + 32];
-static const char *const names[VOLUMES] = { "oracle", "mail", "secret" };
-static const off_t sizes[VOLUMES] = { 1 << 20, 192 << 10, 4096 };
+static const char *const names[VOLUMES] = { "oracle", "mail", "secret", "both" };
+static const off_t sizes[VOLUMES] = { 1 << 20, 192 << 10, 4096, 64 << 10 };
 static struct offer *offers[VOLUMES];
 static bool in_memory = true;
 
@@ -57,6 +59,68 @@ void stage_volume_uuid(uint8_t which, uint8_t uuid[WIRE_UUID_SIZE], uint64_t *ge
 		return;
 	memcpy(uuid, v->uuid, WIRE_UUID_SIZE);
 	*generation = v->generation;
+}
+
+/* Another server of the shared volume, as far as this one sees it: its claims. */
+
+static int other_claim = -1;
+static char other_node[WIRE_NAME_MAX + 1];
+static uint8_t other_life[16];
+
+static int claim_file(const char *name)
+{
+	char path[PATH_MAX + 64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s/%s", fuzz_dir(), CLAIM_DIR, name);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+	fuzz_check(fd >= 0);
+	return fd;
+}
+
+/* All that is made once is there from the beginning, so that each input finds the same. */
+static void make_claims(void)
+{
+	static const char text[] = "big-2 00000000-0000-4000-8000-000000000002\n";
+	char path[PATH_MAX + 64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", fuzz_dir(), CLAIM_DIR);
+	fuzz_check(mkdir(path, 0770) == 0);
+	close(claim_file("sles1"));
+	close(claim_file("venus"));
+	fd = claim_file(".server.2");
+	fuzz_check(write(fd, text, sizeof(text) - 1) == sizeof(text) - 1);
+	close(fd);
+}
+
+static void end_other_claim(void)
+{
+	if (other_claim >= 0)
+		close(other_claim);
+	other_claim = -1;
+}
+
+/* That server has one, for that life of a node; or none any more. */
+static void change_other_claim(uint8_t how)
+{
+	struct flock f = { .l_type = F_WRLCK, .l_len = 1 };
+
+	end_other_claim();
+	if (how & 1)
+		return;
+	strcpy(other_node, how & 2 ? "venus" : "sles1");
+	guest_life(other_life, how >> 2);
+	f.l_start = claim_byte(claim_life(other_life), 2);
+	other_claim = claim_file(other_node);
+	if (fcntl(other_claim, F_OFD_SETLK, &f) < 0)
+		end_other_claim();
+}
+
+bool stage_claimed_elsewhere(const char *node, const uint8_t life[16])
+{
+	return other_claim >= 0 && strcmp(node, other_node) == 0 &&
+	       memcmp(life, other_life, sizeof(other_life)) == 0;
 }
 
 /* Workers: one queue, from which jobs are taken when the input says so. */
@@ -178,6 +242,7 @@ static void make_offer(unsigned i)
 	fuzz_check(offers[i]);
 	offers[i]->order = (int)i;
 	offers[i]->conf.read_only = i == 1;
+	offers[i]->conf.shared = i == SHARED;
 	if (i == 2) {
 		offers[i]->conf.clients = calloc(2, sizeof(char *));
 		offers[i]->conf.clients[0] = strdup("venus");
@@ -194,6 +259,8 @@ void stage_init(void)
 	make_conf();
 	server.run_dir = strdup(fuzz_dir());
 	server.state_dir = strdup(fuzz_dir());
+	strcpy(server.name, "big-1");
+	server.id = 1;
 	server.machine[0] = server.boot[0] = server.life[0] = 1;
 	server.started = clock_now();
 	memory_init(&server.memory);
@@ -213,6 +280,7 @@ void stage_init(void)
 	server.watch = watch_new(&server, server.conf, &e);
 	fuzz_check(server.workers && server.registry && server.clients && server.listeners &&
 		   server.watch);
+	make_claims();
 	for (unsigned i = 0; i < VOLUMES; i++)
 		make_offer(i);
 	for (unsigned i = 0; i < GUESTS; i++)
@@ -240,6 +308,7 @@ static void pass_time(uint8_t how)
 		conn_tick(server.loops[i]);
 	}
 	clients_tick(server.clients, clock_now());
+	clients_end_leases(server.clients, clock_now());
 }
 
 static void set_memory(bool yes)
@@ -248,7 +317,7 @@ static void set_memory(bool yes)
 	for (unsigned i = 0; i < VOLUMES; i++) {
 		struct volume *v = offers[i]->volume;
 
-		if (!v)
+		if (!v || v->shared)
 			continue;
 		v->memory = yes;
 		atomic_store(&v->no_nowait_read, false);
@@ -280,7 +349,10 @@ static void change_volume(uint8_t which, uint8_t what)
 			atomic_store(&o->volume->read_only, what & 64);
 		return;
 	default:
-		set_memory(what & 64);
+		if (i == SHARED)
+			change_other_claim(what / 6);
+		else
+			set_memory(what & 64);
 		return;
 	}
 	/* Sometimes the watcher has not looked yet. */
@@ -404,7 +476,11 @@ static void step(uint8_t what, struct fuzz_in *in)
 		break;
 	case STAGE_FENCE:
 		a = fuzz_u8(in);
-		guest_fence(g, a, fuzz_u8(in));
+		b = fuzz_u8(in);
+		if (a & 64)
+			guest_takeover(g, a & 7, b);
+		else
+			guest_fence(g, a, b);
 		break;
 	case STAGE_CLOSE:
 		close_guest(g, fuzz_u8(in));
@@ -494,6 +570,7 @@ static void restore(void)
 void stage_end(void)
 {
 	world_fails = 0;
+	end_other_claim();
 	for (unsigned i = 0; i < GUESTS; i++) {
 		guest_close(&guests[i]);
 		guests[i].number = 0;

@@ -29,12 +29,12 @@ enum stage_step {		/* the first byte of each, modulo their number */
 	STAGE_HELLO,		/* client, what of it is unusual */
 	STAGE_AUTH,		/* client, session to join, what is wrong with it */
 	STAGE_OPEN,		/* client, handle, volume, identity */
-	STAGE_FENCE,		/* client, connection, which cookies */
+	STAGE_FENCE,		/* client, connection, which cookies; or TAKEOVER: handle, server */
 	STAGE_CLOSE,		/* client, how */
 	STAGE_DEAF,		/* client: reads no more, or again */
 	STAGE_WORK,		/* jobs: held back, one done, all done */
 	STAGE_TIME,		/* how long */
-	STAGE_VOLUME,		/* volume, what happens to its file */
+	STAGE_VOLUME,		/* volume, what happens to its file, or to another server's claim */
 	STAGE_OTHER,		/* status, control request, keys, leaving, pieces, memory */
 	STAGE_STEPS
 };

@@ -83,6 +83,10 @@ static void heard(struct guest *g)
 			continue;
 		if (!r->status && r->type == WIRE_READ)
 			fuzz_check(r->length == g->sent[i].count);
+		if (!r->status && r->type == WIRE_PING)
+			g->stamp = wire_get_stamp(g->body);
+		if (!r->status && r->type == WIRE_TAKEOVER)
+			fuzz_check(g->deaf || !stage_claimed_elsewhere(g->node, g->life));
 		forget(g, i);
 		return;
 	}
@@ -187,6 +191,12 @@ static void say_command(struct guest *g, struct wire_request *r, const void *pay
 	say_frame(g, r, payload, r->length);
 }
 
+void guest_life(uint8_t life[16], uint8_t which)
+{
+	memcpy(life, a_hello().life, 16);
+	life[0] = which & 3;
+}
+
 void guest_hello(struct guest *g, uint8_t odd)
 {
 	struct wire_request r = { .type = WIRE_HELLO, .cookie = 7 };
@@ -196,7 +206,7 @@ void guest_hello(struct guest *g, uint8_t odd)
 	h.namespace_id = odd == 255 ? 1 : 200;
 	h.features.payload_crc = !(odd & 1);
 	strcpy(h.node, odd & 2 ? "venus" : "sles1");
-	h.life[0] = odd >> 2 & 3;
+	guest_life(h.life, odd >> 2);
 	h.machine[0] = odd >> 4 & 1;
 	h.run[0] = odd >> 5 & 1;
 	if (odd & 64)
@@ -206,6 +216,7 @@ void guest_hello(struct guest *g, uint8_t odd)
 	if (odd == 253)
 		strcpy(h.node, "nobody");
 	strcpy(g->node, h.node);
+	memcpy(g->life, h.life, sizeof(g->life));
 	g->asked = true;
 	r.length = (uint32_t)wire_put_hello(body, &h);
 	say_frame(g, &r, body, r.length);
@@ -256,6 +267,8 @@ void guest_command(struct guest *g, uint8_t how, uint8_t handle, uint32_t offset
 		r.length = sizeof(control) - 1;
 	}
 	r.flags = how & 128 && fua ? WIRE_FLAG_FUA : 0;
+	if (how & 128 && r.type == WIRE_PING)
+		r.offset = g->stamp;
 	say_command(g, &r, payload, how & 64);
 }
 
@@ -266,8 +279,8 @@ void guest_open_volume(struct guest *g, uint8_t handle, uint8_t volume, uint8_t 
 	struct wire_open o = { .has_identity = how & 1 };
 	uint8_t body[WIRE_OPEN_MAX];
 
-	strcpy(o.name, names[volume % 4]);
-	stage_volume_uuid(volume % 4, o.uuid, &o.generation);
+	strcpy(o.name, volume & 64 ? "both" : names[volume % 4]);
+	stage_volume_uuid(volume & 64 ? 3 : volume % 4 == 3 ? 4 : volume % 4, o.uuid, &o.generation);
 	o.generation += how >> 1 & 1;
 	o.uuid[0] = (uint8_t)(o.uuid[0] + (how >> 2 & 1));
 	r.flags = how & 8 ? WIRE_FLAG_READ_ONLY : 0;
@@ -289,6 +302,18 @@ void guest_fence(struct guest *g, uint8_t whom, uint8_t how)
 		if (how >> (i % 8) & 1)
 			f.cookies[f.count++] = of->sent[i].cookie;
 	r.length = (uint32_t)wire_put_fence(body, &f, false);
+	say_command(g, &r, body, false);
+}
+
+/* Does a server, the other one of the shared volume or none, let go? */
+void guest_takeover(struct guest *g, uint8_t handle, uint8_t how)
+{
+	struct wire_request r = { .type = WIRE_TAKEOVER, .handle = handle };
+	struct wire_takeover t = { .server_id = how & 3 };
+	uint8_t body[WIRE_TAKEOVER_MAX];
+
+	strcpy(t.server, how & 4 ? "big-3" : "big-2");
+	r.length = (uint32_t)wire_put_takeover(body, &t);
 	say_command(g, &r, body, false);
 }
 

@@ -19,7 +19,8 @@ struct guest {
 	bool asked, welcome, up;	/* HELLO was sent; was answered; AUTH was */
 	uint8_t session[WIRE_SESSION_SIZE];
 	uint32_t number;
-	uint64_t sequence;
+	uint64_t sequence, stamp;	/* stamp: the newest that was heard */
+	uint8_t life[16];
 
 	uint8_t header[WIRE_REPLY_SIZE], body[WIRE_LOGIN_MAX];
 	uint32_t have;		/* of header and payload */
@@ -33,6 +34,8 @@ extern struct guest guests[GUESTS];
 /* stage.c */
 void stage_turn(void);		/* of both loops, until nothing moves */
 const uint8_t *stage_key(const char *node);
+/* Has another server of the shared volume a claim for it? */
+bool stage_claimed_elsewhere(const char *node, const uint8_t life[16]);
 void stage_volume_uuid(uint8_t which, uint8_t uuid[WIRE_UUID_SIZE], uint64_t *generation);
 
 /* stage_client.c */
@@ -40,11 +43,13 @@ void guest_open(struct guest *g, int fd);
 void guest_close(struct guest *g);
 void guest_read(struct guest *g);	/* what the server sent */
 void guest_say(struct guest *g, const void *data, size_t size);
+void guest_life(uint8_t life[16], uint8_t which);	/* of four */
 void guest_hello(struct guest *g, uint8_t odd);
 void guest_auth(struct guest *g, uint8_t whose, uint8_t wrong);
 void guest_command(struct guest *g, uint8_t how, uint8_t handle, uint32_t offset, uint32_t count);
 void guest_open_volume(struct guest *g, uint8_t handle, uint8_t volume, uint8_t how);
 void guest_fence(struct guest *g, uint8_t whom, uint8_t how);
+void guest_takeover(struct guest *g, uint8_t handle, uint8_t how);
 void guest_frame(struct guest *g, struct fuzz_in *in);
 void guest_piece(size_t size);
 

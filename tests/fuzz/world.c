@@ -14,6 +14,7 @@ void *__real_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__real_calloc(size_t count, size_t size);
 char *__wrap_strdup(const char *text);
+int __wrap_nanosleep(const struct timespec *how_long, struct timespec *left);
 char *__real_strdup(const char *text);
 
 uint64_t world_now = 1000 * MS, world_sleep;
@@ -43,6 +44,13 @@ int __wrap_epoll_wait(int fd, struct epoll_event *events, int most, int ms)
 		ns = world_sleep;
 	world_sleep -= ns;
 	world_now += ns;
+	return 0;
+}
+
+int __wrap_nanosleep(const struct timespec *how_long, struct timespec *left)
+{
+	(void)left;
+	world_now += (uint64_t)how_long->tv_sec * 1000 * MS + (uint64_t)how_long->tv_nsec;
 	return 0;
 }
 
