@@ -198,12 +198,13 @@ static void on_close(struct engine *l, struct message *m)
 	free(k);
 }
 
-static void close_conns(struct client *c, const char *why)
+/* All of them, or those without TLS. */
+static void close_some(struct client *c, bool secure_too, const char *why)
 {
 	for (unsigned i = 0; i < c->conn_count; i++) {
-		struct close_message *k = malloc(sizeof(*k));
+		struct close_message *k = secure_too || !c->conns[i]->secure ? malloc(sizeof(*k)) : NULL;
 
-		/* Not closed now: the lease ends it. */
+		/* Without memory it is not closed now: the lease ends it. */
 		if (!k)
 			continue;
 		k->message.run = on_close;
@@ -212,6 +213,11 @@ static void close_conns(struct client *c, const char *why)
 		k->why = why;
 		engine_post(c->conns[i]->loop, &k->message);
 	}
+}
+
+static void close_conns(struct client *c, const char *why)
+{
+	close_some(c, true, why);
 }
 
 static void end_client(struct clients *t, struct client *c, const char *why)
@@ -503,6 +509,8 @@ void clients_check_keys(struct clients *t, const struct conf_server *old, const 
 	clients_lock(t);
 	for (c = t->first; c; c = next) {
 		next = c->next;
+		if (now->security == CONF_SECURITY_TLS)
+			close_some(c, false, "tls is asked for from now on");
 		if (!key_changed(c, old, now))
 			continue;
 		log_info("client", "%s: its key was changed or removed, its session ends", c->node);

@@ -144,6 +144,7 @@ void conn_close(struct conn *c, enum log_level level, const char *fmt, ...)
 	buffer_free(&c->loop->server->memory, c->placed);
 	c->placed = NULL;
 	login_free(c);
+	conn_tls_free(c);
 	uncount_login(c);
 	if (c->executing)
 		workers_cancel(c->loop->server->workers, c);
@@ -327,26 +328,25 @@ static void receive(struct conn *c)
 {
 	struct engine *l = c->loop;
 	struct iovec iov[2];
-	ssize_t n;
+	bool more = true;
 
-	for (int i = 0; i < RECEIVES_MAX && reads(c) && !c->failed; i++) {
+	for (int i = 0; i < RECEIVES_MAX && more && reads(c) && !c->failed; i++) {
 		int pieces = frame_want(&c->frame, l->scratch, LOOP_SCRATCH, iov);
-		size_t asked = iov[0].iov_len + (pieces > 1 ? iov[1].iov_len : 0);
+		size_t n;
+		int r = conn_receive(c, iov, pieces, &n, &more);
 
-		n = readv(c->source.fd, iov, pieces);
-		if (n < 0 && errno == EINTR)
+		if (r == -EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN)
+		if (r == -EAGAIN || r == -EPROTO)
 			return;
-		if (n <= 0) {
-			conn_lost(c, n ? strerror(errno) : "closed by the client");
+		if (r <= 0) {
+			conn_lost(c, r ? strerror(-r) : "closed by the client");
 			return;
 		}
 		c->heard = l->now;
-		after_frames(c, frame_got(&c->frame, l->scratch, LOOP_SCRATCH, (size_t)n, &ops, c));
+		if (n)
+			after_frames(c, frame_got(&c->frame, l->scratch, LOOP_SCRATCH, n, &ops, c));
 		conn_send(c);
-		if ((size_t)n < asked)
-			return;
 	}
 }
 
@@ -371,7 +371,7 @@ static void go_on_reading(struct conn *c)
 
 static void watch(struct conn *c)
 {
-	uint32_t events = (reads(c) || c->state == CONN_DRAINING ? EPOLLIN : 0) | (c->out ? EPOLLOUT : 0);
+	uint32_t events = (reads(c) || c->state == CONN_DRAINING ? EPOLLIN : 0) | (conn_sends(c) ? EPOLLOUT : 0);
 
 	if (events == c->events)
 		return;
@@ -407,7 +407,10 @@ static void go_on_leaving(struct conn *c)
 		conn_reply(c, &r, NULL, 0);
 		conn_send(c);
 	}
-	if (c->out || c->failed)
+	if (c->tls && !conn_sends(c))
+		tls_end(c->tls);
+	conn_send(c);
+	if (conn_sends(c) || c->failed)
 		return;
 	shutdown(c->source.fd, SHUT_WR);
 	c->state = CONN_DRAINING;
@@ -485,7 +488,7 @@ static void check_silence(struct conn *c, uint64_t now)
 		conn_close(c, c->state == CONN_DRAINING ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s",
 			   why[c->state]);
 	} else if (c->state == CONN_UP && now >= c->heard + WIRE_LEASE * SECOND &&
-		   (!c->stopped || c->out)) {
+		   (!c->stopped || conn_sends(c))) {
 		/* Not if it is us who do not listen, because workers are slow. */
 		conn_close(c, LOG_LEVEL_WARNING, "silent for %d s", WIRE_LEASE);
 	} else if (c->state == CONN_UP && lease_over(&c->client->lease, now)) {

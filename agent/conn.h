@@ -19,6 +19,7 @@
 #include "frame.h"
 #include "log.h"
 #include "sock.h"
+#include "tls.h"
 #include "wire.h"
 
 enum conn_state {
@@ -35,6 +36,7 @@ enum conn_state {
 #define CONN_OUT_HIGH (2u << 20)
 #define CONN_OUT_LOW (1u << 20)
 #define CONN_SEND_AT (512u << 10)	/* replies that are sent before the receive is worked off */
+#define HANDSHAKES_MAX 128		/* of TLS at once, in the whole server */
 #define CONN_FENCES_MAX 64
 #define CONN_LOGIN_TIME (5 * SECOND)
 #define CONN_LEAVE_TIME (5 * SECOND)
@@ -55,8 +57,12 @@ struct conn {
 	bool finished;
 	bool bye;			/* the client said it; answered last */
 	bool counted;			/* among the logins that are not through (listen.c) */
+	bool begun;			/* its first byte has come */
+	bool handshakes;		/* counted in server->handshakes */
 	unsigned holds;			/* messages under way that come back to this struct */
 	uint64_t bye_cookie;
+
+	struct tls *tls;		/* NULL: frames travel as they are */
 
 	/* In. */
 	struct frame frame;
@@ -73,6 +79,7 @@ struct conn {
 	uint32_t number;		/* in the session */
 	struct wire_limits limits;
 	bool crc;
+	bool secure;			/* logged in within TLS */
 	struct conn *next_waiting;	/* client->waiting; under clients.lock */
 	struct client *waits_for;	/* under clients.lock */
 	struct message again;		/* calls conn_login_again */
@@ -129,12 +136,19 @@ void conn_reply_out(struct conn *c, struct out *o, const struct wire_reply *r, u
 /* A refusal with a sentence. */
 void conn_refuse(struct conn *c, enum wire_type type, uint64_t cookie, enum wire_status status,
 		 const char *text);
+bool conn_sends(const struct conn *c);	/* something waits for the socket to have room */
 /* Sends what there is; on an error the connection is marked to end (conn_fail). */
 void conn_send(struct conn *c);
 /* Something was queued, or a job came back: looked at when the round ends. */
 void conn_touch(struct conn *c);
 /* Frees it when the round ends, if nothing holds it. */
 void conn_release(struct conn *c);
+
+/* conn_tls.c: 1: *n bytes for frames came, with TLS perhaps none, and *more may be there; 0: the
+ * end of the stream; -errno; -EPROTO: the connection is to end, why was said. */
+int conn_receive(struct conn *c, const struct iovec *iov, int pieces, size_t *n, bool *more);
+void conn_tls_free(struct conn *c);
+tls_look_up conn_tls_who;		/* its arg: the server */
 
 /* Any that is not finished, so perhaps closed (CONN_DEAD). */
 struct conn *conn_find(struct engine *l, const struct client *client, uint32_t number);

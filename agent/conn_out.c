@@ -117,26 +117,45 @@ static size_t gather(struct conn *c, struct msghdr *m)
 	return bytes;
 }
 
+bool conn_sends(const struct conn *c)
+{
+	return c->tls ? tls_out(c->tls).iov_len > 0 || c->out : c->out != NULL;
+}
+
+/* Of TLS all counts as sent that was encrypted: it is in a buffer of bounded size. */
+static ssize_t send_out(struct conn *c, const struct msghdr *m)
+{
+	size_t before = c->tls ? tls_out(c->tls).iov_len : 0;
+	ssize_t n;
+
+	if (c->tls)
+		n = tls_send(c->tls, c->source.fd, m->msg_iov, (int)m->msg_iovlen);
+	else if ((n = sendmsg(c->source.fd, m, MSG_NOSIGNAL | MSG_DONTWAIT)) < 0)
+		n = -errno;
+	if (n > 0 || (c->tls && tls_out(c->tls).iov_len < before))
+		c->heard = c->loop->now;
+	return n;
+}
+
 void conn_send(struct conn *c)
 {
 	struct msghdr m;
 
-	while (c->out && !c->failed) {
+	while (conn_sends(c) && !c->failed) {
 		size_t want = gather(c, &m);
 		ssize_t n;
 
 		give_back(c, m.msg_iovlen);
-		n = sendmsg(c->source.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno == EINTR)
+		n = send_out(c, &m);
+		if (n == -EINTR)
 			continue;
 		if (n < 0) {
-			if (errno != EAGAIN)
-				conn_lost(c, strerror(errno));
+			if (n != -EAGAIN)
+				conn_lost(c, strerror((int)-n));
 			return;
 		}
-		c->heard = c->loop->now;
 		sent(c, (size_t)n);
-		if ((size_t)n < want)
+		if ((size_t)n < want || !c->out)
 			return;		/* the socket is full */
 	}
 }

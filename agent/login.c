@@ -117,6 +117,9 @@ static int check_hello(struct conn *c, const struct wire_hello *h, const struct 
 		snprintf(text, sizeof(text), "record %u is mandatory and not known here", h->unknown_tag);
 		return refuse(c, WIRE_E_FEATURE, text, text);
 	}
+	if (conf->security == CONF_SECURITY_TLS && !c->tls)
+		return refuse(c, WIRE_E_SECURITY, "it offers auth, and tls is the least that is accepted",
+			      "this server asks for tls, and this client offers auth");
 	if (strcmp(h->namespace, conf->namespace) != 0 || h->namespace_id != conf->namespace_id) {
 		snprintf(text, sizeof(text), "this server is of namespace %s (%d), the client asks for %s (%u)",
 			 conf->namespace, conf->namespace_id, h->namespace, h->namespace_id);
@@ -147,6 +150,7 @@ static void welcome(struct conn *c, const struct wire_hello *h, const struct con
 		return;
 	}
 	c->crc = w.features.payload_crc;
+	c->secure = c->tls != NULL;
 	c->limits = w.limits;
 	r.length = (uint32_t)wire_put_welcome(body, &w);
 	wire_put_reply(header, &r);
@@ -164,6 +168,11 @@ static int hello(struct conn *c, const uint8_t *payload, uint32_t length)
 
 	if (wire_get_hello(payload, length, &l->hello, &why))
 		return conn_fail(c, "%s", why);
+	/* Who made the handshake is who logs in. */
+	if (c->tls && (strcmp(l->hello.node, tls_node(c->tls)) != 0 ||
+		       strcmp(l->hello.namespace, tls_namespace(c->tls)) != 0))
+		return conn_fail(c, "a hello of %s/%s in a TLS connection of %s/%s", l->hello.namespace,
+				 l->hello.node, tls_namespace(c->tls), tls_node(c->tls));
 	l->transcript = secure_transcript_new();
 	if (!l->transcript)
 		return conn_fail(c, "no memory for a login");
@@ -212,7 +221,8 @@ static void granted(struct conn *c)
 	c->state = CONN_UP;
 	c->deadline = 0;
 	log_info(conn_part(c, true, part), "started transmit for clt %s %s", c->client->node, c->peer);
-	log_info(conn_part(c, false, part), "started receive for clt %s %s", c->client->node, c->peer);
+	log_info(conn_part(c, false, part), "started receive for clt %s %s%s%s", c->client->node, c->peer,
+		 c->tls ? ", " : "", c->tls ? tls_cipher(c->tls) : "");
 	login_free(c);
 	listen_login_over(c->loop->server->listeners, c->host);
 	c->counted = false;
@@ -266,6 +276,8 @@ static int auth(struct conn *c, const uint8_t *payload, uint32_t length)
 		return conn_fail(c, "%s", why);
 	if (find_key(c))
 		return -EPROTO;
+	if (c->tls)
+		secure_transcript_add(l->transcript, tls_binding(c->tls), TLS_BINDING_SIZE);
 	secure_client_proof(l->transcript, l->key, a.session, expected);
 	if (!secure_equal(expected, a.proof, sizeof(expected)) || !l->known)
 		return refuse(c, WIRE_E_KEY, l->known ? "its key is wrong" : "no such node in [clients]",

@@ -57,6 +57,7 @@ struct server {
 	struct watch *watch;
 	struct lease_watch *lease_watch;
 	struct memory memory;
+	atomic_uint handshakes;		/* of TLS, under way (conn_tls.c) */
 
 	atomic_bool leaving;		/* SIGTERM came: no new login, no new command */
 };

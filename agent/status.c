@@ -34,6 +34,7 @@ static json_t *conn_json(struct conn *c)
 	json_object_set_new(j, "number", json_integer(c->number));
 	json_object_set_new(j, "address", json_string(c->peer));
 	json_object_set_new(j, "portal", json_string(c->portal));
+	json_object_set_new(j, "security", json_string(c->secure ? "tls" : "auth"));
 	json_object_set_new(j, "in_flight", json_integer(atomic_load(&c->in_flight_seen)));
 	return j;
 }

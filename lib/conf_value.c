@@ -214,8 +214,6 @@ static bool set_security(const struct value *v)
 
 	if (i < 0)
 		return false;
-	if (i == CONF_SECURITY_TLS)
-		return refuse(v, "tls is not available in this version; use auth");
 	*(enum conf_security *)v->to = (enum conf_security)i;
 	return true;
 }

@@ -23,6 +23,8 @@ static void add_history(json_t *j, const struct path *p)
 	json_object_set_new(j, "read_rate", json_real(up ? p->rate.read : 0));
 	json_object_set_new(j, "write_rate", json_real(up ? p->rate.write : 0));
 	json_object_set_new(j, "carries", p->policy.rate > 0 ? json_real(p->policy.rate) : json_null());
+	json_object_set_new(j, "security", up ? json_string(p->tls ? "tls" : "auth") : json_null());
+	json_object_set_new(j, "cipher", up && p->tls ? json_string(tls_cipher(p->tls)) : json_null());
 	json_object_set_new(j, "suspect", json_boolean(up && p->suspect));
 	json_object_set_new(j, "learned", json_boolean(p->setup.learned));
 	json_object_set_new(j, "leaving", json_boolean(p->leaving));

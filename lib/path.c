@@ -278,6 +278,8 @@ static void act_close(struct path *p)
 {
 	path_out_free(p->out);
 	p->out = NULL;
+	tls_free(p->tls);
+	p->tls = NULL;
 	list_remove(&p->to_send);
 	if (p->fd >= 0) {
 		loop_remove(p->loop, &p->watch);

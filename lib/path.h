@@ -20,6 +20,7 @@
 #include "path_fsm.h"
 #include "policy.h"
 #include "sock.h"
+#include "tls.h"
 #include "wire.h"
 
 struct path;
@@ -90,6 +91,7 @@ struct path {
 	char device[IF_NAMESIZE];	/* that the connection is bound to; "" none */
 	struct path_resolve *resolve;	/* a host name being looked up, or NULL */
 	struct frame in;
+	struct tls *tls;		/* of this connection; NULL: frames travel as they are */
 	struct path_login *login;	/* while logging in, else NULL */
 	bool payload_crc;
 	struct wire_limits limits;

@@ -31,6 +31,7 @@ int path_login_auth(struct path *p);				/* sends AUTH */
 void path_login_header(struct path *p, const uint8_t *header);	/* of a reply, for the transcript */
 int path_login_reply(struct path *p, const struct wire_reply *r, const uint8_t *payload);
 void path_login_free(struct path *p);
+void path_login_tls_failed(struct path *p);			/* path_lost, with the reason */
 
 /* path_io.c */
 struct path_out *path_out_new(void);

@@ -32,7 +32,7 @@ struct path_out {
 	struct out_item *items;		/* a ring; size is a power of two */
 	uint32_t size, head, tail;	/* head..tail wait; they only grow */
 	uint32_t sent;			/* bytes of the head item */
-	uint64_t put, gone;		/* bytes that were queued, and that the kernel took, ever */
+	uint64_t put, gone;		/* bytes that were queued, and that the kernel or TLS took, ever */
 	uint64_t ping;			/* put, when the newest ping was the last in it */
 	uint64_t arrived;		/* of gone: what the peer's kernel had when it was last looked */
 };
@@ -70,6 +70,13 @@ void path_out_free(struct path_out *o)
 bool path_out_empty(const struct path *p)
 {
 	return !p->out || p->out->head == p->out->tail;
+}
+
+/* Does something wait for the socket to have room?  With TLS it is encrypted then; frames
+ * in the ring wait for the handshake. */
+static bool waits(const struct path *p)
+{
+	return p->tls ? tls_out(p->tls).iov_len > 0 : !path_out_empty(p);
 }
 
 static int grow(struct path_out *o)
@@ -143,6 +150,17 @@ static void sent(struct path_out *o, size_t n)
 	o->sent = (uint32_t)n;
 }
 
+static ssize_t send_out(struct path *p, struct iovec *iov, int n)
+{
+	struct msghdr m = { .msg_iov = iov, .msg_iovlen = (size_t)n };
+	ssize_t done;
+
+	if (p->tls)
+		return tls_send(p->tls, p->fd, iov, n);
+	done = sendmsg(p->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return done < 0 ? -errno : done;
+}
+
 void path_flush(struct path *p)
 {
 	struct path_out *o = p->out;
@@ -151,8 +169,7 @@ void path_flush(struct path *p)
 	list_remove(&p->to_send);
 	if (p->away)
 		return;
-	while (o && o->head != o->tail) {
-		struct msghdr m = { .msg_iov = iov };
+	while (o && (o->head != o->tail || waits(p))) {
 		size_t skip = o->sent;
 		int n = 0;
 		ssize_t done;
@@ -164,22 +181,23 @@ void path_flush(struct path *p)
 			if (i->length)
 				put_piece(iov, &n, i->data, i->length, &skip);
 		}
-		m.msg_iovlen = (size_t)n;
-		done = sendmsg(p->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (done < 0 && errno == EINTR)
+		done = send_out(p, iov, n);
+		if (done == -EINTR)
 			continue;
-		if (done < 0 && errno != EAGAIN) {
-			path_lost(p, "sending: %s", strerror(errno));
+		if (done < 0 && done != -EAGAIN) {
+			path_lost(p, "sending: %s", strerror((int)-done));
 			return;
 		}
-		if (done < 0)
+		if (done <= 0)		/* of TLS nothing: the socket is full, or the handshake is not over */
 			break;
 		o->gone += (uint64_t)done;
 		sent(o, (size_t)done);
 	}
 	if (o)
-		loop_change(p->loop, &p->watch, path_out_empty(p) ? EPOLLIN : EPOLLIN | EPOLLOUT);
+		loop_change(p->loop, &p->watch, waits(p) ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
+
+_Static_assert(LOOP_SCRATCH >= TLS_RECEIVE, "what is received fits there when it is decrypted");
 
 /* Commands. */
 
@@ -246,6 +264,7 @@ bool path_ping_moves(struct path *p, uint64_t *ago)
 
 	if (p->away || sock_unacknowledged(p->fd, &queued, ago) < 0)
 		return false;
+	queued += p->tls ? tls_out(p->tls).iov_len : 0;
 	o->arrived = o->gone > queued ? o->gone - queued : 0;
 	return o->arrived > before && o->arrived < o->ping;
 }
@@ -376,39 +395,66 @@ static const struct frame_ops frame_ops = {
 
 static void closed_by_server(struct path *p)
 {
-	path_lost(p, p->state == PATH_UP ? "closed by the server" : "closed by the server during the login");
+	path_lost(p, p->state == PATH_UP ? "closed by the server" :
+		     p->tls && !tls_is_open(p->tls) ? "closed by the server during the TLS handshake" :
+						      "closed by the server during the login");
+}
+
+/* 1: *n bytes came, with TLS perhaps none for frames, and *more may be there; 0: the end; -errno. */
+static int receive(struct path *p, const struct iovec *iov, int pieces, size_t *n, bool *more)
+{
+	ssize_t got;
+
+	if (p->tls)
+		return tls_receive(p->tls, p->fd, iov, pieces, n, more);
+	got = readv(p->fd, iov, pieces);
+	if (got <= 0)
+		return got ? -errno : 0;
+	*n = (size_t)got;
+	*more = *n >= iov[0].iov_len;
+	return 1;
+}
+
+static void not_received(struct path *p, int r)
+{
+	if (r == 0)
+		closed_by_server(p);
+	else if (r == -EPROTO && p->tls)
+		path_login_tls_failed(p);
+	else
+		path_lost(p, "receiving: %s", strerror(-r));
 }
 
 void path_receive(struct path *p)
 {
 	uint8_t *scratch = loop_scratch(p->loop);
+	bool more = true;
 
 	p->receives = true;
-	for (int turn = 0; turn < RECEIVES_A_TURN && !p->doomed; turn++) {
+	for (int turn = 0; turn < RECEIVES_A_TURN && more && !p->doomed; turn++) {
 		struct iovec iov[2];
 		int n = frame_want(&p->in, scratch, LOOP_SCRATCH, iov), r;
-		ssize_t got = readv(p->fd, iov, n);
+		size_t got;
 
-		if (got < 0 && errno == EINTR)
+		r = receive(p, iov, n, &got, &more);
+		if (r == -EINTR)
 			continue;
-		if (got < 0 && errno == EAGAIN)
+		if (r == -EAGAIN)
 			break;
-		if (got == 0)
-			closed_by_server(p);
-		else if (got < 0)
-			path_lost(p, "receiving: %s", strerror(errno));
-		if (got <= 0)
+		if (r <= 0) {
+			not_received(p, r);
 			break;
+		}
 		p->heard = loop_now(p->loop);
 		path_alive(p, p->heard);
-		r = frame_got(&p->in, scratch, LOOP_SCRATCH, (size_t)got, &frame_ops, p);
+		r = got ? frame_got(&p->in, scratch, LOOP_SCRATCH, got, &frame_ops, p) : 0;
 		if (r == -ENOMEM)
 			path_lost(p, "no memory to receive an answer");
 		if (r < 0)
 			break;
-		if ((size_t)got < iov[0].iov_len)
-			break;
 	}
+	if (p->tls && p->login && !p->doomed)
+		path_flush(p);		/* the handshake goes on, and HELLO behind it */
 	p->receives = false;
 	if (p->doomed)
 		path_event(p, p->state == PATH_DRAINING ? PATH_EV_BYE : PATH_EV_LOST);

@@ -42,6 +42,13 @@ int path_login_start(struct path *p)
 		path_lost(p, "no memory for a login");
 		return -ENOMEM;
 	}
+	if (n->behaviour.security == CONF_SECURITY_TLS) {
+		p->tls = tls_client_new(n->name, n->nodename, n->key.bytes);
+		if (!p->tls) {
+			path_lost(p, "no memory for a TLS handshake");
+			return -ENOMEM;
+		}
+	}
 	strcpy(h.namespace, n->name);
 	strcpy(h.node, n->nodename);
 	memcpy(h.machine, p->setup.machine, sizeof h.machine);
@@ -67,6 +74,8 @@ int path_login_auth(struct path *p)
 	struct wire_request r = { .type = WIRE_AUTH };
 	uint8_t body[WIRE_LOGIN_MAX];
 
+	if (p->tls)
+		secure_transcript_add(p->login->transcript, tls_binding(p->tls), TLS_BINDING_SIZE);
 	memcpy(a.session, p->login->join, sizeof a.session);
 	secure_client_proof(p->login->transcript, p->setup.namespace->key.bytes, a.session, a.proof);
 	memcpy(p->login->proof, a.proof, sizeof a.proof);
@@ -82,6 +91,37 @@ void path_proceed(struct path *p, const uint8_t join[WIRE_SESSION_SIZE])
 	path_event(p, PATH_EV_TURN);
 }
 
+static void refused_key(struct path *p)
+{
+	const struct conf_namespace *n = p->setup.namespace;
+
+	p->refused = WIRE_E_KEY;
+	path_lost(p, "the server refuses the login of node %s: unknown node name or wrong key; "
+		  "compare nodename and nodekey of namespace %s with [clients] on the server", n->nodename, n->name);
+}
+
+void path_login_tls_failed(struct path *p)
+{
+	const struct conf_namespace *n = p->setup.namespace;
+
+	tls_send(p->tls, p->fd, NULL, 0);	/* the alert, if there is one and it fits */
+	switch (tls_is_open(p->tls) ? TLS_FAULT_OTHER : tls_fault(p->tls)) {
+	case TLS_FAULT_KEY:
+		refused_key(p);
+		break;
+	case TLS_FAULT_NAMESPACE:
+		p->refused = WIRE_E_NAMESPACE;
+		path_lost(p, "the server does not serve namespace %s", n->name);
+		break;
+	case TLS_FAULT_NOT_TLS:
+		path_lost(p, "the server does not answer with TLS: %s; is that port a portal of rssrv?", tls_why(p->tls));
+		break;
+	default:
+		path_lost(p, "protocol error: %s", tls_why(p->tls));
+		break;
+	}
+}
+
 /* The server said no: its words where it has some, ours otherwise, and the next step. */
 static int refused(struct path *p, const struct wire_reply *r, const uint8_t *payload)
 {
@@ -94,8 +134,10 @@ static int refused(struct path *p, const struct wire_reply *r, const uint8_t *pa
 			*c = '?';
 	p->refused = r->status;
 	if (r->status == WIRE_E_KEY)
-		path_lost(p, "the server refuses the login of node %s: unknown node name or wrong key; "
-			  "compare nodename and nodekey of namespace %s with [clients] on the server", n->nodename, n->name);
+		refused_key(p);
+	else if (r->status == WIRE_E_SECURITY)
+		path_lost(p, "the server refuses the login: %s; set security = tls in [namespace %s]",
+			  *text ? text : wire_status_text(r->status), n->name);
 	else if (r->status == WIRE_E_NAMESPACE)
 		path_lost(p, "the server does not serve namespace %s (id %d)%s%s", n->name, n->id, *text ? ": " : "", text);
 	else

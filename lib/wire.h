@@ -8,7 +8,8 @@
  * FRAMES.  The client sends requests (a header of WIRE_REQUEST_SIZE bytes, then
  * `length` bytes of payload), the server sends replies and events (a header of
  * WIRE_REPLY_SIZE bytes, then payload).  Each side parses one layout only.  The
- * first byte is 'R'; a TLS hello begins with 0x16, so a server can tell the two.
+ * first byte is 'R'; a TLS hello begins with 0x16, so a server can tell the two
+ * (tls.h).
  *
  *   request                               reply, event
  *    0  u8   magic 'R'                     0  u8   magic 'R'

@@ -359,6 +359,12 @@ make_volume()	# SERVER-DIR NAME SIZE
 	truncate -s "$3" "$1/pool/$2.raw"
 }
 
+# With TEST_SECURITY=tls both sides are told so: any scenario can be run over TLS.
+test_security()
+{
+	[ -z "${TEST_SECURITY-}" ] || printf 'security = %s\n' "$TEST_SECURITY"
+}
+
 # write_server_conf DIR [portals=1] [namespace=osl] [id=200] [server=srv]
 # [serverid=1] [client=node1]... [key=$TEST_KEY] [address=127.0.0.1]...
 # Makes DIR/rssrvcfg with that many portals and the pool DIR/pool, for these
@@ -386,7 +392,9 @@ write_server_conf()
 	: >"$dir/rssrvcfg"
 	chmod 600 "$dir/rssrvcfg"
 	{
-		printf '[namespace %s]\nnamespaceid = %s\n\n' "$namespace" "$id"
+		printf '[namespace %s]\nnamespaceid = %s\n' "$namespace" "$id"
+		test_security
+		echo
 		printf '[server %s]\nserverid = %s\n\n' "$server" "$serverid"
 		for a in "${addresses[@]}"; do
 			for ((i = 0; i < portals; i++)); do
@@ -430,8 +438,10 @@ write_client_conf()
 		done
 		while read -r ns id server address port; do
 			if [ "$ns" != "$last" ]; then
-				printf '[namespace %s]\nnamespaceid = %s\nnodename = %s\nnodekey = %s\n\n' \
+				printf '[namespace %s]\nnamespaceid = %s\nnodename = %s\nnodekey = %s\n' \
 					"$ns" "$id" "$node" "$key"
+				test_security
+				echo
 				n=0
 			fi
 			last=$ns

@@ -71,7 +71,7 @@ d.bye()
 EOT
 logged "$W" 'refused \(key\): its key is wrong' "the log tells a wrong key"
 logged "$W" 'refused \(key\): no such node' "from an unknown node"
-logged "$W" 'TLS hello' "and names a TLS hello"
+logged "$W" 'refused \(security\): what came is not TLS' "and what begins as TLS and is none"
 logged "$W" 'INFO \([0-9]+-if1-tx2\): started transmit for clt node1 ::1/[0-9]+$' "a login is logged with its interface"
 if grep -q "$TEST_KEY" "$W/rssrv.out"; then not_ok "no key in the log"; else ok "no key in the log"; fi
 

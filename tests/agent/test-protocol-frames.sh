@@ -35,7 +35,7 @@ h.done("each bit of a hello's header")
 # The same with a checksum that is right: each field.
 def hello_with(**header):
     return request(HELLO, h.fresh().hello_records(), **header)
-h.closed("a TLS hello", h.fresh(), b"\x16\x03\x01\x02\x00\x01" + bytes(60), "TLS")
+h.closed("a TLS hello that is none", h.fresh(), b"\x16\x03\x01\x00\x04\x01\x00\x00\x00", "TLS")
 h.closed("HTTP", h.fresh(), b"GET / HTTP/1.1\r\nHost: server\r\n\r\n" + bytes(40), "not an rsio frame")
 h.closed("zeroes", h.fresh(), bytes(100), "not an rsio frame")
 h.closed("magic", h.fresh(), hello_with(magic=0x53), "not an rsio frame")

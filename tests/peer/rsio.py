@@ -292,7 +292,8 @@ class Stream:
     def __init__(self, sock, timeout=10.0):
         self.sock, self.timeout = sock, timeout
         sock.settimeout(timeout)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def close(self):
         self.sock.close()
@@ -354,12 +355,18 @@ class Client(Stream):
     """One connection to a server."""
 
     def __init__(self, address, port, namespace="ns", namespace_id=0, node="node", key="key",
-                 machine=None, boot=None, run=None, life=None, crc=True, timeout=10.0, lease=0):
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.settimeout(timeout)
-        sock.connect((address, port))
+                 machine=None, boot=None, run=None, life=None, crc=True, timeout=10.0, lease=0,
+                 within=None):
+        """within: a connection that is made already, in which frames travel (tls.py)."""
+        if within is None:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock.settimeout(timeout)
+            sock.connect((address, port))
+        else:
+            sock = within.sock
         super().__init__(sock, timeout)
+        self.within, self.binding = within, within.binding() or b"" if within else b""
         self.namespace, self.namespace_id, self.node = namespace, namespace_id, node
         self.key = node_key(key)
         self.machine, self.boot = machine or b"M" * 16, boot or b"B" * 16
@@ -388,7 +395,7 @@ class Client(Stream):
         r = self.next_reply()
         if r.type != HELLO or r.cookie:
             raise Broken("hello was answered with %s, cookie %d" % (type_name(r.type), r.cookie))
-        self.transcript = frame + r.raw + r.payload
+        self.transcript = frame + r.raw + r.payload + self.binding
         self.welcome = r
         return r
 

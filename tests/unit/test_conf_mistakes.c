@@ -65,8 +65,8 @@ static const struct mistake_case client_cases[] = {
 	  { "2: [defaults] port: is not a number from 1 to 65535" } },
 	{ "[defaults]\nprotocol=rdma\n" NS SRV,
 	  { "2: [defaults] protocol: only tcp is available in this version" } },
-	{ "[defaults]\nsecurity=tls\n" NS SRV,
-	  { "2: [defaults] security: tls is not available in this version; use auth" } },
+	{ "[defaults]\nsecurity=none\n" NS SRV,
+	  { "2: [defaults] security: is not auth or tls" } },
 	{ "[defaults]\nsecurity=aut\n" NS SRV,
 	  { "2: [defaults] security: is not auth or tls (did you mean auth?)" } },
 	{ "[defaults]\npolicy=least-blocks\n" NS SRV,
@@ -219,11 +219,11 @@ static const struct mistake_case server_cases[] = {
 	{ "[server big-9]\nserverid=1\n[namespace osl]\nnamespaceid=200\n" PORTAL CLIENTS,
 	  { "1: [server big-9] belongs below its [namespace]" } },
 	{ "[defaults]\nport=1\n" HEAD PORTAL CLIENTS, { "1: [defaults] unknown section" } },
-	{ "[namespace osl]\nnamespaceid=1\nsecurity=tls\nprotocol=udp\n[server big-9]\n"
-	  "serverid=1\nsecurity=tls\n" PORTAL CLIENTS,
-	  { "3: [namespace osl] security: tls is not available in this version; use auth",
+	{ "[namespace osl]\nnamespaceid=1\nsecurity=no\nprotocol=udp\n[server big-9]\n"
+	  "serverid=1\nsecurity=ssl\n" PORTAL CLIENTS,
+	  { "3: [namespace osl] security: is not auth or tls",
 	    "4: [namespace osl] protocol: only tcp is available in this version",
-	    "7: [server big-9] security: tls is not available in this version; use auth" } },
+	    "7: [server big-9] security: is not auth or tls" } },
 	{ HEAD "[interface a]\naddress=10.0.0.1\n[interface b]\naddress=10.0.0.1\nport=5000\n"
 	  CLIENTS,
 	  { "8: [interface b] address: with port 5000 it collides with [interface a]" } },
