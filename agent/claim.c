@@ -9,7 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 #include "claim.h"
+#include "engine.h"
 #include "log.h"
+#include "others.h"
 #include "secure.h"
 #include "server.h"
 #include "text.h"
@@ -278,16 +280,56 @@ static int lock_own(int fd, const struct claim_owner *o, const struct server *s,
 	return 0;
 }
 
-/* The claim of another life, by whomever: 1 with its byte, 0 or -errno. */
-static int find_other_life(int fd, uint64_t life, int64_t *byte)
+/* May that claim of another life be passed over, since the process that has it is off? */
+static bool passed_over(int dir, int64_t byte, const struct claim_owner *o, const struct server *s,
+			struct claim_server *who)
+{
+	struct other_claim k = {
+		.life = (uint64_t)byte >> CLAIM_ID_BITS, .id = (uint16_t)byte, .lease = WIRE_LEASE * SECOND,
+	};
+
+	/* After the lock was seen: whoever took it had written this before. */
+	if (server_read(dir, k.id, who) < 0) {
+		snprintf(who->name, sizeof(who->name), "(no name)");
+		return false;
+	}
+	if (k.id == s->id)
+		return false;
+	memcpy(k.node, o->node, sizeof(k.node));
+	memcpy(k.server, who->name, sizeof(k.server));
+	memcpy(k.server_life, who->life, sizeof(k.server_life));
+	return others_wait(s->others, &k);
+}
+
+/* The claim of another life, by whomever, that has to be reckoned with: 1 with its byte and
+ * whose it is, 0 or -errno. */
+static int find_other_life(int dir, int fd, const struct claim_owner *o, const struct server *s, int64_t *byte,
+			   struct claim_server *who)
 {
 	struct claim_range ranges[2];
-	unsigned n = claim_others(life, ranges);
-	int r = 0;
+	unsigned n = claim_others(o->life, ranges);
 
-	for (unsigned i = 0; i < n && !r; i++)
-		r = find_lock(fd, ranges[i], byte);
-	return r;
+	for (unsigned i = 0; i < n; i++) {
+		struct claim_range r = ranges[i];
+		int64_t end = r.from + r.length, found;
+
+		while (!r.length || r.from < end) {
+			int error = find_lock(fd, r, &found);
+
+			if (error < 0)
+				return error;
+			if (!error)
+				break;
+			*byte = found;
+			if (!passed_over(dir, found, o, s, who))
+				return 1;
+			r.from = found + 1;
+			r.length = r.length ? end - r.from : 0;
+			if (r.from == end)
+				break;
+		}
+	}
+	return 0;
 }
 
 /* Ours is there before we look for others': of two lives that do this at the same
@@ -296,20 +338,17 @@ static int refuse_other_lives(int dir, int fd, const struct claim_owner *o, cons
 {
 	struct claim_server who;
 	int64_t byte = 0;
-	uint16_t id = 0;
 	int r;
 
-	for (int i = 0; (r = find_other_life(fd, o->life, &byte)) == 1; i++) {
-		id = (uint16_t)byte;
-		if (id != s->id || i == OWN_TRIES)
+	for (int i = 0; (r = find_other_life(dir, fd, o, s, &byte, &who)) == 1; i++) {
+		if ((uint16_t)byte != s->id || i == OWN_TRIES)
 			break;
 		nanosleep(&own_pause, NULL);
 	}
 	if (r <= 0)
 		return r ? err_sys(e, -r, "cannot look for other claims") : 0;
-	if (server_read(dir, id, &who) < 0)
-		snprintf(who.name, sizeof(who.name), "(no name)");
-	err_set(e, EBUSY, "server %s (id %u) may still write for an earlier run of client %s", who.name, id, o->node);
+	err_set(e, EBUSY, "server %s (id %u) may still write for an earlier run of client %s", who.name,
+		(uint16_t)byte, o->node);
 	return -EBUSY;
 }
 

@@ -24,6 +24,7 @@
 #include "lock.h"
 #include "log.h"
 #include "opt.h"
+#include "others.h"
 #include "registry.h"
 #include "secure.h"
 #include "serve.h"
@@ -328,7 +329,7 @@ static int make_parts(struct server *s, const struct options *o, struct err *e)
 	if (make_engines(s, o->loops, e) < 0 || watch_signals(s, e) < 0)
 		return -e->code;
 	if (!(s->workers = workers_new(e)) || !(s->registry = registry_new(s, e)) ||
-	    !(s->clients = clients_new(s, e)) || !(s->listeners = listeners_new(s, e)))
+	    !(s->clients = clients_new(s, e)) || !(s->others = others_new(s, e)) || !(s->listeners = listeners_new(s, e)))
 		return -e->code;
 	return 0;
 }

@@ -31,6 +31,7 @@ struct clients;
 struct listeners;
 struct watch;
 struct lease_watch;
+struct others;
 
 #define LOOPS_MAX 64
 
@@ -56,6 +57,7 @@ struct server {
 	struct listeners *listeners;
 	struct watch *watch;
 	struct lease_watch *lease_watch;
+	struct others *others;
 	struct memory memory;
 	atomic_uint handshakes;		/* of TLS, under way (conn_tls.c) */
 

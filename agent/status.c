@@ -8,6 +8,7 @@
 #include "conn.h"
 #include "listen.h"
 #include "log.h"
+#include "others.h"
 #include "registry.h"
 #include "status.h"
 #include "text.h"
@@ -162,6 +163,7 @@ static json_t *status(struct server *s)
 	json_object_set_new(j, "pools", watch_pools_json(s->watch));
 	json_object_set_new(j, "volumes", volumes_json(s));
 	json_object_set_new(j, "sessions", clients_json(s));
+	json_object_set_new(j, "others", others_json(s->others));
 	return j;
 }
 

@@ -59,6 +59,13 @@
  * A RESTARTED SERVER A takes claims with the same id.  A byte of its earlier process
  * that is still locked is not to be had for the new one either, which waits.
  *
+ * A SERVER THAT IS OFF may leave locks behind that a file system of several hosts gives
+ * up late, or a stopped one keeps them for good.  What fence-command says of it is
+ * believed for one process of it, whose life .server.ID names; that is read after the
+ * lock was seen, and written before a lock is taken, so the life is that of the process
+ * that holds the lock or of a later one.  A server that was started anew is not
+ * covered by what was said of its earlier process.
+ *
  * WHAT HAS TO BE TRUE OUTSIDE.  Both servers must mean the same directory.  One that
  * reaches the volume by another directory (a hard link, a copy, a wrong mount) would
  * lock where we do not look.  Each server writes .server.ID into the directory before
@@ -73,6 +80,7 @@
 #include "claim.h"
 #include "conn.h"
 #include "log.h"
+#include "others.h"
 #include "serve.h"
 #include "server.h"
 
@@ -115,30 +123,61 @@ static bool same_directory(struct takeover_job *t, const struct volume *v)
 	return false;
 }
 
+/* A claim that is held, or on a device may be: is the process that has it known to be off? */
+static bool known_off(struct takeover_job *t, const struct client *c, const struct volume *v, uint64_t life)
+{
+	struct other_claim k = { .life = life, .id = t->body.server_id, .lease = c->lease.length, .device = v->device };
+	struct claim_server who;
+
+	memcpy(k.node, c->node, sizeof(k.node));
+	memcpy(k.server, t->body.server, sizeof(k.server));
+	/* Read after the lock was seen: whoever took it had written this before. */
+	if (!v->device) {
+		if (claim_server_read(&v->place, k.id, &who) < 0)
+			return false;
+		memcpy(k.server_life, who.life, sizeof(k.server_life));
+	}
+	return others_wait(c->server->others, &k);
+}
+
+static void ask_device(struct takeover_job *t, const struct client *c, const struct volume *v)
+{
+	if (!known_off(t, c, v, claim_life(c->life)))
+		set(t, WIRE_E_BUSY, "no lock tells whether server %s (id %u) still writes to the device of volume %s: "
+		    "fence-command has not said yet that it is off", t->body.server, t->body.server_id, v->name);
+}
+
+static void ask_file(struct takeover_job *t, const struct client *c, const struct volume *v)
+{
+	const struct wire_takeover *b = &t->body;
+	struct claim_owner owner;
+	int r;
+
+	if (!same_directory(t, v))
+		return;
+	claim_owner_set(&owner, c->node, c->life);
+	r = claim_elsewhere(t->claim, &v->place, &owner, b->server_id);
+	if (r == 0)
+		others_free(c->server->others, c->node, owner.life, b->server_id);
+	else if (r < 0)
+		set(t, WIRE_E_BUSY, "cannot learn whether server %s has a claim on the directory of volume %s: %s",
+		    b->server, v->name, strerror(-r));
+	else if (!known_off(t, c, v, owner.life))
+		set(t, WIRE_E_BUSY, "server %s (id %u) still has its claim on the directory of volume %s for client %s",
+		    b->server, b->server_id, v->name, c->node);
+}
+
 /* On a worker. */
 static void run(struct job *j)
 {
 	struct takeover_job *t = (struct takeover_job *)j;
 	const struct volume *v = j->handle->volume;
-	const struct wire_takeover *b = &t->body;
-	struct client *c = j->conn->client;
-	struct claim_owner owner;
-	int r;
 
 	j->result = 0;
-	if (!same_directory(t, v))
-		return;
-	claim_owner_set(&owner, c->node, c->life);
-	r = claim_elsewhere(t->claim, &v->place, &owner, b->server_id);
-	if (r == 1)
-		set(t, WIRE_E_BUSY, "server %s (id %u) still has its claim on the directory of volume %s for client %s",
-		    b->server, b->server_id, v->name, c->node);
-	else if (r < 0)
-		set(t, WIRE_E_BUSY, "cannot learn whether server %s has a claim on the directory of volume %s: %s",
-		    b->server, v->name, strerror(-r));
+	if (v->device)
+		ask_device(t, j->conn->client, v);
 	else
-		log_info("takeover", "%s: server %s has no claim for it any more on the directory of %s", c->node,
-			 b->server, v->name);
+		ask_file(t, j->conn->client, v);
 }
 
 static void answer(struct conn *c, uint64_t cookie, enum wire_status status, const char *text)
@@ -170,7 +209,9 @@ static enum wire_status start(struct conn *c, struct handle *h, const struct wir
 {
 	struct takeover_job *t = calloc(1, sizeof(*t));
 
-	if (!t || !(t->claim = client_claim(c->client, h->volume))) {
+	if (t && !h->volume->device)
+		t->claim = client_claim(c->client, h->volume);
+	if (!t || (!h->volume->device && !t->claim)) {
 		free(t);
 		return WIRE_E_NO_MEMORY;
 	}
@@ -191,7 +232,7 @@ static enum wire_status start(struct conn *c, struct handle *h, const struct wir
 	return WIRE_OK;
 }
 
-static enum wire_status validate(const struct server *s, const struct handle *h, const struct wire_takeover *body,
+static enum wire_status validate(struct server *s, const struct handle *h, const struct wire_takeover *body,
 				 const char **why)
 {
 	*why = "that handle is not open";
@@ -203,8 +244,8 @@ static enum wire_status validate(const struct server *s, const struct handle *h,
 	*why = "that is this server's own id";
 	if (body->server_id == s->id)
 		return WIRE_E_INVALID;
-	*why = "on a shared device no lock can tell whether another server still writes: only a fence-command could";
-	if (h->volume->place.fd < 0)
+	*why = "on a shared device no lock can tell whether another server still writes, and this server has no fence-command";
+	if (h->volume->device && !others_can_fence(s))
 		return WIRE_E_UNSUPPORTED;
 	return WIRE_OK;
 }

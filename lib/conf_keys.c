@@ -86,8 +86,8 @@ static const struct conf_section_row section_rows[] = {
 	  "Who the server becomes once its portals and pools are open.",			\
 	  MAY, CONF_TYPE_TEXT, AT(conf_server, user), 0, 0 },					\
 	{ CONF_FILE_SERVER, section, "fence-command", "command", NULL,				\
-	  "Says whether another server of the namespace is off.",				\
-	  INERT, CONF_TYPE_TEXT, AT(conf_server, fence_command), 0, 0 },			\
+	  "Ends another server of the namespace that keeps its claims, or says that it is off.",	\
+	  MAY, CONF_TYPE_TEXT, AT(conf_server, fence_command), 0, 0 },			\
 	{ CONF_FILE_SERVER, section, "on-event", "command", NULL,				\
 	  "Is run when something happens.",							\
 	  INERT, CONF_TYPE_TEXT, AT(conf_server, on_event), 0, 0 },				\

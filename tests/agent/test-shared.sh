@@ -15,6 +15,7 @@ for i in 1 2; do
 	mkdir -p "$W/$i"
 	write_server_conf "$W/$i" server=srv$i serverid=$i
 	printf '\n[volume disk]\npath = %s\nshared = yes\nuuid = %s\n' "$device" "$uuid" >>"$W/$i/rssrvcfg"
+	[ $i = 1 ] || sed -i 's/^serverid.*/&\nfence-command = exit 0/' "$W/$i/rssrvcfg"
 	start_server "$W/$i"
 done
 scenario "$W" <<'EOT'
@@ -53,6 +54,22 @@ for i in range(0, len(expected), 256):
 for conn, k in ks:
     conn.wait(k)
 is_("parts of a block written at once are all there", b.read(0, len(expected)), expected)
+is_("who keeps to its block size writes none of them in part", (v.block_size, w.block_size), (512, 512))
+
+# On a device there is nothing to lock: only fence-command can tell whether another server is off.
+st, text = a.takeover("srv2", 2)
+is_("without one there is no takeover", status_name(st), "UNSUPPORTED")
+check("and it says so", "this server has no fence-command" in text, text)
+d = Node("node1", directory=DIR + "/2", life=a.life)
+b.close()
+b = d.login(lease=500)
+b.open("disk")
+begin = time.monotonic()
+is_("with one it has to be asked", status_name(b.takeover("srv1", 1)[0]), "BUSY")
+check("which it is after lease and a second", wait_until(lambda: b.takeover("srv1", 1)[0] == OK, 5) and
+      time.monotonic() - begin >= 1.4, time.monotonic() - begin)
+time.sleep(5.2)
+is_("and its word is forgotten soon", status_name(b.takeover("srv1", 1)[0]), "BUSY")
 EOT
 
 mkdir -p "$W/3"

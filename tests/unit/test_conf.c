@@ -156,7 +156,7 @@ static void test_server_everything(void **state)
 		"[interface lo]\naddress=0.0.0.0\n"
 		"[interface lo6]\naddress=::1\nport=6001\n"
 		"[interface dev]\ndevice=eth0\n"
-		"[pool fast]\npath=/srv/fast\nmanage=a, b\n"
+		"[pool fast]\npath=/srv/fast\nmanage=a, b\nshared=yes\n"
 		"[pool slow]\npath=/srv/slow\n"
 		"[volume old]\npath=/dev/sdb\nmode=ro\nclients=b\tc\nshared=yes\nav=3\n"
 		"uuid=00112233-4455-6677-8899-AABBCCDDEEFF\n"
@@ -175,8 +175,8 @@ static void test_server_everything(void **state)
 	*strstr(good, ";\nb2") = 'K';
 	c = server_of(good, &r);
 	assert_non_null(c);
-	assert_int_equal(r.count, 2);	/* fence-command and on-event have no effect yet */
-	assert_int_equal(r.warnings, 2);
+	assert_int_equal(r.count, 1);	/* on-event has no effect yet */
+	assert_int_equal(r.warnings, 1);
 	assert_string_equal(c->user, "disk");
 	assert_string_equal(c->fence_command, "/bin/fence off");
 	assert_true(c->poll == 10e-6);
@@ -188,6 +188,7 @@ static void test_server_everything(void **state)
 	assert_string_equal(c->pools[0].manage[1], "b");
 	assert_null(c->pools[0].manage[2]);
 	assert_null(c->pools[1].manage);
+	assert_true(c->pools[0].shared && !c->pools[1].shared);
 	assert_true(c->volumes[0].read_only && c->volumes[0].shared && c->volumes[0].has_uuid);
 	assert_int_equal(c->volumes[0].av, 3);
 	assert_memory_equal(c->volumes[0].uuid, uuid, sizeof(uuid));

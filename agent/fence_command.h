@@ -1,0 +1,26 @@
+/*
+ * fence_command.h - runs the administrator's fence-command: it makes sure that
+ * another server is off, or finds out that it is.
+ */
+#ifndef RSSRV_FENCE_COMMAND_H
+#define RSSRV_FENCE_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "wire.h"
+
+#define FENCE_COMMAND_SECONDS 30	/* then it is killed, and that server not off */
+
+struct fence_target {
+	char server[WIRE_NAME_MAX + 1];
+	uint16_t id;
+	char namespace[WIRE_NAME_MAX + 1];
+	char client[WIRE_NAME_MAX + 1];
+};
+
+/* "/bin/sh -c command" as the user that rssrv is, with RSIO_SERVER, RSIO_SERVER_ID,
+ * RSIO_NAMESPACE and RSIO_CLIENT in its environment, no standard input, and what it
+ * prints in the log.  Blocks.  True: it ended with status 0, so that server is off. */
+bool fence_command_run(const char *command, const struct fence_target *t);
+
+#endif
