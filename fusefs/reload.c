@@ -73,14 +73,16 @@ static bool same_rules(const struct conf_client *a, const struct conf_client *b,
 	return i >= a->volume_count && j >= b->volume_count;
 }
 
-bool reload_same(const struct conf_client *one, size_t a, const struct conf_client *other, size_t b)
+enum reload_change reload_change(const struct conf_client *one, size_t a, const struct conf_client *other, size_t b)
 {
 	const struct conf_namespace *x = &one->namespaces[a], *y = &other->namespaces[b];
 
-	return strcmp(x->name, y->name) == 0 && x->id == y->id && strcmp(x->nodename, y->nodename) == 0 &&
-	       memcmp(&x->key, &y->key, sizeof x->key) == 0 && x->port == y->port &&
-	       one->port == other->port && same_behaviour(&x->behaviour, &y->behaviour) &&
-	       same_interfaces(one, other) && same_portals(x, y) && same_rules(one, other, x->name);
+	if (strcmp(x->name, y->name) != 0 || x->id != y->id || strcmp(x->nodename, y->nodename) != 0 ||
+	    memcmp(&x->key, &y->key, sizeof x->key) != 0 || !same_behaviour(&x->behaviour, &y->behaviour) ||
+	    !same_rules(one, other, x->name))
+		return RELOAD_SESSIONS;
+	return x->port == y->port && one->port == other->port && same_interfaces(one, other) && same_portals(x, y) ?
+		RELOAD_NOTHING : RELOAD_PATHS;
 }
 
 /* A namespace of the new configuration that waits for its old self to end. */
@@ -142,6 +144,19 @@ static void change(struct client *c, struct member *m, struct config *config, si
 	m->stopped_arg = r;
 }
 
+/* The namespace takes it over as it runs; false: it cannot. */
+static bool change_paths(struct member *m, struct config *config, size_t n)
+{
+	if (!namespace_reload(m->ns, config->conf, n))
+		return false;
+	log_info("reload", "namespace %s has other interfaces or portals: its sessions stay", namespace_name(m->ns));
+	config_put(m->config);
+	config->users++;
+	m->config = config;
+	m->n = n;
+	return true;
+}
+
 static void start_missing(struct client *c, struct config *config, size_t n)
 {
 	const char *name = config->conf->namespaces[n].name;
@@ -169,14 +184,17 @@ void reload_apply(struct client *c, struct config *config)
 	list_each_safe(pos, keep, &c->members) {
 		struct member *m = container_of(pos, struct member, link);
 		size_t n = find(conf, namespace_name(m->ns));
+		enum reload_change what;
 
 		if (m->stopping || m->config == config)
 			continue;
 		if (n == conf->namespace_count) {
 			log_info("reload", "namespace %s is not configured any more", namespace_name(m->ns));
 			client_stop(c, m, NULL, NULL);
-		} else if (!reload_same(m->config->conf, m->n, conf, n)) {
-			change(c, m, config, n);
+			continue;
 		}
+		what = reload_change(m->config->conf, m->n, conf, n);
+		if (what == RELOAD_SESSIONS || (what == RELOAD_PATHS && !change_paths(m, config, n)))
+			change(c, m, config, n);
 	}
 }

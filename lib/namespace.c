@@ -27,7 +27,7 @@ void namespace_flush(struct namespace *ns)
 
 const char *namespace_name(const struct namespace *ns)
 {
-	return ns->conf->name;
+	return ns->name;
 }
 
 int namespace_id(const struct namespace *ns)
@@ -51,6 +51,7 @@ struct namespace *namespace_new(struct loop *l, const struct conf_client *conf, 
 	ns->loop = l;
 	ns->client = conf;
 	ns->conf = c;
+	strcpy(ns->name, c->name);
 	ns->id = *id;
 	ns->ops = ops;
 	ns->arg = arg;
@@ -66,8 +67,7 @@ struct namespace *namespace_new(struct loop *l, const struct conf_client *conf, 
 		err_set(e, ENOMEM, "no memory for the paths of namespace %s", c->name);
 		return NULL;
 	}
-	for (size_t i = 0; i < ns->path_count; i++)
-		path_start(ns->paths[i]);
+	namespace_start_paths(ns);
 	return ns;
 }
 

@@ -34,6 +34,10 @@ struct namespace_ops {
 struct namespace *namespace_new(struct loop *l, const struct conf_client *conf, size_t n,
 				const struct namespace_identity *id,
 				const struct namespace_ops *ops, void *arg, struct err *e);
+/* Another configuration, which differs in interfaces, portals and ports alone: paths that it does not
+ * have end when others work, new ones are made, sessions stay.  false, and nothing happened: a server
+ * in use has no portal in it.  The earlier one is not needed any more. */
+bool namespace_reload(struct namespace *ns, const struct conf_client *conf, size_t n);
 /* Says goodbye on every path (bounded, 1 s) and calls stopped on the loop; then free. */
 void namespace_stop(struct namespace *ns, void (*stopped)(void *arg), void *arg);
 void namespace_free(struct namespace *ns);

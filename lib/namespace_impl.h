@@ -13,6 +13,7 @@
 
 struct namespace {
 	struct loop *loop;
+	char name[CONF_NAME_MAX + 1];	/* volumes point to it: the configuration may be replaced */
 	const struct conf_client *client;
 	const struct conf_namespace *conf;
 	struct namespace_identity id;
@@ -59,6 +60,7 @@ struct way {
 	struct conf_portal portal;
 	struct learned *learned;	/* the portal, when a server told of it; else NULL */
 	bool obsolete;			/* not in the configuration any more: not made anew */
+	bool started;
 };
 
 static inline struct way *way_of(const struct path *p)
@@ -67,7 +69,11 @@ static inline struct way *way_of(const struct path *p)
 }
 
 /* namespace_paths.c */
-int namespace_make_paths(struct namespace *ns);		/* of the configuration; 0 or -ENOMEM; none is started */
+/* Of the configuration, those that there are not yet; 0 or -ENOMEM; none is started. */
+int namespace_make_paths(struct namespace *ns);
+void namespace_sort_paths(struct namespace *ns);	/* after their orders changed */
+void namespace_start_paths(struct namespace *ns);	/* that are new */
+uint64_t namespace_order(const struct namespace *ns, const struct path *p, size_t portal);
 /* f NULL: without an interface; learned NULL: it is the configuration's.  Not started.  NULL: no memory. */
 struct path *namespace_make_path(struct namespace *ns, const struct conf_interface *f,
 				 const struct conf_portal *portal, struct learned *learned);
@@ -75,6 +81,8 @@ void namespace_free_path(struct namespace *ns, size_t i);	/* it is STOPPED */
 void namespace_free_paths(struct namespace *ns);	/* path_fini came before */
 
 /* namespace_portals.c */
+void namespace_retire(struct namespace *ns, struct path *p);	/* it ends when nothing of it is in flight */
+void namespace_make_learned(struct namespace *ns);	/* paths to all portals that were learned, where there are none */
 void namespace_portals(void *ns, struct session *s, const char (*texts)[WIRE_PORTAL_MAX], size_t count);
 void namespace_portal(void *ns, struct session *s, const char *text, bool there);
 /* Is that who named the portal?  -EADDRINUSE with the reason given to path_refuse. */
@@ -106,6 +114,8 @@ double namespace_noticed_within(const struct namespace *ns, bool others);
 bool namespace_has_heirs(const struct namespace *ns, const struct session *s);
 
 /* namespace_policy.c */
+/* The interface with the new number i had the number was[i]; < 0: it is new. */
+void namespace_renumber(struct namespace *ns, const int was[CONF_IFACE_MAX]);
 void namespace_choice(const struct namespace *ns, enum policy policy, const struct shares *shares,
 		      struct policy_choice *out);
 /* What the configuration says of a volume that was not there before; rule may be NULL. */

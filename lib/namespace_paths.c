@@ -189,12 +189,14 @@ static struct way *way_new(const struct conf_interface *f, const struct conf_por
 }
 
 /* Those of the configuration in its order, then those that servers told of. */
-static uint64_t order_of(const struct namespace *ns, unsigned interface, const struct conf_portal *portal,
-			 const struct learned *learned)
+static uint64_t order_of(const struct namespace *ns, unsigned interface, size_t portal, const struct learned *learned)
 {
-	uint64_t number = learned ? ns->conf->portal_count + learned->number : (uint64_t)(portal - ns->conf->portals);
+	return (learned ? ns->conf->portal_count + learned->number : portal) * CONF_IFACE_MAX + interface;
+}
 
-	return number * CONF_IFACE_MAX + interface;
+uint64_t namespace_order(const struct namespace *ns, const struct path *p, size_t portal)
+{
+	return order_of(ns, p->setup.interface_number, portal, way_of(p)->learned);
 }
 
 struct path *namespace_make_path(struct namespace *ns, const struct conf_interface *f,
@@ -203,7 +205,7 @@ struct path *namespace_make_path(struct namespace *ns, const struct conf_interfa
 	unsigned number = f ? (unsigned)(f - ns->client->interfaces) : 0;
 	struct way *w = way_new(f, portal, learned);
 	struct path_setup s = {
-		.interface_number = number, .order = order_of(ns, number, portal, learned),
+		.interface_number = number, .order = order_of(ns, number, learned ? 0 : (size_t)(portal - ns->conf->portals), learned),
 		.port = conf_client_port(ns->client, ns->conf, f, portal), .learned = learned,
 		.client = ns->client, .namespace = ns->conf,
 		.machine = ns->id.machine, .boot = ns->id.boot, .run = ns->id.run, .life = ns->id.life,
@@ -222,6 +224,21 @@ struct path *namespace_make_path(struct namespace *ns, const struct conf_interfa
 	return &w->path;
 }
 
+/* The configuration's path for that pair, or NULL. */
+static struct path *find(const struct namespace *ns, const struct conf_interface *f, const struct conf_portal *portal)
+{
+	for (size_t i = 0; i < ns->path_count; i++) {
+		struct path *p = ns->paths[i];
+		const struct conf_interface *g = p->setup.interface;
+
+		if (way_of(p)->obsolete || p->setup.learned || strcmp(p->setup.portal->name, portal->name))
+			continue;
+		if (f && g ? !strcmp(f->name, g->name) : f == g)
+			return p;
+	}
+	return NULL;
+}
+
 int namespace_make_paths(struct namespace *ns)
 {
 	size_t interfaces = ns->client->interface_count;
@@ -229,13 +246,31 @@ int namespace_make_paths(struct namespace *ns)
 	for (size_t i = 0; i < ns->conf->portal_count; i++) {
 		const struct conf_portal *portal = &ns->conf->portals[i];
 
-		for (size_t k = 0; k < interfaces; k++)
-			if (!namespace_make_path(ns, &ns->client->interfaces[k], portal, NULL))
+		for (size_t k = 0; k < (interfaces ? interfaces : 1); k++) {
+			const struct conf_interface *f = interfaces ? &ns->client->interfaces[k] : NULL;
+
+			if (!find(ns, f, portal) && !namespace_make_path(ns, f, portal, NULL))
 				return -ENOMEM;
-		if (!interfaces && !namespace_make_path(ns, NULL, portal, NULL))
-			return -ENOMEM;
+		}
 	}
 	return 0;
+}
+
+void namespace_sort_paths(struct namespace *ns)
+{
+	qsort(ns->paths, ns->path_count, sizeof(struct path *), path_by_order);
+}
+
+void namespace_start_paths(struct namespace *ns)
+{
+	for (size_t i = 0; i < ns->path_count; i++) {
+		struct way *w = way_of(ns->paths[i]);
+
+		if (w->started)
+			continue;
+		w->started = true;
+		path_start(&w->path);
+	}
 }
 
 void namespace_free_path(struct namespace *ns, size_t i)

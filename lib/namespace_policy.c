@@ -100,3 +100,31 @@ int namespace_set_policy(struct namespace *ns, const struct policy_wish *w, stru
 	namespace_choice(ns, w->policy, &shares, &c);
 	return v ? choose_for_volume(v, w, &c, e) : choose_for_sessions(ns, w, &c, e);
 }
+
+static void renumber(struct policy_choice *c, const int was[CONF_IFACE_MAX])
+{
+	struct policy_choice old = *c;
+
+	memset(c->interface, 0, sizeof c->interface);
+	memset(&c->state, 0, sizeof c->state);
+	for (size_t i = 0; i < CONF_IFACE_MAX; i++)
+		if (was[i] >= 0)
+			c->interface[i] = old.interface[was[i]];
+}
+
+void namespace_renumber(struct namespace *ns, const int was[CONF_IFACE_MAX])
+{
+	struct list *volumes[] = { &ns->volumes, &ns->attic }, *l;
+
+	renumber(&ns->choice, was);
+	list_each(l, &ns->sessions)
+		renumber(&container_of(l, struct session, link)->choice, was);
+	for (size_t i = 0; i < 2; i++) {
+		list_each(l, volumes[i]) {
+			struct policy_choice *own = mpio_policy(container_of(l, struct mpio, link));
+
+			if (own)
+				renumber(own, was);
+		}
+	}
+}

@@ -55,7 +55,7 @@ static struct path *find_path(struct namespace *ns, const struct conf_interface 
 	for (size_t i = 0; i < ns->path_count; i++) {
 		struct path *p = ns->paths[i];
 
-		if ((f ? !p->setup.interface || strcmp(f->name, p->setup.interface->name) : p->setup.interface != NULL) ||
+		if (way_of(p)->obsolete || (f ? !p->setup.interface || strcmp(f->name, p->setup.interface->name) : p->setup.interface != NULL) ||
 		    !leads_to(p, at, port))
 			continue;
 		if (!found || !p->setup.learned)
@@ -77,7 +77,7 @@ static size_t count_paths(const struct namespace *ns, const struct session *s)
 	return count;
 }
 
-static void retire(struct namespace *ns, struct path *p)
+void namespace_retire(struct namespace *ns, struct path *p)
 {
 	p->leaving = true;
 	ns->leaving = true;
@@ -100,9 +100,8 @@ static void make_path(struct namespace *ns, struct learned *l, const struct conf
 			    l->portal.name, POLICY_PATHS_MAX);
 		return;
 	}
-	p = namespace_make_path(ns, f, &l->portal, l);
-	if (p)
-		path_start(p);
+	if (namespace_make_path(ns, f, &l->portal, l))
+		namespace_start_paths(ns);
 	else
 		log_error(l->from->name, "no memory for a path to %s", l->portal.name);
 }
@@ -219,7 +218,7 @@ static void forget(struct namespace *ns, struct learned *l)
 	ns->leaving = true;
 	for (size_t i = 0; i < ns->path_count; i++)
 		if (way_of(ns->paths[i])->learned == l)
-			retire(ns, ns->paths[i]);
+			namespace_retire(ns, ns->paths[i]);
 }
 
 /* The configuration names a place by a host name that was looked up meanwhile. */
@@ -230,7 +229,7 @@ static void retire_doubles(struct namespace *ns)
 		const struct learned *l = way_of(p)->learned;
 
 		if (l && find_path(ns, p->setup.interface, &l->at, l->portal.port) != p)
-			retire(ns, p);
+			namespace_retire(ns, p);
 	}
 }
 
@@ -280,7 +279,7 @@ void namespace_portal(void *owner, struct session *s, const char *text, bool the
 	}
 	for (size_t i = 0; i < s->path_count; i++)
 		if (!s->paths[i]->setup.learned && leads_to(s->paths[i], &at, port))
-			retire(ns, s->paths[i]);
+			namespace_retire(ns, s->paths[i]);
 }
 
 int namespace_check_learned(struct path *p, const struct wire_welcome *w)
@@ -330,6 +329,18 @@ static bool used(const struct namespace *ns, const struct learned *l)
 		if (way_of(ns->paths[i])->learned == l)
 			return true;
 	return false;
+}
+
+void namespace_make_learned(struct namespace *ns)
+{
+	struct list *pos;
+
+	list_each(pos, &ns->portals) {
+		struct learned *l = container_of(pos, struct learned, link);
+
+		if (!l->gone)
+			make_paths(ns, l);
+	}
 }
 
 /* After a path ended: a portal that came back meanwhile gets it again, one that is gone is

@@ -105,7 +105,7 @@ static void add_volume(struct namespace *ns, struct session *s, const struct wir
 		list_remove(&v->link);
 		add_leg(ns, v, s, info);
 	} else {
-		v = mpio_new(ns->loop, &ns->finished, ns->conf->name, s, info,
+		v = mpio_new(ns->loop, &ns->finished, ns->name, s, info,
 			     rule && rule->has_on_loss ? rule->on_loss : ns->conf->behaviour.on_loss,
 			     ns->conf->behaviour.give_up);
 	}

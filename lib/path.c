@@ -197,6 +197,11 @@ static bool find_way(struct path *p)
 		path_refuse(p, "interface %s: device %s has no link", f->name, p->device);
 		return false;
 	}
+	if (p->setup.learned && !sock_on_link(&p->from, &p->to) &&
+	    (!p->device[0] || !sock_routed_over(p->device, &p->to))) {
+		path_refuse(p, "no route leads from interface %s to portal %s", f->name, p->setup.portal->name);
+		return false;
+	}
 	better = better_interface(p);
 	if (better) {
 		path_refuse(p, "portal %s is in the network of interface %s", p->setup.portal->name, better);
@@ -449,6 +454,13 @@ int path_init(struct path *p, struct loop *l, const struct path_setup *setup,
 	inflight_init(&p->inflight, WIRE_IN_FLIGHT_MAX);
 	frame_init(&p->in);
 	return 0;
+}
+
+int path_by_order(const void *one, const void *other)
+{
+	const struct path *a = *(struct path *const *)one, *b = *(struct path *const *)other;
+
+	return (a->setup.order > b->setup.order) - (a->setup.order < b->setup.order);
 }
 
 void path_start(struct path *p)

@@ -138,6 +138,7 @@ void path_fini(struct path *p);
 void path_start(struct path *p);
 void path_stop(struct path *p);		/* says goodbye if it is up; state STOPPED follows */
 void path_kick(struct path *p);		/* links or addresses changed: look at once */
+int path_by_order(const void *one, const void *other);	/* for qsort, of pointers to paths */
 /* The connection is of no use: close it, call down, try again later. */
 void path_lost(struct path *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same, but on purpose and with nothing in flight: no failure. */

@@ -230,6 +230,12 @@ static int add_path(struct session *s, struct path *p)
 	return 0;
 }
 
+void session_sort(struct session *s)
+{
+	qsort(s->paths, s->path_count, sizeof *s->paths, path_by_order);
+	be_dirty(s);
+}
+
 void session_path_gone(struct session *s, struct path *p)
 {
 	for (size_t i = 0; i < s->path_count; i++) {

@@ -96,6 +96,8 @@ void session_event(struct session *s, struct path *p, const uint8_t *payload, ui
 /* Is a path up and not suspect, other than p (NULL: any), and was heard after that time?  Those that
  * were not are asked to say something. */
 bool session_has_other(struct session *s, const struct path *p, uint64_t since);
+/* The order of the paths changed. */
+void session_sort(struct session *s);
 /* Which paths take commands has changed. */
 void session_look_again(struct session *s);
 
@@ -110,7 +112,7 @@ void session_close(struct session *s, uint32_t handle);
  * session ended before.  After a path failed it is asked again.  0 or -ENOMEM. */
 typedef void (*session_control_fn)(void *arg, int error, const char *text, size_t length);
 int session_control(struct session *s, const char *json, session_control_fn answered, void *arg);
-void session_list(struct session *s);	/* what it offers, once more */
+void session_list(struct session *s);	/* what it offers and which portals it has, once more */
 /* One that no volume has; it is free again after session_close, or with the session, or
  * when the server did not open it. */
 /* Asks this server whether `from`'s, as the session with it is now, can write nothing more to

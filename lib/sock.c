@@ -235,6 +235,23 @@ bool sock_on_link(const struct sock_addr *from, const struct sock_addr *to)
 	return any_interface(covers, &p, NULL, 0, NULL);
 }
 
+bool sock_routed_over(const char *device, const struct sock_addr *to)
+{
+	int fd = socket(to->ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sock_addr from = { .length = sizeof from.ss };
+	char chosen[IF_NAMESIZE] = "";
+	bool found;
+
+	if (fd < 0)
+		return true;	/* cannot tell: let the connection find out */
+	/* Sends nothing, but chooses. */
+	found = connect(fd, (const struct sockaddr *)&to->ss, to->length) == 0 &&
+		getsockname(fd, (struct sockaddr *)&from.ss, &from.length) == 0 &&
+		sock_device_of(&from, chosen, sizeof chosen) == 0;
+	close(fd);
+	return (found && !strcmp(chosen, device)) || sock_is_local(to);
+}
+
 bool sock_device_running(const char *device)
 {
 	struct ifreq r = { 0 };

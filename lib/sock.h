@@ -51,6 +51,9 @@ bool sock_device_running(const char *device);
 size_t sock_addresses_of(const char *device, struct sock_addr *out, size_t max);
 /* Is `to` in the subnet that `from` is configured in? */
 bool sock_on_link(const struct sock_addr *from, const struct sock_addr *to);
+/* Do this host's routes lead over the device to that address?  A socket bound to a device would
+ * find one there without any, if somebody answers. */
+bool sock_routed_over(const char *device, const struct sock_addr *to);
 /* Is it one of this host's own addresses? */
 bool sock_is_local(const struct sock_addr *a);
 bool sock_is_loopback(const struct sock_addr *a);

@@ -47,9 +47,14 @@ static int setup(void **state)
 	return 0;
 }
 
+static enum reload_change change(void)
+{
+	return reload_change(&a.conf, 0, &b.conf, 0);
+}
+
 static bool same(void)
 {
-	return reload_same(&a.conf, 0, &b.conf, 0);
+	return change() == RELOAD_NOTHING;
 }
 
 static struct conf_volume_rule *add_rule(struct sample *s, const char *namespace, const char *name)
@@ -74,26 +79,34 @@ static void what_ends_sessions(void **state)
 	char why[SHARES_WHY_MAX];
 
 	(void)state;
-#define CHANGES(what) do { make(&b); what; assert_false(same()); } while (0)
+#define CHANGES(what) do { make(&b); what; assert_int_equal(change(), RELOAD_SESSIONS); } while (0)
 	CHANGES(b.namespaces[0].id = 7);
 	CHANGES(strcpy(b.namespaces[0].nodename, "sles2"));
 	CHANGES(b.namespaces[0].key.bytes[31] = 1);
-	CHANGES(b.namespaces[0].port = 5001);
-	CHANGES(b.conf.port = 5001);
 	CHANGES(b.namespaces[0].behaviour.give_up = 60);
 	CHANGES(b.namespaces[0].behaviour.policy = POLICY_FAIL_OVER);
 	CHANGES(b.namespaces[0].behaviour.payload_crc = true);
-	CHANGES(b.namespaces[0].portal_count = 1);
-	CHANGES(b.portals[1].address = "192.168.20.10");
-	CHANGES(b.portals[1].port = 5001);
-	CHANGES(b.conf.interface_count = 0);
-	CHANGES(b.conf.interfaces[0].address = "192.168.10.2");
-	CHANGES(b.conf.interfaces[0].device = "eth0");
 	CHANGES(add_rule(&b, "osl", "oracle")->has_on_loss = true);
 	CHANGES(shares_set_weights(&b.namespaces[0].behaviour.shares, "if0=2", why));
 	CHANGES(shares_set_standbys(&b.namespaces[0].behaviour.shares, "if0", why));
 	CHANGES(add_rule(&b, "osl", "oracle")->has_policy = true);
 	CHANGES(shares_set_weights(&add_rule(&b, "osl", "oracle")->shares, "if0=2", why));
+}
+
+static void what_changes_paths(void **state)
+{
+	(void)state;
+#define PATHS(what) do { make(&b); what; assert_int_equal(change(), RELOAD_PATHS); } while (0)
+	PATHS(b.namespaces[0].port = 5001);
+	PATHS(b.conf.port = 5001);
+	PATHS(b.namespaces[0].portal_count = 1);
+	PATHS(b.portals[1].address = "192.168.20.10");
+	PATHS(b.portals[1].port = 5001);
+	PATHS(b.conf.interface_count = 0);
+	PATHS(b.conf.interfaces[0].address = "192.168.10.2");
+	PATHS(b.conf.interfaces[0].device = "eth0");
+	b.namespaces[0].behaviour.give_up = 60;	/* and what ends sessions */
+	assert_int_equal(change(), RELOAD_SESSIONS);
 }
 
 static void what_is_no_concern_of_it(void **state)
@@ -117,6 +130,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(nothing_changed, setup),
 		cmocka_unit_test_setup(what_ends_sessions, setup),
+		cmocka_unit_test_setup(what_changes_paths, setup),
 		cmocka_unit_test_setup(what_is_no_concern_of_it, setup),
 	};
 
