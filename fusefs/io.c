@@ -397,12 +397,13 @@ static struct buf *place(struct io *io, const char **data, size_t size)
 /* Waiting for room is waiting for the volume: it ends when that would. */
 static void no_room(struct io *io, const struct io_held *w)
 {
-	enum mpio_state state = mpio_state(w->h->volume);
+	const struct command c = { .type = WIRE_WRITE };
+	int error = mpio_refusal(w->h->volume, &c);
 
-	if (state == MPIO_READY || state == MPIO_WAITING)
+	if (!error)
 		hold(io, w);
 	else
-		fuse_reply_err(w->req, EIO);
+		fuse_reply_err(w->req, -error);
 }
 
 void io_write(struct io *io, fuse_req_t req, struct handle *h, const char *data, size_t size,

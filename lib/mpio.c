@@ -102,8 +102,7 @@ void mpio_finish(struct mpio *v, struct command *c, int error)
 	list_append(v->finished, &c->link);
 }
 
-/* The error that a command meets before it is tried, or 0. */
-static int refusal(const struct mpio *v, const struct command *c)
+int mpio_refusal(const struct mpio *v, const struct command *c)
 {
 	bool change = mpio_changes_data(c);
 
@@ -173,7 +172,7 @@ void mpio_submit(struct mpio *v, struct command *c)
 	c->submitted = loop_now(v->loop);
 	v->counts.in_flight++;
 	v->counts.bytes_in_flight += c->count;
-	error = refusal(v, c);
+	error = mpio_refusal(v, c);
 	if (error)
 		mpio_finish(v, c, error);
 	else

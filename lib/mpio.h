@@ -88,6 +88,8 @@ const char *mpio_state_name(enum mpio_state s);
 /* Seconds until give-up; < 0: not counting (ready, lost or queue). */
 double mpio_give_up_in(const struct mpio *v);
 bool mpio_writable(const struct mpio *v);
+/* The -errno with which mpio_submit would end the command at once, or 0. */
+int mpio_refusal(const struct mpio *v, const struct command *c);
 
 struct mpio_counts {
 	uint64_t reads, writes, flushes, others;	/* completed */

@@ -12,7 +12,7 @@ requires_program rssrv rsiod rsconfig
 export RSIO_TEST_WRITE_LIMIT=$((8 * (1048576 + 8192)))
 fit=7
 vol=vol$$
-write_server_conf "$W/srv"
+write_server_conf "$W/srv" client=node1 client=node2
 make_volume "$W/srv" $vol 64M
 write_client_conf "$W/clt" "$W/srv"
 start_server "$W/srv"
@@ -157,6 +157,25 @@ if losetup -f >/dev/null 2>&1; then
 else
 	ok "a block device # SKIP no loop devices"
 fi
+
+# What waits for room when give-up passes meets the volume's on-loss as those in hand do.
+write_client_conf "$W/clt2" "$W/srv" node=node2
+printf '[defaults]\ndetect = 0.5\ngive-up = 1\non-loss = read-only\n' >>"$W/clt2/rscltcfg"
+start_client "$W/clt2"
+v=$W/clt2/mnt/osl/$vol
+exec 7<"$v"	# so that it is open at the server, and all in hand is under way
+dd of=/dev/null bs=4k count=1 status=none <&7
+stop_it
+: >"$W/dd.err"
+start_writers 0 $fit
+check "after give-up nobody waits" wait_for 20 all_gone "${pids[@]}"
+reap
+is "$(grep -c 'Read-only file system' "$W/dd.err")" $((fit + 1)) "with on-loss = read-only all end with EROFS"
+exec 7<&-
+go_on
+stop_client "$W/clt2"
+v=$m/osl/$vol
+check "the first client writes again" wait_for 20 dd if="$W/data" of="$v" bs=1M count=1 conv=notrunc status=none
 
 # While a write waits the mount is taken away from outside: that is noticed.
 before=$(memory paused)
