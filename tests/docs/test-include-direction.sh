@@ -22,6 +22,7 @@ declare -A may=(
   [inflight]="wire buf list"
   [conf]="opt secure policy shares"
   [ctl]="sock"
+  [confine]=""
   [view]=""
   [discover]="sock wire"
   # struct command, which a path carries, is declared in mpio.h; nothing else of it is used.
@@ -50,13 +51,15 @@ declare -A only=(
 doors=(
   '^(fuse|linux/fuse)'  'fusefs/.*'
   '^liburing'           '(agent/engine_uring|ops/rsbench[a-z_]*)\.c'
+  '^seccomp'            'lib/confine_calls\.c'
+  '^linux/landlock'     'lib/confine_files\.c'
   '^libssh'             'lib/ssh\.c'
   '^openssl/'           'lib/(secure|tls|tls_handshake)\.c'
   '^ini\.h'             'lib/conf\.c'
   '^(ncurses|curses)'   'lib/term/.*'
   '^blkid'              'agent/volume[a-z_]*\.c'
   '^systemd/'           '(agent|fusefs|lib)/(main|daemon|notify)[a-z_]*\.[ch]'
-  '^jansson'            '(lib/(ctl|view|namespace|session|mpio)[a-z_]*|fusefs/[a-z_]*|agent/[a-z_]*|ops/[a-z_]*|tui/.*|wizard/.*)\.[ch]'
+  '^jansson'            '(lib/(confine|ctl|view|namespace|session|mpio)[a-z_]*|fusefs/[a-z_]*|agent/[a-z_]*|ops/[a-z_]*|tui/.*|wizard/.*)\.[ch]'
 )
 # Of a program's files these never see JSON: they are the data path.
 no_json='^(agent/(serve|conn|conn_out|engine|engine_[a-z]*|arena|workers|handle)|fusefs/(io|range|interrupt|request))\.[ch]$'
