@@ -298,6 +298,9 @@ static void print_completion_case(const struct opt_program *p, const char *kind)
 	}
 	if (any && *kind)
 		printf(")\n\t\tmapfile -t COMPREPLY < <(compgen -%s -- \"$cur\")\n\t\treturn ;;\n", kind);
+	else if (any && p->complete_option)
+		printf(")\n\t\tmapfile -t COMPREPLY < <(compgen -W \"$({ %s; } 2>/dev/null)\" -- \"$cur\")\n\t\treturn ;;\n",
+		       p->complete_option);
 	else if (any)
 		printf(")\n\t\treturn ;;\n");
 }

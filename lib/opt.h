@@ -37,6 +37,9 @@ struct opt_program {
 	const char *operands;	/* what remains may be: "[NS:VOLUME…]"; NULL: nothing may */
 	const char *page;	/* "rsconfig(8)": the last line of --help */
 	const char *complete;	/* shell command that prints what an operand may be, for completion; may be NULL */
+	/* The same for the argument of the option $prev, where its name in the table does not
+	 * say; $cur is what is there of it. */
+	const char *complete_option;
 };
 
 /* Parses; operands end up at argv[*first…argc-1].  Options and operands may be

@@ -65,11 +65,18 @@ static const struct opt_program program = {
 		    " (*' policy '?*) echo adaptive round-robin round-robin-subset fail-over least-queue"
 		    " weighted least-blocks default; what=none ;;"
 		    " (*' policy ') what=all ;;"
+		    " (*' drill '?*) what=none ;;"
+		    " (*' drill ') timeout 2 rsconfig -m status -v |"
+		    " awk '/^      [^ ]+\\/[^ ]+ to / { sub(/^[^:]*:/, \"\", $3); sub(/,$/, \"\", $3); print $1;"
+		    " if ($3 != \"-\") print $3 }'; what=none ;;"
 		    " (*) what=volumes ;; esac;"
 		    " [ $what = none ] || timeout 2 rsconfig -q | awk -v what=$what"
 		    " '/^[0-9]/ { ns = $2; if (what == \"all\") print ns }"
 		    " what == \"all\" && $1 == \"srv:\" { print ns \"/\" $3 }"
 		    " /^    [0-9]/ { print ns \"/\" $2 }'",
+	.complete_option = "case $prev in (--weight) after== ;; (--standby) after= ;; (*) false ;; esac &&"
+			   " timeout 2 rsconfig -m status |"
+			   " awk -v before=\"${cur%\"${cur##*,}\"}\" -v after=$after '/^[0-9]/ { print before $2 after }'",
 };
 
 void rsconfig_usage(const char *fmt, ...)

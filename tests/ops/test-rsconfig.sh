@@ -133,6 +133,11 @@ completed() {	# WORDS...: what Tab offers for the last
 		echo "${COMPREPLY[*]}"' - "$@"
 }
 like "$(completed rsconfig -m policy '')" "^osl osl/big-9 osl/rc" "Tab: whose policy"
+is "$(completed rsconfig -m drill '' | xargs -n 1 | sort -u | xargs)" "big-9 if0/big-9-1 if0/big-9-2" "Tab: with what a drill is"
+is "$(completed rsconfig -m drill if0/big-9-1 '')" "" "and nothing after it"
+is "$(completed rsconfig -m policy osl --weight '')" "if0=" "Tab: whose weight"
+is "$(completed rsconfig -m policy osl --standby '') $(completed rsconfig -m policy osl --standby if7,)" "if0 if7,if0" "Tab: which are standbys"
+is "$(completed rsconfig -m drill if0/big-9-1 --for '')" "" "Tab: nothing for a time"
 policies=$(completed rsconfig -m policy osl '')
 like "$policies" "^adaptive .* default$" "Tab: the policies"
 is "$(says -m policy osl none | sed -n "s/^.*'none': //p" | sed 's/ or / /; s/,//g')" "$policies" "they are those that there are"
