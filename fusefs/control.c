@@ -228,16 +228,52 @@ static const struct verb {
 	const char *name;
 	json_t *(*run)(struct daemon *d, json_t *request, struct err *e);
 	bool changes;
+	const char *members;		/* beside "do"; each with a blank before and behind */
 } verbs[] = {
-	{ "status", do_status, false },
-	{ "attach", do_attach, true },
-	{ "detach", do_detach, true },
-	{ "fail", do_fail, true },
-	{ "policy", do_policy, true },
-	{ "drill", do_drill, true },
-	{ "reload", do_reload, true },
-	{ "stop", do_stop, true },
+	{ "status", do_status, false, " " },
+	{ "attach", do_attach, true, " volumes force " },
+	{ "detach", do_detach, true, " volumes force " },
+	{ "fail", do_fail, true, " volume " },
+	{ "policy", do_policy, true, " namespace target policy weight standby " },
+	{ "drill", do_drill, true, " target seconds " },
+	{ "reload", do_reload, true, " " },
+	{ "stop", do_stop, true, " force " },
 };
+
+static bool right_kind(const char *name, const json_t *value)
+{
+	if (strcmp(name, "volumes") == 0)
+		return json_is_array(value);
+	if (strcmp(name, "force") == 0)
+		return json_is_boolean(value);
+	return strcmp(name, "seconds") == 0 ? json_is_number(value) : json_is_string(value);
+}
+
+static bool known(const struct verb *v, const char *name)
+{
+	char word[CONF_NAME_MAX];
+
+	return !strchr(name, ' ') && (size_t)snprintf(word, sizeof word, " %s ", name) < sizeof word &&
+	       strstr(v->members, word);
+}
+
+/* A member that is not known may have narrowed down what the request is about: done without
+ * it, it would do more than was asked for. */
+static bool all_known(const struct verb *v, json_t *request, struct err *e)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(request, name, value) {
+		if (strcmp(name, "do") == 0 || (known(v, name) && right_kind(name, value)))
+			continue;
+		err_set(e, EINVAL, known(v, name) ? "the member '%2$.40s' of the request '%1$s' is of the wrong kind" :
+			"the request '%1$s' has no member '%2$.40s'", v->name, name);
+		err_next(e, "rsiod(8) lists its members; this rsiod has version %s", RSIO_VERSION);
+		return false;
+	}
+	return true;
+}
 
 json_t *control_handle(void *arg, const struct ctl_peer *peer, const char *what, json_t *request,
 		       struct err *e)
@@ -254,7 +290,7 @@ json_t *control_handle(void *arg, const struct ctl_peer *peer, const char *what,
 		}
 		if (v->changes)
 			log_info("control", "%s asked for by pid %d, uid %d", what, (int)peer->pid, (int)peer->uid);
-		return v->run(arg, request, e);
+		return all_known(v, request, e) ? v->run(arg, request, e) : NULL;
 	}
 	err_set(e, EOPNOTSUPP, "this rsiod does not know the request '%s'", what);
 	err_next(e, "it has version %s: are daemon and tool of the same?", RSIO_VERSION);

@@ -6,6 +6,7 @@
 . "$(dirname "$0")/../functions.sh"
 requires_root
 requires_fuse
+requires_cmd python3
 requires_program rssrv rsiod rsconfig
 
 chmod 755 "$W"
@@ -64,6 +65,25 @@ check "-m policy for a server" rsconfig -m policy osl:big-9 fail-over
 like "$(rsconfig -qv)" "^      up, rssrv [^,]*, policy fail-over$" "the policy is shown"
 check "-m policy for a namespace" rsconfig -m policy osl round-robin
 like "$(rsconfig -qv)" "policy round-robin$" "the policy is shown again"
+asked()		# REQUEST: the answer's error, or nothing
+{
+	python3 - "$W/clt/run/rsiod.sock" "$1" <<-'END'
+	import json, socket, sys
+	s = socket.socket(socket.AF_UNIX)
+	s.connect(sys.argv[1])
+	s.sendall(len(sys.argv[2]).to_bytes(4, "big") + sys.argv[2].encode())
+	f = s.makefile("rb")
+	print(json.loads(f.read(int.from_bytes(f.read(4), "big"))).get("error", {}).get("text", ""))
+	END
+}
+# What narrows a request down and is not understood must not be left out.
+is "$(asked '{"do": "policy", "namespace": "osl", "server": "big-8", "policy": "fail-over"}')" \
+	"the request 'policy' has no member 'server'" "a member that is not known is refused by name"
+is "$(asked '{"do": "policy", "namespace": "osl", "target": 8, "policy": "fail-over"}')" \
+	"the member 'target' of the request 'policy' is of the wrong kind" "and one of another kind"
+is "$(asked '{"do": "stop", "volumes force": true}')" "the request 'stop' has no member 'volumes force'" "two are not one"
+like "$(rsconfig -qv)" "policy round-robin$" "and nothing was changed"
+is "$(asked '{"do": "policy", "namespace": "osl", "target": "big-9", "policy": "round-robin"}')" "" "known ones are taken"
 check_fails 1 "-m policy in an unknown namespace" rsconfig -m policy ols adaptive
 
 # Names.
