@@ -6,6 +6,10 @@
  * an older number that lands on a newer one is a violation, always; so is an answer
  * to a write that the store does not have.
  *
+ * The second storm has two servers of one store.  A write that one of them holds back may
+ * land as long as its session there lives, whatever the client does with the other; and
+ * servers go away for a while.
+ *
  * RSIO_SEED=N repeats a run, as far as threads allow; STORM_WRITES=N makes it longer.
  */
 #include <endian.h>
@@ -155,6 +159,7 @@ struct held {
 };
 struct link {
 	struct conn *conn;
+	unsigned srv;			/* whose */
 	bool open, granted;		/* the connection is there; it is logged in */
 	struct list held;		/* writes that arrived and are neither done nor lost */
 	struct list asked;		/* fences that it asked for and that are under way */
@@ -163,10 +168,16 @@ struct link {
 static struct script server;
 static struct link **links;		/* by number - 1; they stay */
 static uint32_t last;			/* the newest one's number */
-static uint32_t first = 1;		/* of the session */
-static uint8_t session = 1;
+static struct srv {
+	uint32_t first;			/* of the session */
+	uint8_t session;
+	bool claims;			/* the volume is open: what it holds back may land */
+	unsigned away;			/* turns for which it lets nobody in */
+} srvs[PORTALS];
+static unsigned srv_count;
+static uint8_t sessions_made;
 static bool quiet;			/* nobody had anything to say in this turn */
-static unsigned fences, sessions, late;
+static unsigned fences, sessions, late, takeovers;
 
 static struct link *link_at(uint32_t number)
 {
@@ -277,7 +288,7 @@ static void fence(struct link *l, const struct request *r)
 
 	fences++;
 	assert_int_equal(wire_get_fence(r->payload, r->h.length, &f, false, &why), 0);
-	if (f.connection < first || f.connection > last)
+	if (f.connection < srvs[l->srv].first || f.connection > last || link_at(f.connection)->srv != l->srv)
 		fail_msg("FENCE of connection %u, which is not one of this session", f.connection);
 	end_link(link_at(f.connection));
 	land_held(link_at(f.connection), 1);
@@ -309,9 +320,42 @@ static void take_open(struct link *l, const struct request *r)
 	uint8_t body[WIRE_VOLUME_MAX];
 	struct wire_writer w;
 
+	srvs[l->srv].claims = true;
+
 	wire_writer_init(&w, body, sizeof body);
 	wire_put_volume(&w, &server.volume);
 	script_reply(l->conn, r, WIRE_OK, body, (uint32_t)wire_writer_used(&w, body));
+}
+
+/* Another process, or the same one that ends the session: either way nothing of the old
+ * connections can land any more before somebody is let in again. */
+static void start_anew(unsigned n, bool restart)
+{
+	struct srv *srv = &srvs[n];
+
+	sessions++;
+	for (uint32_t i = srv->first; i <= last; i++) {
+		if (link_at(i)->srv != n)
+			continue;
+		end_link(link_at(i));
+		land_held(link_at(i), 1);
+	}
+	srv->first = last + 1;
+	srv->session = ++sessions_made;
+	srv->claims = false;
+	if (restart)
+		script_restarted(&server);
+}
+
+/* Its claim is free when its session is over, which may take its time. */
+static void take_over(struct link *l, const struct request *r)
+{
+	unsigned other = 1 - l->srv;
+
+	if (srvs[other].claims && dice(4) == 0)
+		start_anew(other, dice(2));
+	takeovers += !srvs[other].claims;
+	script_reply(l->conn, r, srvs[other].claims ? WIRE_E_BUSY : WIRE_OK, NULL, 0);
 }
 
 static void take(struct link *l, uint32_t number)
@@ -324,7 +368,7 @@ static void take(struct link *l, uint32_t number)
 	}
 	if (!l->granted) {
 		script_auth(l->conn);
-		script_grant(l->conn, session, number);
+		script_grant(l->conn, srvs[l->srv].session, number);
 		l->granted = true;
 		return;
 	}
@@ -337,42 +381,49 @@ static void take(struct link *l, uint32_t number)
 		hold(&l->asked, r);
 	else if (r->h.type == WIRE_OPEN)
 		take_open(l, r);
+	else if (r->h.type == WIRE_TAKEOVER)
+		take_over(l, r);
 	else if (!script_serve(l->conn, r))
 		script_reply(l->conn, r, WIRE_OK, NULL, 0);
-}
-
-/* Another process, or the same one that ends the session: either way nothing of the old
- * connections can land any more before somebody is let in again. */
-static void start_anew(bool restart)
-{
-	sessions++;
-	for (uint32_t i = first; i <= last; i++) {
-		end_link(link_at(i));
-		land_held(link_at(i), 1);
-	}
-	first = last + 1;
-	session++;
-	if (restart)
-		script_restarted(&server);
 }
 
 static void let_in(int portal)
 {
 	struct conn *c = script_accept(&server, portal);
+	unsigned srv = (unsigned)portal % srv_count;
 	struct link *l;
 
-	if (!calm && dice(10) == 0) {
+	if (!calm && (dice(10) == 0 || srvs[srv].away)) {
 		script_close(c);
 		return;
 	}
 	script_welcome(c);
 	l = calloc(1, sizeof *l);
 	l->conn = c;
+	l->srv = srv;
 	list_init(&l->held);
 	list_init(&l->asked);
 	l->open = true;
 	links = realloc(links, (last + 1) * sizeof(struct link *));
 	links[last++] = l;
+}
+
+static uint32_t oldest(void)
+{
+	uint32_t n = srvs[0].first;
+
+	for (unsigned i = 1; i < srv_count; i++)
+		n = srvs[i].first < n ? srvs[i].first : n;
+	return n;
+}
+
+/* A server loses all its connections, and lets nobody in for a while. */
+static void go_away(unsigned n)
+{
+	for (uint32_t i = srvs[n].first; i <= last; i++)
+		if (link_at(i)->srv == n)
+			end_link(link_at(i));
+	srvs[n].away = 50 + dice(500);
 }
 
 static void turn(void)
@@ -384,12 +435,14 @@ static void turn(void)
 
 	for (int i = 0; i < PORTALS; i++)
 		p[n++] = (struct pollfd){ .fd = server.listen[i], .events = POLLIN };
-	for (uint32_t i = first; i <= last && n < PORTALS + 64; i++)
+	for (uint32_t i = oldest(); i <= last && n < PORTALS + 64; i++)
 		if (link_at(i)->open) {
 			number[n] = i;
 			p[n++] = (struct pollfd){ .fd = link_at(i)->conn->fd, .events = POLLIN };
 			open++;
 		}
+	for (unsigned i = 0; i < srv_count; i++)
+		srvs[i].away -= srvs[i].away > 0;
 	if (open < PORTALS)
 		client_kick();
 	quiet = ppoll(p, n, &pause, NULL) == 0;
@@ -401,7 +454,7 @@ static void turn(void)
 		else if (link_at(number[i])->open)
 			take(link_at(number[i]), number[i]);
 	}
-	for (uint32_t i = first; i <= last; i++) {
+	for (uint32_t i = oldest(); i <= last; i++) {
 		land_held(link_at(i), calm && link_at(i)->open ? 1 : 60);
 		go_on_fencing(link_at(i));
 		/* What it lost or kept is never answered: some day it ends, sooner when
@@ -436,7 +489,7 @@ static time_t stands_still_since(void)
 	return since;
 }
 
-static void begin(void)
+static void begin(unsigned servers)
 {
 	static const struct client_setup setup = { .policy = "round-robin" };
 	const char *writes = getenv("STORM_WRITES");
@@ -444,7 +497,18 @@ static void begin(void)
 	seed = (unsigned)test_seed(1);
 	writes_wanted = writes ? (unsigned)strtoul(writes, NULL, 10) : getenv("RSIO_SLOW") ? 500 : 20000;
 	running = JOBS;
+	answered = interrupted = violations = fences = sessions = late = takeovers = 0;
+	memset(store, 0, sizeof store);
+	memset(srvs, 0, sizeof srvs);
+	links = NULL;
+	last = sessions_made = 0;
+	srv_count = servers;
+	for (unsigned i = 0; i < servers; i++)
+		srvs[i] = (struct srv){ .first = 1, .session = ++sessions_made };
 	script_start(&server);
+	server.two_servers = server.volume.shared = servers > 1;
+	if (servers > 1)
+		server.volume.block_size = 8 * SMALL;	/* of two jobs: parts of blocks go alone */
 	client_start(&server, &setup);
 	calm = true;
 	let_in(0);
@@ -467,31 +531,46 @@ static void end(void)
 	script_stop(&server);
 }
 
-static void storm(void **state)
+static void storm(unsigned servers)
 {
-	(void)state;
-	begin();
+	begin(servers);
 	while (!over()) {
 		unsigned d = calm ? 0 : dice(6000), who = dice(JOBS);
 
 		turn();
 		if (d == 1 || d == 2)
-			start_anew(d == 1);
+			start_anew(dice(servers), d == 1);
+		if (d >= 10 && d < 40 && servers > 1)
+			go_away(dice(servers));
 		if (d >= 5600)
 			client_call(interrupt_one, &who);
 		if (time(NULL) - stands_still_since() > 30)
 			fail_msg("%u of %u writes were answered, then it stood still", answered, writes_wanted);
 	}
 	end();
-	print_message("%u writes, %u interrupted; %u connections, %u fences, %u new sessions, %u landed late\n",
-		      answered, interrupted, last, fences, sessions, late);
+	print_message("%u writes, %u interrupted; %u connections, %u fences, %u new sessions, %u landed late, %u taken over\n",
+		      answered, interrupted, last, fences, sessions, late, takeovers);
 	assert_int_equal(violations, 0);
 	assert_true(fences > 10 && late > 10 && interrupted > 0);
 }
 
+static void of_one_server(void **state)
+{
+	(void)state;
+	storm(1);
+	assert_int_equal(takeovers, 0);
+}
+
+static void of_two_servers(void **state)
+{
+	(void)state;
+	storm(2);
+	assert_true(takeovers > 10);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(storm) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(of_one_server), cmocka_unit_test(of_two_servers) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
