@@ -157,6 +157,24 @@ static void takes_over(void **state)
 	assert_int_equal(client_state(), MPIO_READY);
 }
 
+/* srv2 has ended its session meanwhile, and the question with it. */
+static void asked_once_more(void **state)
+{
+	struct io *w = io_start(WIRE_WRITE, 0, BLOCK, 'W');
+
+	(void)state;
+	io_expect(a, w);
+	script_close(a);
+	asked();
+	script_close(b);
+	client_kick();
+	b = script_login(&server, 1, S3, 1);
+	script_open(b);
+	script_list(b);
+	script_reply(b, asked(), WIRE_OK, NULL, 0);
+	answer(b, w, io_expect(b, w));
+}
+
 /* A read changes nothing: it goes to srv2 without any question, and so does a flush. */
 static void reads_move_at_once(void **state)
 {
@@ -428,6 +446,7 @@ int main(void)
 		WITH(begin, one_device),
 		WITH(begin, bounds_are_shown),
 		WITH(begin, takes_over),
+		WITH(begin, asked_once_more),
 		WITH(begin, reads_move_at_once),
 		WITH(begin, comes_back_first),
 		WITH(begin, a_late_answer),
