@@ -1,5 +1,6 @@
 /* play.c - see play.h: the client's side, its time, and the steps of an input. */
 #include <errno.h>
+#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +24,16 @@ int __wrap_sock_connect(const struct sock_addr *from, const char *device,
 			const struct sock_addr *to);
 int __wrap_sock_connect_result(int fd);
 int __wrap_sock_unacknowledged(int fd, uint64_t *bytes, uint64_t *ago);
+int __wrap_getifaddrs(struct ifaddrs **all);
 int __wrap_sock_device_of(const struct sock_addr *a, char *device, size_t size);
 
-/* This machine's devices have no part in it. */
+/* This machine's devices and addresses have no part in it. */
+int __wrap_getifaddrs(struct ifaddrs **all)
+{
+	*all = NULL;
+	return 0;
+}
+
 int __wrap_sock_device_of(const struct sock_addr *a, char *device, size_t size)
 {
 	(void)a;
@@ -72,13 +80,24 @@ int __wrap_sock_unacknowledged(int fd, uint64_t *bytes, uint64_t *ago)
 
 /* The client. */
 
-static const char file[] =
-	"[defaults]\ndetect = 2s\nretry = 0.5s\ngive-up = 20s\n"
-	"[interface if0]\naddress = 127.0.0.1\n"
-	"[namespace osl]\nnamespaceid = 200\nnodename = sles1\nnodekey = "
+#define DEFAULTS "[defaults]\ndetect = 2s\nretry = 0.5s\ngive-up = 20s\n"
+#define INTERFACE "[interface if0]\naddress = 127.0.0.1\n"
+#define NAMESPACE "[namespace osl]\nnamespaceid = 200\nnodename = sles1\nnodekey = " \
 	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
-	"[server big-1-1]\naddress = 127.0.0.1\n[server big-1-2]\naddress = 127.0.0.2\n"
-	"[server big-2-1]\naddress = 127.0.0.3\n[volume osl:mail]\non-loss = read-only\n";
+#define PORTAL(name, last) "[server " name "]\naddress = 127.0.0." last "\n"
+#define VOLUME "[volume osl:mail]\non-loss = read-only\n"
+
+#define CONFS 4
+static const char *const files[CONFS] = {
+	DEFAULTS INTERFACE NAMESPACE PORTAL("big-1-1", "1") PORTAL("big-1-2", "2")
+	PORTAL("big-2-1", "3") VOLUME,
+	/* Others, which it may be reloaded with. */
+	DEFAULTS INTERFACE NAMESPACE PORTAL("big-1-1", "1") PORTAL("big-2-1", "3") VOLUME,
+	DEFAULTS INTERFACE "[interface if2]\naddress = 127.0.0.9\n" NAMESPACE
+	PORTAL("big-1-1", "1") PORTAL("big-1-3", "4") PORTAL("big-2-1", "3") VOLUME,
+	DEFAULTS INTERFACE NAMESPACE PORTAL("big-1-2", "2") PORTAL("big-2-1", "3")
+	PORTAL("big-2-2", "5") VOLUME,
+};
 
 struct io {
 	struct command command;		/* first */
@@ -93,7 +112,7 @@ static struct held {
 	unsigned users;
 } held[HELD];
 static struct io *ios[IOS];
-static struct conf_client *conf;
+static struct conf_client *confs[CONFS];
 static struct loop *loop;
 static struct namespace *ns;
 static bool stopped;
@@ -178,23 +197,31 @@ static const struct namespace_ops ops = {
 	.added = added, .removed = removed, .resized = resized, .changed = changed,
 };
 
-void play_init(void)
+static struct conf_client *read_conf(const char *text)
 {
 	int fd = memfd_create("play", MFD_CLOEXEC);
 	struct conf_report report;
+	struct conf_client *c;
 	char path[64];
 
+	fuzz_check(fd >= 0 && fchmod(fd, 0600) == 0 &&
+		   write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	c = conf_client_read(path, (gid_t)-1, &report);
+	fuzz_check(c);
+	conf_report_free(&report);
+	close(fd);
+	return c;
+}
+
+void play_init(void)
+{
 	/* Without memory for the record of a fence the client means to end. */
 	world_spares_calloc = true;
 	fuzz_log();
-	fuzz_check(fd >= 0 && fchmod(fd, 0600) == 0 &&
-		   write(fd, file, sizeof(file) - 1) == sizeof(file) - 1);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	conf = conf_client_read(path, (gid_t)-1, &report);
-	fuzz_check(conf);
-	conf_report_free(&report);
-	close(fd);
-	memcpy(play_key, conf->namespaces[0].key.bytes, sizeof(play_key));
+	for (unsigned i = 0; i < CONFS; i++)
+		confs[i] = read_conf(files[i]);
+	memcpy(play_key, confs[0]->namespaces[0].key.bytes, sizeof(play_key));
 	loop = loop_new();
 	fuzz_check(loop);
 	for (unsigned i = 0; i < PEERS; i++)
@@ -390,7 +417,10 @@ static void other(uint8_t what)
 		choose_policy(what / 10 * 5 + what % 10);
 		break;
 	case 3:
-		refuses = !refuses;
+		if (what & 128)
+			namespace_reload(ns, confs[what / 10 % CONFS], 0);
+		else
+			refuses = !refuses;
 		break;
 	case 4:
 		peer_piece(SIZE_MAX);
@@ -435,7 +465,7 @@ static void step(uint8_t what, struct fuzz_in *in)
 		peer_say(p, bytes, n);
 		break;
 	case PLAY_WELCOME:
-		peer_welcome(p, p->portal == 2 ? 2 : 1, fuzz_u8(in));
+		peer_welcome(p, of_second(p) ? 2 : 1, fuzz_u8(in));
 		break;
 	case PLAY_GRANT:
 		a = fuzz_u8(in);
@@ -491,7 +521,7 @@ void play_begin(void)
 	world_fails = 0;
 	refuses = stopped = false;
 	peer_piece(SIZE_MAX);
-	ns = namespace_new(loop, conf, 0, &id, &ops, NULL, &e);
+	ns = namespace_new(loop, confs[0], 0, &id, &ops, NULL, &e);
 	fuzz_check(ns);
 	play_turn(2);
 }
@@ -500,7 +530,7 @@ void play_login(bool shared)
 {
 	struct fuzz_in none = { NULL, NULL };
 
-	for (unsigned i = 0; i < PEERS; i++) {
+	for (unsigned i = 0; i < CONFIGURED; i++) {
 		struct peer *p = &play_peers[i];
 
 		fuzz_check(p->hello);

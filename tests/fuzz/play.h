@@ -34,7 +34,7 @@ enum play_step {		/* the first byte of each, modulo their number */
 	PLAY_TIME,		/* how long */
 	PLAY_HOLD,		/* volume: held, or let go */
 	PLAY_FAIL,		/* volume */
-	PLAY_OTHER,		/* kick, policy, status, question, pieces, memory, refusals */
+	PLAY_OTHER,		/* kick, policy, status, question, pieces, memory, refusals, reload */
 	PLAY_STEPS
 };
 

@@ -6,7 +6,8 @@
 #include "secure.h"
 #include "wire.h"
 
-#define PEERS 3			/* portals: the first two are one server's */
+#define PEERS 5			/* portals, by the last byte of their addresses, less 1 */
+#define CONFIGURED 3		/* the first two are one server's; the others are what the servers tell of */
 #define WAIT_MAX 128		/* commands that the server remembers for each connection */
 
 /* The server's end of a portal's connection. */
@@ -32,6 +33,11 @@ struct peer {
 extern struct peer play_peers[PEERS];
 extern unsigned play_serial;	/* of the newest connection */
 extern uint8_t play_key[SECURE_KEY_SIZE];
+
+static inline bool of_second(const struct peer *p)	/* which server? */
+{
+	return p->portal == 2 || p->portal == 4;
+}
 
 /* play.c */
 void play_turn(unsigned rounds);	/* of the client's loop */

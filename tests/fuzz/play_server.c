@@ -254,7 +254,7 @@ void peer_grant(struct peer *p, uint8_t session, uint8_t number, uint8_t wrong)
 		secure_server_proof(p->transcript, play_key, g.session, g.connection, p->proof,
 				    g.proof);
 	if (p->auth && !wrong)
-		order_granted(p->serial, p->portal == 2, g.session, g.connection);
+		order_granted(p->serial, of_second(p), g.session, g.connection);
 	g.proof[0] ^= wrong;
 	r.length = (uint32_t)wire_put_granted(body, &g);
 	p->auth = false;
@@ -277,6 +277,11 @@ static struct wire_volume volume(uint8_t which, uint8_t how)
 	return v;
 }
 
+/* Two that nobody else names, one of the configuration, one that nobody answers at. */
+static const char *const portals[] = {
+	"127.0.0.4/5000", "127.0.0.5/5000", "127.0.0.2/5000", "192.168.45.10/5000",
+};
+
 void peer_event(struct peer *p, uint16_t kind, uint8_t which, uint8_t how)
 {
 	struct wire_event_body e = {
@@ -286,7 +291,7 @@ void peer_event(struct peer *p, uint16_t kind, uint8_t which, uint8_t how)
 	uint8_t body[WIRE_LOGIN_MAX];
 
 	if (how & 64)
-		strcpy(e.portal, "192.168.45.10/5000");
+		strcpy(e.portal, portals[which % 4]);
 	r.length = (uint32_t)wire_put_event(body, sizeof(body), &e);
 	peer_frame(p, &r, body);
 }
@@ -304,6 +309,9 @@ static size_t list_body(uint8_t *body, uint8_t how, struct fuzz_in *in)
 
 		wire_put_volume(&w, &v);
 	}
+	for (unsigned i = 0; i < 3 && how & 64; i++)
+		if (how >> (3 + i) & 1)
+			wire_put_text(&w, WIRE_TAG_PORTAL, portals[i]);
 	wire_put_u32(&w, WIRE_TAG_TOTAL, how & 128 ? how : count);
 	return wire_writer_used(&w, body);
 }

@@ -335,6 +335,26 @@ static void play_seeds(void)
 		PLAY(EVENT, 0), WIRE_EVENT_VOLUME_REMOVED, 1, 0,
 		PLAY(EVENT, 0), WIRE_EVENT_LEAVING, 0, 128, PLAY(OTHER, 0), 9,
 	};
+	/* A portal that comes, is used and goes; other configurations. */
+	static const uint8_t portals[] = {
+		PLAY(EVENT, 0), WIRE_EVENT_PORTAL_ADDED, 0, 192, PLAY(TIME, 0), 4,
+		PLAY(WELCOME, 3), 0, PLAY(GRANT, 3), 0, 4, 0, PLAY(SUBMIT, 0), 0, 1, 1,
+		PLAY(EVENT, 0), WIRE_EVENT_PORTAL_REMOVED, 0, 192, PLAY(TIME, 0), 4,
+		PLAY(REPLY, 0), 0, 0, 0, PLAY(TIME, 0), 100,
+	};
+	static const uint8_t reloads[] = {
+		PLAY(OTHER, 0), 143, PLAY(TIME, 0), 4, PLAY(WELCOME, 3), 0, PLAY(GRANT, 3), 0, 4, 0,
+		PLAY(SUBMIT, 0), 0, 1, 1, PLAY(OTHER, 0), 133, PLAY(TIME, 0), 4,
+		PLAY(REPLY, 0), 0, 0, 0, PLAY(OTHER, 0), 153, PLAY(TIME, 0), 100,
+		PLAY(OTHER, 0), 163, PLAY(TIME, 0), 100,
+	};
+	/* Of two writes on the first server one was asked for again, over the second. */
+	static const uint8_t takeover[] = {
+		PLAY(SUBMIT, 0), 0, 1, 1, PLAY(SUBMIT, 0), 0, 1, 1, PLAY(OTHER, 0), 3,
+		PLAY(CLOSE, 0), PLAY(CLOSE, 1), PLAY(TIME, 0), 20, PLAY(REPLY, 2), 0, 1, 0,
+		PLAY(TIME, 0), 20, PLAY(REPLY, 2), 0, 0, 0, PLAY(REPLY, 2), 0, 0, 0,
+		PLAY(REPLY, 2), 0, 0, 0, PLAY(SUBMIT, 0), 0, 3, 0, PLAY(REPLY, 2), 0, 0, 0,
+	};
 
 	seed_begin("client_login");
 	play_steps_of(login, sizeof(login), "login");
@@ -345,7 +365,12 @@ static void play_seeds(void)
 	play_steps_of(fenced, sizeof(fenced), "fenced");
 	play_steps_of(lost, sizeof(lost), "lost");
 	play_steps_of(events, sizeof(events), "events");
+	play_steps_of(portals, sizeof(portals), "portals");
+	play_steps_of(reloads, sizeof(reloads), "reloads");
 	policy_seed();
+	seed_byte(3);
+	seed_add(takeover, sizeof(takeover));
+	seed_write("takeover");
 }
 
 /* fuzz_server*.c: where I/O is done, then steps (stage.h). */
