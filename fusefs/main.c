@@ -166,6 +166,11 @@ int main(int argc, char **argv)
 	conf = conf_client_read(config, (gid_t)-1, &report);
 	conf_report_print("rsiod", &report);
 	conf_report_free(&report);
+	if (conf && o.check) {
+		conf_client_check_keys(conf, &report);
+		conf_report_print("rsiod", &report);
+		conf_report_free(&report);
+	}
 	if (conf && !o.check) {
 		status = start(&o, config, conf, run_dir);
 	} else {

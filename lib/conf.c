@@ -354,16 +354,21 @@ static int take_entry(void *arg, const char *section, const char *name, const ch
 
 /* The file. */
 
-static void check_mode(struct conf_parse *p, const struct stat *st, gid_t key_group)
+const char *conf_readable_by(const struct stat *st, gid_t key_group)
 {
-	const char *who = NULL;
-
 	if (key_group == (gid_t)-1)
 		key_group = getegid();
 	if (st->st_mode & S_IROTH)
-		who = "everybody";
-	else if ((st->st_mode & S_IRGRP) && st->st_gid != key_group)
-		who = "a group that is not the daemon's";
+		return "everybody";
+	if ((st->st_mode & S_IRGRP) && st->st_gid != key_group)
+		return "a group that is not the daemon's";
+	return NULL;
+}
+
+static void check_mode(struct conf_parse *p, const struct stat *st)
+{
+	const char *who = conf_readable_by(st, p->key_group);
+
 	if (who)
 		conf_file_mistake(p,
 				  "has node keys in it and can be read by %s (mode %04o); chmod "
@@ -405,7 +410,7 @@ static bool load(struct conf_parse *p, int fd, off_t size)
 	return true;
 }
 
-static bool parse(struct conf_parse *p, int fd, gid_t key_group)
+static bool parse(struct conf_parse *p, int fd)
 {
 	struct stat st;
 	int ret;
@@ -425,7 +430,7 @@ static bool parse(struct conf_parse *p, int fd, gid_t key_group)
 	if (ret)	/* next_line gives inih only what it takes */
 		conf_end_mistake(p, "inih failed (%d)", ret);
 	if (p->has_keys)
-		check_mode(p, &st, key_group);
+		check_mode(p, &st);
 	return true;
 }
 
@@ -451,14 +456,14 @@ static void parse_free(struct conf_parse *p)
 static void *read_file(enum conf_file file, const char *path, gid_t key_group,
 		       struct conf_report *report)
 {
-	struct conf_parse p = { .file = file, .path = path };
+	struct conf_parse p = { .file = file, .path = path, .key_group = key_group };
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	void *result = NULL;
 
 	if (fd < 0) {
 		conf_file_mistake(&p, "cannot be opened: %s", strerror(errno));
 	} else {
-		if (parse(&p, fd, key_group))
+		if (parse(&p, fd))
 			result = file == CONF_FILE_CLIENT ? (void *)conf_client_build(&p) :
 							    (void *)conf_server_build(&p);
 		close(fd);

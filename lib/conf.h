@@ -37,7 +37,10 @@ const char *conf_on_loss_name(enum conf_on_loss o);
  * SHA-256("rsio node key" 0x00 text).  Wiped by conf_*_free. */
 struct conf_key {
 	uint8_t bytes[CONF_KEY_BYTES];
+	unsigned bits;		/* that have to be guessed, at most, by the look of its text */
+	int line;
 };
+bool conf_same_key(const struct conf_key *a, const struct conf_key *b);
 
 #define CONF_POLL_AUTO (-1)	/* poll: a short while, when answers are awaited (loop.h) */
 
@@ -113,9 +116,10 @@ struct conf_client {
 const char *conf_unknown_interface(const struct conf_client *c, const struct shares *s);
 void conf_interface_names(const struct conf_client *c, char *out, size_t size);	/* "if0, if1" */
 
-struct conf_allowed {		/* server [clients]: NAME KEY */
+struct conf_allowed {		/* server [clients]: NAME KEY, on two lines while the key is changed */
 	char name[CONF_NAME_MAX + 1];
 	struct conf_key key;
+	struct conf_key second;	/* line 0: there is none */
 	int line;
 };
 
@@ -183,6 +187,9 @@ struct conf_server *conf_server_read(const char *path, gid_t key_group, struct c
 void conf_client_free(struct conf_client *c);	/* NULL is fine; keys are wiped */
 void conf_server_free(struct conf_server *c);
 void conf_report_free(struct conf_report *r);
+/* Warnings, for --check: keys that are easy to guess, that two have, that wait to be taken away. */
+void conf_client_check_keys(const struct conf_client *c, struct conf_report *report);
+void conf_server_check_keys(const struct conf_server *c, struct conf_report *report);
 void conf_report_print(const char *program, const struct conf_report *r);	/* standard error */
 
 /* Where the file is when -c is not given: root /etc/rscltcfg, a plain user

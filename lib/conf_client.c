@@ -116,6 +116,7 @@ static void add_namespace(struct conf_parse *p, const struct conf_section *s, st
 	ns->behaviour = d->behaviour;
 	if (conf_fill(p, s, ns))
 		check_timeouts(p, s, &ns->behaviour);
+	ns->key.line = conf_key_line(s, "nodekey");
 	for (const struct conf_namespace *other = c->namespaces; other < ns; other++) {
 		if (ns->id >= 0 && other->id == ns->id) {
 			conf_key_mistake(p, s, "namespaceid", "is the id of [namespace %s] too",

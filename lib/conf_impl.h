@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include "conf.h"
 
 /* inih's line buffer has 200 bytes, one of them for the NUL. */
@@ -93,6 +94,7 @@ struct conf_mistake {
 struct conf_parse {
 	enum conf_file file;
 	const char *path;
+	gid_t key_group;	/* that may read keys beside the owner */
 	struct conf_section *sections;
 	size_t section_count;
 	struct conf_mistake *mistakes;
@@ -153,8 +155,10 @@ bool conf_fill(struct conf_parse *p, const struct conf_section *s, void *base);
 #define CONF_WHY_MAX 300
 bool conf_value_set(struct conf_parse *p, const struct conf_key_row *row, void *base,
 		    const char *value, char *why);
-/* A [clients] line's key. */
-bool conf_node_key(const char *text, struct conf_key *key, char *why);
+/* A key as the file has it: the key itself, or where it is (conf_secret.c). */
+bool conf_node_key(struct conf_parse *p, const char *text, struct conf_key *key, char *why);
+/* Who can read a file that nobody else should; NULL: nobody else. */
+const char *conf_readable_by(const struct stat *st, gid_t key_group);
 /* The line of a key in a section; the section's own when it is not there. */
 int conf_key_line(const struct conf_section *s, const char *key);
 bool conf_has(const struct conf_section *s, const char *key);

@@ -127,6 +127,24 @@ static void add_listen(struct conf_parse *p, const struct conf_section *s, struc
 
 /* [clients] */
 
+/* While a client's key is changed it has two, on a line each. */
+static void add_second_key(struct conf_parse *p, const struct conf_section *s,
+			   const struct conf_entry *e, struct conf_allowed *a)
+{
+	char why[CONF_WHY_MAX];
+
+	if (a->second.line) {
+		conf_mistake(p, e->line, s, NULL, "is the same client as in lines %d and %d, and two keys are the most",
+			     a->line, a->second.line);
+	} else if (!conf_node_key(p, e->value, &a->second, why)) {
+		conf_mistake(p, e->line, s, NULL, "%s", why);
+	} else if (conf_same_key(&a->key, &a->second)) {
+		conf_mistake(p, e->line, s, NULL, "is the same client with the same key as in line %d", a->line);
+	} else {
+		a->second.line = e->line;
+	}
+}
+
 static void add_client(struct conf_parse *p, const struct conf_section *s,
 		       const struct conf_entry *e, struct conf_server *c)
 {
@@ -137,17 +155,16 @@ static void add_client(struct conf_parse *p, const struct conf_section *s,
 		return;
 	for (size_t i = 0; i < c->client_count; i++) {
 		if (strcmp(c->clients[i].name, e->name) == 0) {
-			conf_mistake(p, e->line, s, NULL, "is the same client as in line %d",
-				     c->clients[i].line);
+			add_second_key(p, s, e, &c->clients[i]);
 			return;
 		}
 	}
-	if (!conf_node_key(e->value, &a->key, why)) {
+	if (!conf_node_key(p, e->value, &a->key, why)) {
 		conf_mistake(p, e->line, s, NULL, "%s", why);
 		return;
 	}
 	snprintf(a->name, sizeof(a->name), "%s", e->name);
-	a->line = e->line;
+	a->line = a->key.line = e->line;
 	c->client_count++;
 }
 

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "opt.h"
-#include "secure.h"
 #include "conf_impl.h"
 
 #define HOST_MAX 253
@@ -101,26 +100,6 @@ static bool set_name(const struct value *v)
 		return refuse(v, "is not a name (1..%d of A-Z a-z 0-9 . _ -, no leading . or -)",
 			      CONF_NAME_MAX);
 	memcpy(v->to, v->text, strlen(v->text) + 1);
-	return true;
-}
-
-bool conf_node_key(const char *text, struct conf_key *key, char *why)
-{
-	for (const char *p = text; *p; p++) {
-		if (isspace((unsigned char)*p) || iscntrl((unsigned char)*p)) {
-			snprintf(why, CONF_WHY_MAX,
-				 "a node key has no blanks; a comment stands on a line of its own");
-			return false;
-		}
-	}
-	if (text[0] && strchr("=;#", text[0])) {
-		snprintf(why, CONF_WHY_MAX, "a node key does not begin with '=', ';' or '#'");
-		return false;
-	}
-	if (secure_key_from_text(text, key->bytes)) {
-		snprintf(why, CONF_WHY_MAX, "OpenSSL cannot hash the node key");
-		return false;
-	}
 	return true;
 }
 
@@ -437,7 +416,7 @@ bool conf_value_set(struct conf_parse *p, const struct conf_key_row *row, void *
 	case CONF_TYPE_LIST: return set_list(&v);
 	case CONF_TYPE_UUID: return set_uuid(&v);
 	case CONF_TYPE_NAME: return set_name(&v);
-	case CONF_TYPE_KEY: return conf_node_key(text, v.to, why);
+	case CONF_TYPE_KEY: return conf_node_key(p, text, v.to, why);
 	case CONF_TYPE_INT: return set_int(&v);
 	case CONF_TYPE_DURATION: return set_duration(&v);
 	case CONF_TYPE_MICROSECONDS: return set_microseconds(&v);

@@ -125,7 +125,7 @@ static const struct mistake_case client_cases[] = {
 	    "4: [namespace osl] nodekey: a node key has no blanks; a comment stands on a line of "
 	    "its own" } },
 	{ "[namespace osl]\nnamespaceid=1\nnodename=a\nnodekey==x\nnodekee=y\n" SRV,
-	  { "4: [namespace osl] nodekey: a node key does not begin with '=', ';' or '#'",
+	  { "4: [namespace osl] nodekey: a node key does not begin with '=', ';', '#' or '@', but for @credential:NAME and @file:PATH",
 	    "5: [namespace osl] nodekee: unknown key (did you mean nodekey?)" } },
 	{ "[namespace osl]\nnamespaceid=1\nnodename=a\nnodekey=\n0xkey\n" SRV,
 	  { "4: [namespace osl] nodekey: has no value (key)",
@@ -242,14 +242,16 @@ static const struct mistake_case server_cases[] = {
 	/* No line of [clients] is ever shown. */
 	{ HEAD PORTAL
 	  "[clients]\nbig-2\n-x 0xkey\nbig-3 = 0xkey\nbig-4 0xkey # why\nbig-5 0xkey\n"
-	  "big-5 0xother\nbig-6=0xkey\nbig-7 =x\n",
+	  "big-5 0xother\nbig-6=0xkey\nbig-7 =x\nbig-5 0xthird\nbig-8 0xkey\nbig-8 0xkey\nbig-9 @0xkey\n",
 	  { "8: [clients] a line here is a client's name, a blank, and its key",
 	    "9: [clients] the first word is not a client's name (1..40 of A-Z a-z 0-9 . _ -)",
 	    "10: [clients] a client's name and its key stand here without '='",
 	    "11: [clients] a node key has no blanks; a comment stands on a line of its own",
-	    "13: [clients] is the same client as in line 12",
 	    "14: [clients] a line here is a client's name, a blank, and its key",
-	    "15: [clients] a node key does not begin with '=', ';' or '#'" } },
+	    "15: [clients] a node key does not begin with '=', ';', '#' or '@', but for @credential:NAME and @file:PATH",
+	    "16: [clients] is the same client as in lines 12 and 13, and two keys are the most",
+	    "18: [clients] is the same client with the same key as in line 17",
+	    "19: [clients] a node key does not begin with '=', ';', '#' or '@', but for @credential:NAME and @file:PATH" } },
 	{ HEAD PORTAL CLIENTS "[clients]\nvenus 0xvenus\n",
 	  { "9: [clients] is the same section as in line 7" } },
 	{ HEAD PORTAL CLIENTS
