@@ -198,21 +198,26 @@ static void on_close(struct engine *l, struct message *m)
 	free(k);
 }
 
+static void close_conn(struct client *c, struct conn *conn, const char *why)
+{
+	struct close_message *k = malloc(sizeof(*k));
+
+	/* Not closed now: the lease ends it. */
+	if (!k)
+		return;
+	k->message.run = on_close;
+	k->client = client_get(c);
+	k->number = conn->number;
+	k->why = why;
+	engine_post(conn->loop, &k->message);
+}
+
 /* All of them, or those without TLS. */
 static void close_some(struct client *c, bool secure_too, const char *why)
 {
-	for (unsigned i = 0; i < c->conn_count; i++) {
-		struct close_message *k = secure_too || !c->conns[i]->secure ? malloc(sizeof(*k)) : NULL;
-
-		/* Without memory it is not closed now: the lease ends it. */
-		if (!k)
-			continue;
-		k->message.run = on_close;
-		k->client = client_get(c);
-		k->number = c->conns[i]->number;
-		k->why = why;
-		engine_post(c->conns[i]->loop, &k->message);
-	}
+	for (unsigned i = 0; i < c->conn_count; i++)
+		if (secure_too || !c->conns[i]->secure)
+			close_conn(c, c->conns[i], why);
 }
 
 static void close_conns(struct client *c, const char *why)
@@ -489,32 +494,39 @@ unsigned clients_end_leases(struct clients *t, uint64_t now)
 	return n;
 }
 
-static bool key_changed(const struct client *c, const struct conf_server *old, const struct conf_server *now)
+/* How many of its connections have a key that their node still has; their places are
+ * looked up anew. */
+static unsigned count_with_key(struct client *c, const struct conf_server *now)
 {
-	const struct conf_key *before = NULL, *after = NULL;
+	unsigned n = 0;
 
-	for (size_t i = 0; i < old->client_count; i++)
-		if (strcmp(old->clients[i].name, c->node) == 0)
-			before = &old->clients[i].key;
-	for (size_t i = 0; i < now->client_count; i++)
-		if (strcmp(now->clients[i].name, c->node) == 0)
-			after = &now->clients[i].key;
-	return !before || !after || !secure_equal(before, after, sizeof(*before));
+	for (unsigned i = 0; i < c->conn_count; i++) {
+		c->conns[i]->key_place = access_key_place(now, c->node, c->conns[i]->key_id);
+		n += c->conns[i]->key_place != 0;
+	}
+	return n;
 }
 
-void clients_check_keys(struct clients *t, const struct conf_server *old, const struct conf_server *now)
+/* One that has no connection can be joined only by who has a key of now. */
+void clients_check_keys(struct clients *t, const struct conf_server *now)
 {
+	static const char why[] = "the node's key was changed or removed";
 	struct client *c, *next;
+	unsigned good;
 
 	clients_lock(t);
 	for (c = t->first; c; c = next) {
 		next = c->next;
 		if (now->security == CONF_SECURITY_TLS)
 			close_some(c, false, "tls is asked for from now on");
-		if (!key_changed(c, old, now))
-			continue;
-		log_info("client", "%s: its key was changed or removed, its session ends", c->node);
-		end_client(t, c, "the node's key was changed or removed");
+		good = count_with_key(c, now);
+		if (!access_node(now, c->node) || (c->conn_count && !good)) {
+			log_info("client", "%s: its key was changed or removed, its session ends", c->node);
+			end_client(t, c, why);
+		}
+		for (unsigned i = 0; good && i < c->conn_count; i++)
+			if (!c->conns[i]->key_place)
+				close_conn(c, c->conns[i], why);
 	}
 	clients_unlock(t);
 }

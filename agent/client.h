@@ -111,8 +111,9 @@ void clients_announce_portal(struct clients *t, const char *portal, bool there);
 void clients_announce_leaving(struct clients *t);
 /* Closes the handles of those who may not see it any more. */
 void clients_revoke(struct clients *t, const struct volume *v);
-/* Ends the sessions of nodes that are no longer in the list or have another key. */
-void clients_check_keys(struct clients *t, const struct conf_server *old, const struct conf_server *now);
+/* Ends what was let in with a key that the list has no more: the session, or those of its
+ * connections when others have another key. */
+void clients_check_keys(struct clients *t, const struct conf_server *now);
 void clients_tick(struct clients *t, uint64_t now);
 /* Nothing more is read; connections close when all is answered and sent. */
 void clients_leave_all(struct clients *t);

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "access.h"
 #include "client.h"
 #include "engine.h"
 #include "fence.h"
@@ -77,6 +78,8 @@ struct conn {
 	/* Set by the login. */
 	struct client *client;		/* a reference */
 	uint32_t number;		/* in the session */
+	uint8_t key_id[ACCESS_KEY_ID];	/* of the key that it proved; set before client_login */
+	unsigned key_place;		/* which of its node's that is; under clients.lock */
 	struct wire_limits limits;
 	bool crc;
 	bool secure;			/* logged in within TLS */

@@ -16,20 +16,22 @@
 
 _Static_assert(LOOP_SCRATCH >= TLS_RECEIVE, "what is received fits there when it is decrypted");
 
-enum tls_who conn_tls_who(void *arg, const char *namespace, const char *node, uint8_t key[TLS_KEY_SIZE])
+enum tls_who conn_tls_who(void *arg, const char *namespace, const char *node, uint8_t keys[TLS_KEYS][TLS_KEY_SIZE])
 {
 	struct server *s = arg;
 	enum tls_who who = TLS_NO_NODE;
+	const struct conf_allowed *a;
 
 	pthread_rwlock_rdlock(&s->conf_lock);
 	if (strcmp(namespace, s->conf->namespace) != 0)
 		who = TLS_NO_NAMESPACE;
-	for (size_t i = 0; who == TLS_NO_NODE && i < s->conf->client_count; i++) {
-		if (strcmp(s->conf->clients[i].name, node) != 0)
-			continue;
-		memcpy(key, s->conf->clients[i].key.bytes, TLS_KEY_SIZE);
+	a = who == TLS_NO_NODE ? access_node(s->conf, node) : NULL;
+	if (a) {
 		who = TLS_KNOWN;
+		memcpy(keys[0], a->key.bytes, TLS_KEY_SIZE);
 	}
+	if (a && a->second.line)
+		memcpy(keys[1], a->second.bytes, TLS_KEY_SIZE);
 	pthread_rwlock_unlock(&s->conf_lock);
 	return who;
 }

@@ -19,7 +19,8 @@ struct conn_login {
 	uint8_t header[WIRE_REQUEST_SIZE];	/* of the frame that is awaited */
 	struct wire_hello hello;
 	struct login_request request;
-	uint8_t key[SECURE_KEY_SIZE];
+	uint8_t keys[2][SECURE_KEY_SIZE];	/* that the node may have */
+	unsigned place;				/* which it was: 1 or 2 */
 	uint8_t proof[WIRE_PROOF_SIZE];		/* the client's */
 	uint64_t cookie;			/* of AUTH */
 	bool known;				/* the node is in the client list */
@@ -188,23 +189,39 @@ static int hello(struct conn *c, const uint8_t *payload, uint32_t length)
 	return r;
 }
 
-/* A node that is not known gets a random key, so that it looks as one with a wrong key. */
-static int find_key(struct conn *c)
+/* A node that is not known gets random keys, so that it looks as one with a wrong key,
+ * and one that has a single key gets a random second. */
+static int find_keys(struct conn *c)
 {
 	struct conn_login *l = c->login;
 	struct server *s = c->loop->server;
+	const struct conf_allowed *a;
 
-	if (secure_random(l->key, sizeof(l->key)) < 0)
+	if (secure_random(l->keys, sizeof(l->keys)) < 0)
 		return conn_fail(c, "no random numbers for a login");
 	pthread_rwlock_rdlock(&s->conf_lock);
-	for (size_t i = 0; i < s->conf->client_count; i++) {
-		if (strcmp(s->conf->clients[i].name, l->hello.node) != 0)
-			continue;
-		memcpy(l->key, s->conf->clients[i].key.bytes, sizeof(l->key));
-		l->known = true;
-	}
+	a = access_node(s->conf, l->hello.node);
+	l->known = a != NULL;
+	if (a)
+		memcpy(l->keys[0], a->key.bytes, SECURE_KEY_SIZE);
+	if (a && a->second.line)
+		memcpy(l->keys[1], a->second.bytes, SECURE_KEY_SIZE);
 	pthread_rwlock_unlock(&s->conf_lock);
 	return 0;
+}
+
+/* Whose proof is it: 1, 2, or 0 for none of them. */
+static unsigned proved(struct conn_login *l, const struct wire_auth *a)
+{
+	uint8_t expected[WIRE_PROOF_SIZE];
+	unsigned place = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		secure_client_proof(l->transcript, l->keys[i], a->session, expected);
+		if (secure_equal(expected, a->proof, sizeof(expected)))
+			place = i + 1;
+	}
+	return l->known ? place : 0;
 }
 
 static void granted(struct conn *c)
@@ -216,7 +233,7 @@ static void granted(struct conn *c)
 	char part[CONN_PART_MAX];
 
 	memcpy(g.session, c->client->id, sizeof(g.session));
-	secure_server_proof(l->transcript, l->key, g.session, g.connection, l->proof, g.proof);
+	secure_server_proof(l->transcript, l->keys[l->place - 1], g.session, g.connection, l->proof, g.proof);
 	conn_reply(c, &r, body, (uint32_t)wire_put_granted(body, &g));
 	c->state = CONN_UP;
 	c->deadline = 0;
@@ -228,13 +245,30 @@ static void granted(struct conn *c)
 	c->counted = false;
 }
 
+/* The key may have been taken away since it was proved: a login can wait for long.  Whoever
+ * takes it away afterwards finds this connection in its session. */
+static enum login_result join(struct conn *c, enum wire_status *status, char text[WIRE_TEXT_MAX + 1])
+{
+	struct server *s = c->loop->server;
+	enum login_result r = LOGIN_REFUSED;
+
+	pthread_rwlock_rdlock(&s->conf_lock);
+	c->key_place = access_key_place(s->conf, c->login->hello.node, c->key_id);
+	*status = WIRE_E_KEY;
+	snprintf(text, WIRE_TEXT_MAX + 1, "the node's key was changed or removed");
+	if (c->key_place)
+		r = client_login(s->clients, c, &c->login->request, status, text);
+	pthread_rwlock_unlock(&s->conf_lock);
+	return r;
+}
+
 static int try_login(struct conn *c)
 {
 	char text[WIRE_TEXT_MAX + 1];
 	enum wire_status status;
 	char part[CONN_PART_MAX];
 
-	switch (client_login(c->loop->server->clients, c, &c->login->request, &status, text)) {
+	switch (join(c, &status, text)) {
 	case LOGIN_DONE:
 		granted(c);
 		return 0;
@@ -268,20 +302,20 @@ void conn_login_again(struct engine *l, struct message *m)
 static int auth(struct conn *c, const uint8_t *payload, uint32_t length)
 {
 	struct conn_login *l = c->login;
-	uint8_t expected[WIRE_PROOF_SIZE];
 	struct wire_auth a;
 	const char *why;
 
 	if (wire_get_auth(payload, length, &a, &why))
 		return conn_fail(c, "%s", why);
-	if (find_key(c))
+	if (find_keys(c))
 		return -EPROTO;
 	if (c->tls)
 		secure_transcript_add(l->transcript, tls_binding(c->tls), TLS_BINDING_SIZE);
-	secure_client_proof(l->transcript, l->key, a.session, expected);
-	if (!secure_equal(expected, a.proof, sizeof(expected)) || !l->known)
+	l->place = proved(l, &a);
+	if (!l->place)
 		return refuse(c, WIRE_E_KEY, l->known ? "its key is wrong" : "no such node in [clients]",
 			      "unknown node name or wrong key: compare nodename and nodekey with the server's [clients]");
+	access_key_id(l->keys[l->place - 1], c->key_id);
 	memcpy(l->proof, a.proof, sizeof(l->proof));
 	l->cookie = c->request.cookie;
 	memcpy(l->request.node, l->hello.node, sizeof(l->request.node));

@@ -121,6 +121,15 @@ static struct conf_server *read_conf(const char *path)
 	return conf;
 }
 
+static void warn_of_keys(const struct conf_server *conf)
+{
+	struct conf_report report;
+
+	conf_server_check_keys(conf, &report);
+	conf_report_print("rssrv", &report);
+	conf_report_free(&report);
+}
+
 /* A daemon changes its directory, and reads the file again on SIGHUP. */
 static char *conf_path(const char *given)
 {
@@ -258,7 +267,7 @@ static void reload(struct server *s)
 	now->server_id = old->server_id;
 	s->conf = now;
 	pthread_rwlock_unlock(&s->conf_lock);
-	clients_check_keys(s->clients, old, now);
+	clients_check_keys(s->clients, now);
 	watch_apply(s->watch, now);
 	listeners_apply(s->listeners, now, false, &e);
 	conf_server_free(old);
@@ -446,6 +455,8 @@ int main(int argc, char **argv)
 		return ask_running(&o);
 	s->conf_path = conf_path(o.conf);
 	s->conf = s->conf_path ? read_conf(s->conf_path) : NULL;
+	if (o.check && s->conf)
+		warn_of_keys(s->conf);
 	if (o.check || !s->conf)
 		return s->conf ? 0 : 1;
 	if (!o.foreground)

@@ -36,6 +36,7 @@ static json_t *conn_json(struct conn *c)
 	json_object_set_new(j, "address", json_string(c->peer));
 	json_object_set_new(j, "portal", json_string(c->portal));
 	json_object_set_new(j, "security", json_string(c->secure ? "tls" : "auth"));
+	json_object_set_new(j, "key", json_string(access_key_name(c->key_place)));
 	json_object_set_new(j, "in_flight", json_integer(atomic_load(&c->in_flight_seen)));
 	return j;
 }

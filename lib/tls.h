@@ -6,6 +6,9 @@
  * KEYS.  There are no certificates.  Both sides know the node key K; with the
  * identity "NAMESPACE/NODE", which travels in the clear, the external PSK is
  *	HMAC-SHA-256(K, "rsio tls psk" 0x00 identity)
+ * A third part of what travels, "/HINT", is no part of that: it says which of two keys
+ * is meant while a node's key is changed, and tells nobody more of K than the proof
+ * of it that follows in the same hello.
  * and it is used together with an ephemeral Diffie-Hellman exchange only
  * (psk_dhe_ke), so that who learns K later cannot read what was recorded.  Who has
  * not the key cannot finish the handshake, in either role.  HELLO and AUTH travel
@@ -52,10 +55,11 @@ struct tls;
 
 struct tls *tls_client_new(const char *namespace, const char *node,
 			   const uint8_t key[TLS_KEY_SIZE]);	/* NULL: no memory */
-/* look_up says who that is, and if it is known writes its node key.  The peer does not
+#define TLS_KEYS 2			/* that a node may have */
+/* look_up says who that is, and if it is known writes its node key, or both.  The peer does not
  * learn whether a node is unknown or its key is another one. */
 typedef enum tls_who tls_look_up(void *arg, const char *namespace, const char *node,
-				 uint8_t key[TLS_KEY_SIZE]);
+				 uint8_t keys[TLS_KEYS][TLS_KEY_SIZE]);
 struct tls *tls_server_new(tls_look_up *look_up, void *arg);
 void tls_free(struct tls *t);		/* NULL is fine */
 

@@ -20,7 +20,8 @@
 #include "tls_impl.h"
 
 #define HANDSHAKE_MAX (16u << 10)
-#define IDENTITY_MAX (2 * TLS_NAME_MAX + 1)
+#define HINT_DIGITS 8
+#define IDENTITY_MAX (2 * TLS_NAME_MAX + 1 + 1 + HINT_DIGITS)
 #define SUITES "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"	/* of the PSK's hash */
 #define GROUPS "X25519:P-256"
 
@@ -121,25 +122,53 @@ static bool set_name(char to[TLS_NAME_MAX + 1], const unsigned char *from, size_
 	return true;
 }
 
-/* Who is not known gets a random key: it fails as one with a wrong key does. */
+static void make_hint(const uint8_t key[TLS_KEY_SIZE], char hint[HINT_DIGITS + 1])
+{
+	uint8_t id[16];
+
+	secure_id("rsio tls hint", key, TLS_KEY_SIZE, id);
+	for (int i = 0; i < HINT_DIGITS / 2; i++)
+		sprintf(hint + 2 * i, "%02x", id[i]);
+}
+
+/* NAMESPACE/NODE or NAMESPACE/NODE/HINT into t's names; the hint, or NULL. */
+static const unsigned char *split(struct tls *t, const unsigned char *identity, size_t n, bool *ok)
+{
+	const unsigned char *end = identity + n, *node = memchr(identity, '/', n), *hint;
+
+	*ok = false;
+	if (!node)
+		return NULL;
+	hint = memchr(node + 1, '/', (size_t)(end - node - 1));
+	if (hint && end - hint != 1 + HINT_DIGITS)
+		return NULL;
+	*ok = set_name(t->namespace, identity, (size_t)(node - identity)) &&
+	      set_name(t->node, node + 1, (size_t)((hint ? hint : end) - node - 1));
+	return hint ? hint + 1 : NULL;
+}
+
+/* Who is not known gets random keys: it fails as one with a wrong key does. */
 static int find_session(SSL *ssl, const unsigned char *identity, size_t n, SSL_SESSION **session)
 {
 	struct tls *t = SSL_get_app_data(ssl);
 	struct tls_handshake *h = t->handshake;
-	const unsigned char *slash = memchr(identity, '/', n);
-	uint8_t key[TLS_KEY_SIZE], psk[SECURE_PROOF_SIZE];
+	uint8_t keys[TLS_KEYS][TLS_KEY_SIZE], psk[SECURE_PROOF_SIZE];
+	const unsigned char *hint;
+	char second[HINT_DIGITS + 1];
+	bool ok;
 
 	*session = NULL;
 	h->who = TLS_NO_NODE;
-	if (secure_random(key, sizeof key))
+	if (secure_random(keys, sizeof keys))
 		return 0;
-	if (slash && set_name(t->namespace, identity, (size_t)(slash - identity)) &&
-	    set_name(t->node, slash + 1, n - (size_t)(slash + 1 - identity)))
-		h->who = t->look_up(t->look_up_arg, t->namespace, t->node, key);
+	hint = split(t, identity, n, &ok);
+	if (ok)
+		h->who = t->look_up(t->look_up_arg, t->namespace, t->node, keys);
+	make_hint(keys[1], second);
 	snprintf(h->identity, sizeof h->identity, "%s/%s", t->namespace, t->node);
-	if (!secure_tls_psk(key, h->identity, psk))
+	if (!secure_tls_psk(keys[hint && !memcmp(hint, second, HINT_DIGITS)], h->identity, psk))
 		*session = psk_session(ssl, psk);
-	secure_wipe(key, sizeof key);
+	secure_wipe(keys, sizeof keys);
 	secure_wipe(psk, sizeof psk);
 	return *session != NULL;
 }
@@ -309,6 +338,8 @@ int tls_handshake_start(struct tls *t, const uint8_t *key)
 	snprintf(h->identity, sizeof h->identity, "%s/%s", t->namespace, t->node);
 	if (secure_tls_psk(key, h->identity, h->psk))
 		return -ENOMEM;
+	strcat(h->identity, "/");
+	make_hint(key, strchr(h->identity, 0));
 	return step(t) ? -ENOMEM : 0;
 }
 

@@ -367,7 +367,7 @@ static void change_keys(void)
 	struct conf_server other = *server.conf;
 
 	other.client_count--;
-	clients_check_keys(server.clients, server.conf, &other);
+	clients_check_keys(server.clients, &other);
 }
 
 static void control(const uint8_t *text, size_t size)

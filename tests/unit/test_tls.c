@@ -35,14 +35,16 @@ struct pair {
 	uint8_t *scratch;
 };
 
-static enum tls_who look_up(void *arg, const char *namespace, const char *node, uint8_t key[TLS_KEY_SIZE])
+static bool second_is_good;	/* of the two keys that the node has */
+
+static enum tls_who look_up(void *arg, const char *namespace, const char *node, uint8_t keys[TLS_KEYS][TLS_KEY_SIZE])
 {
 	(*(unsigned *)arg)++;
 	if (strcmp(namespace, "osl"))
 		return TLS_NO_NAMESPACE;
 	if (strcmp(node, "sles1"))
 		return TLS_NO_NODE;
-	memcpy(key, good_key, TLS_KEY_SIZE);
+	memcpy(keys[second_is_good], good_key, TLS_KEY_SIZE);
 	return TLS_KNOWN;
 }
 
@@ -252,6 +254,24 @@ static void wrong_keys(void **state)
 	refuses("osl", "sles2", good_key, TLS_FAULT_KEY, "no such node", "wrong key", unknown);
 	assert_memory_equal(wrong, unknown, sizeof wrong);	/* nobody learns which */
 	refuses("oslo", "sles1", good_key, TLS_FAULT_NAMESPACE, "namespace oslo", "namespace oslo", namespace);
+}
+
+/* While a node's key is changed it has two, and its hello says which one it means. */
+static void two_keys(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	second_is_good = true;
+	pair_init(&p, "osl", "sles1", good_key);
+	assert_int_equal(handshake(&p), 0);
+	assert_true(tls_is_open(p.server) && tls_is_open(p.client));
+	assert_string_equal(tls_node(p.server), "sles1");
+	pair_fini(&p);
+	pair_init(&p, "osl", "sles1", bad_key);
+	assert_int_not_equal(handshake(&p), 0);
+	pair_fini(&p);
+	second_is_good = false;
 }
 
 static void random_splits(void **state)
@@ -497,7 +517,7 @@ static int foreign_use(SSL *s, const EVP_MD *md, const unsigned char **id, size_
 
 static int foreign_find(SSL *s, const unsigned char *id, size_t n, SSL_SESSION **session)
 {
-	*session = n == 9 && !memcmp(id, "osl/sles1", 9) ? foreign_session(s) : NULL;
+	*session = n == 18 && !memcmp(id, "osl/sles1/", 10) ? foreign_session(s) : NULL;
 	return 1;
 }
 
@@ -645,6 +665,7 @@ int main(void)
 		cmocka_unit_test(binds),
 		cmocka_unit_test(data_behind_handshake),
 		cmocka_unit_test(wrong_keys),
+		cmocka_unit_test(two_keys),
 		cmocka_unit_test(random_splits),
 		cmocka_unit_test(gathers),
 		cmocka_unit_test(tampered),
