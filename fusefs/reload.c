@@ -78,8 +78,7 @@ enum reload_change reload_change(const struct conf_client *one, size_t a, const 
 	const struct conf_namespace *x = &one->namespaces[a], *y = &other->namespaces[b];
 
 	if (strcmp(x->name, y->name) != 0 || x->id != y->id || strcmp(x->nodename, y->nodename) != 0 ||
-	    memcmp(&x->key, &y->key, sizeof x->key) != 0 || !same_behaviour(&x->behaviour, &y->behaviour) ||
-	    !same_rules(one, other, x->name))
+	    !same_behaviour(&x->behaviour, &y->behaviour) || !same_rules(one, other, x->name))
 		return RELOAD_SESSIONS;
 	return x->port == y->port && one->port == other->port && same_interfaces(one, other) && same_portals(x, y) ?
 		RELOAD_NOTHING : RELOAD_PATHS;
@@ -174,6 +173,14 @@ static void start_missing(struct client *c, struct config *config, size_t n)
 	start(c, config, n);
 }
 
+/* A key alone ends nothing: the paths log in with the new one, one after another. */
+static void take_key(struct member *m, const struct conf_key *key)
+{
+	m->config->conf->namespaces[m->n].key = *key;
+	log_info("reload", "namespace %s: its key changed, its paths log in anew", namespace_name(m->ns));
+	namespace_key_changed(m->ns);
+}
+
 void reload_apply(struct client *c, struct config *config)
 {
 	const struct conf_client *conf = config->conf;
@@ -185,6 +192,7 @@ void reload_apply(struct client *c, struct config *config)
 		struct member *m = container_of(pos, struct member, link);
 		size_t n = find(conf, namespace_name(m->ns));
 		enum reload_change what;
+		bool new_key;
 
 		if (m->stopping || m->config == config)
 			continue;
@@ -193,8 +201,11 @@ void reload_apply(struct client *c, struct config *config)
 			client_stop(c, m, NULL, NULL);
 			continue;
 		}
+		new_key = !conf_same_key(&m->config->conf->namespaces[m->n].key, &conf->namespaces[n].key);
 		what = reload_change(m->config->conf, m->n, conf, n);
 		if (what == RELOAD_SESSIONS || (what == RELOAD_PATHS && !change_paths(m, config, n)))
 			change(c, m, config, n);
+		else if (new_key)
+			take_key(m, &conf->namespaces[n].key);
 	}
 }

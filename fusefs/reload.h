@@ -6,7 +6,8 @@
 
 #include "client.h"
 
-/* What it takes that namespace a of one configuration runs as namespace b of the other.  Pure. */
+/* What it takes that namespace a of one configuration runs as namespace b of the other, but
+ * for its key.  Pure. */
 enum reload_change {
 	RELOAD_NOTHING,
 	RELOAD_PATHS,		/* interfaces, portals, ports: namespace_reload, which may refuse */

@@ -53,6 +53,9 @@ void namespace_flush(struct namespace *ns);
 /* A link or an address changed: paths that wait to reconnect try at once, paths over an
  * interface that went down are given up at once. */
 void namespace_kick(struct namespace *ns);
+/* The namespace's key in conf is another one now: its paths log in anew, one at a time while
+ * another takes the commands; the only one, when nothing of it is in flight. */
+void namespace_key_changed(struct namespace *ns);
 /* Policy at run time; it holds as long as the namespace runs. */
 struct policy_wish {
 	const char *target;		/* a volume or, if there is none, a server; NULL: all servers */

@@ -311,7 +311,7 @@ static bool others_work(const struct path *p)
 /* The configuration's are tried on; others end for good. */
 static void let_go(struct path *p)
 {
-	bool for_good = p->setup.learned || way_of(p)->obsolete;
+	bool for_good = (p->setup.learned && !p->old_key) || way_of(p)->obsolete;
 
 	if (p->state == PATH_UP && (p->policy.in_flight || !others_work(p)))
 		return;
@@ -319,8 +319,43 @@ static void let_go(struct path *p)
 		path_stop(p);
 		return;
 	}
-	p->leaving = false;
-	path_leave(p, "the server has no portal there any more");
+	path_leave(p, p->old_key ? "logs in with its new key" : "the server has no portal there any more");
+	p->leaving = p->old_key = false;
+}
+
+/* Another key.  A path that is not up will log in with it anyway. */
+
+void namespace_key_changed(struct namespace *ns)
+{
+	for (size_t i = 0; i < ns->path_count; i++)
+		ns->paths[i]->old_key = true;
+	ns->leaving = true;
+}
+
+/* The next path that is to log in anew; false when there is none. */
+static bool renew(struct namespace *ns)
+{
+	bool wait = false;
+
+	for (size_t i = 0; i < ns->path_count; i++) {
+		struct path *p = ns->paths[i];
+		const struct session *s = p->session;
+
+		if (p->state != PATH_UP)
+			p->old_key = false;
+		if (!p->old_key || p->leaving)
+			continue;
+		wait = true;
+		if (others_work(p)) {
+			namespace_retire(ns, p);
+			return true;
+		}
+		if (s && s->path_count == 1 && !p->policy.in_flight) {
+			p->old_key = false;
+			path_leave(p, "logs in with its new key");
+		}
+	}
+	return wait;
 }
 
 static bool used(const struct namespace *ns, const struct learned *l)
@@ -372,6 +407,8 @@ void namespace_reap(struct namespace *ns)
 		ns->leaving |= ns->paths[i]->leaving;
 	}
 	look = !ns->leaving;
+	if (look)
+		ns->leaving = renew(ns);
 	for (size_t i = ns->path_count; i-- > 0;) {
 		if (!ns->paths[i]->leaving || ns->paths[i]->state != PATH_STOPPED)
 			continue;

@@ -121,6 +121,7 @@ struct path {
 	struct policy_path policy;	/* what the policy sees */
 	void *session;			/* the owner's */
 	bool leaving;			/* the owner's: it is to end when nothing of it is in flight */
+	bool old_key;			/* the owner's: it is to log in anew, with another key */
 	bool worked;			/* was up once */
 	/* For status. */
 	uint64_t commands, read_bytes, write_bytes, errors;
