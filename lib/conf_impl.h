@@ -45,6 +45,7 @@ enum conf_type {
 	CONF_TYPE_INT,		/* int */
 	CONF_TYPE_DURATION,	/* double */
 	CONF_TYPE_MICROSECONDS,	/* double, seconds */
+	CONF_TYPE_MICROSECONDS_OR_AUTO,	/* the same, or CONF_POLL_AUTO */
 	CONF_TYPE_BOOL,		/* bool: yes or no */
 	CONF_TYPE_MODE,		/* bool: ro or rw */
 	CONF_TYPE_SECURITY,	/* enum conf_security */

@@ -72,7 +72,7 @@ static const struct conf_section_row section_rows[] = {
 	  MAY, CONF_TYPE_BOOL, AT(base, field payload_crc), 0, 0 },				\
 	{ CONF_FILE_CLIENT, section, "poll", "auto|microseconds", of("auto"),			\
 	  "How long to look for more work before sleeping.",					\
-	  MAY, CONF_TYPE_MICROSECONDS, AT(base, field poll), CONF_POLL_AUTO, 100000 }
+	  MAY, CONF_TYPE_MICROSECONDS_OR_AUTO, AT(base, field poll), 0, 100000 }
 
 #define ITSELF(text) text
 #define INHERITED(text) "as in [defaults]"

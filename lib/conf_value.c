@@ -128,15 +128,16 @@ static bool set_int(const struct value *v)
 static bool set_microseconds(const struct value *v)
 {
 	double *seconds = v->to;
+	bool or_auto = v->row->type == CONF_TYPE_MICROSECONDS_OR_AUTO;
 	int n;
 
-	if (v->row->min == CONF_POLL_AUTO && strcmp(v->text, "auto") == 0) {
+	if (or_auto && strcmp(v->text, "auto") == 0) {
 		*seconds = CONF_POLL_AUTO;
 		return true;
 	}
-	if (!parse_int(v->text, 0, v->row->max, &n))
-		return refuse(v, "is not %sa number of microseconds from 0 to %d",
-			      v->row->min == CONF_POLL_AUTO ? "auto or " : "", v->row->max);
+	if (!parse_int(v->text, v->row->min, v->row->max, &n))
+		return refuse(v, "is not %sa number of microseconds from %d to %d",
+			      or_auto ? "auto or " : "", v->row->min, v->row->max);
 	*seconds = n / 1e6;
 	return true;
 }
@@ -199,13 +200,20 @@ static bool set_security(const struct value *v)
 
 static bool set_policy(const struct value *v)
 {
-	int i = choose(v, policy_names, "a policy: adaptive, round-robin, round-robin-subset, fail-over, "
-					"least-queue, weighted or least-blocks");
+	const char *names[POLICY_COUNT + 1] = { NULL };
+	bool volume = strcmp(v->row->section, "volume") == 0;
+	int i;
 
+	if (!volume && strcmp(v->text, policy_name(POLICY_LEAST_BLOCKS)) == 0)
+		return refuse(v, "least-blocks is a policy of single volumes: it belongs in [volume NAMESPACE:VOLUME]");
+	for (i = 0; i < POLICY_COUNT && (volume || i != POLICY_LEAST_BLOCKS); i++)
+		names[i] = policy_names[i];
+	i = choose(v, names, volume ? "a policy: adaptive, round-robin, round-robin-subset, fail-over, least-queue, "
+				      "weighted or least-blocks" :
+				      "a policy: adaptive, round-robin, round-robin-subset, fail-over, least-queue "
+				      "or weighted");
 	if (i < 0)
 		return false;
-	if (i == POLICY_LEAST_BLOCKS && strcmp(v->row->section, "volume"))
-		return refuse(v, "least-blocks is a policy of single volumes: it belongs in [volume NAMESPACE:VOLUME]");
 	*(enum policy *)v->to = (enum policy)i;
 	return true;
 }
@@ -419,7 +427,8 @@ bool conf_value_set(struct conf_parse *p, const struct conf_key_row *row, void *
 	case CONF_TYPE_KEY: return conf_node_key(p, text, v.to, why);
 	case CONF_TYPE_INT: return set_int(&v);
 	case CONF_TYPE_DURATION: return set_duration(&v);
-	case CONF_TYPE_MICROSECONDS: return set_microseconds(&v);
+	case CONF_TYPE_MICROSECONDS:
+	case CONF_TYPE_MICROSECONDS_OR_AUTO: return set_microseconds(&v);
 	case CONF_TYPE_BOOL: return set_bool(&v);
 	case CONF_TYPE_MODE: return set_mode(&v);
 	case CONF_TYPE_SECURITY: return set_security(&v);

@@ -74,6 +74,9 @@ static const struct mistake_case client_cases[] = {
 	    "[volume NAMESPACE:VOLUME]" } },
 	{ "[defaults]\npolicy=failover\n" NS SRV,
 	  { "2: [defaults] policy: is not a policy: adaptive, round-robin, round-robin-subset, "
+	    "fail-over, least-queue or weighted (did you mean fail-over?)" } },
+	{ NS SRV "[volume osl:a]\npolicy=failover\n",
+	  { "8: [volume osl:a] policy: is not a policy: adaptive, round-robin, round-robin-subset, "
 	    "fail-over, least-queue, weighted or least-blocks (did you mean fail-over?)" } },
 	{ "[defaults]\nweight=if0\nstandby=if0,if0\n" NS SRV,
 	  { "2: [defaults] weight: is not INTERFACE=WEIGHT,... with weights from 1 to 100",
