@@ -12,6 +12,7 @@
 #include "rsbench.h"
 
 #define POLL_MAX 0.1	/* seconds, as in the configuration */
+#define FAILED_ENOUGH 1000	/* in a row: nothing will succeed any more */
 
 static const struct opt table[] = {
 	{ 'c', "config", OPT_STRING, "FILE", offsetof(struct bench_options, config), "the client's configuration", 0, 0 },
@@ -143,8 +144,11 @@ void bench_done(struct bench *b, struct bench_io *io, int error, const uint8_t *
 		b->errors++;
 		if (!b->first_error)
 			b->first_error = error;
+		if (++b->failed_in_row == FAILED_ENOUGH)
+			b->stop = 0;
 		return;
 	}
+	b->failed_in_row = 0;
 	if (b->verify && !io->write && !bench_verify_check(b->verify, block, io->since, data))
 		b->damaged++;
 	bench_latency_add(io->write ? &b->writes : &b->reads, took);
@@ -200,14 +204,28 @@ static json_t *latency_json(const struct bench_latency *l, uint64_t bytes, doubl
 		"p999", bench_latency_at(l, 99.9), "max", (double)l->max / 1e3);
 }
 
+static void print_time(const char *name, double us)
+{
+	double value = us < 1e3 ? us : us < 1e6 ? us / 1e3 : us / 1e6;
+
+	printf(" %s %.*f %s", name, value < 10 ? 2 : value < 100 ? 1 : 0, value, us < 1e3 ? "us" : us < 1e6 ? "ms" : "s");
+}
+
 static void print_text(const char *what, const struct bench_latency *l, uint64_t bytes, double seconds)
 {
+	static const struct {
+		const char *name;
+		double percent;
+	} some[] = { { "p50", 50 }, { "p90", 90 }, { "p99", 99 }, { "p99.9", 99.9 } };
+
 	if (!l->count)
 		return;
-	printf("%-6s %10.0f IOPS %10.1f MB/s   us: mean %.1f p50 %.1f p90 %.1f p99 %.1f p99.9 %.1f max %.1f\n", what,
-	       (double)l->count / seconds, (double)bytes / seconds / 1e6, (double)l->sum / (double)l->count / 1e3,
-	       bench_latency_at(l, 50), bench_latency_at(l, 90), bench_latency_at(l, 99), bench_latency_at(l, 99.9),
-	       (double)l->max / 1e3);
+	printf("%-6s %10.0f IOPS %10.1f MB/s\n      ", what, (double)l->count / seconds, (double)bytes / seconds / 1e6);
+	print_time("mean", (double)l->sum / (double)l->count / 1e3);
+	for (size_t i = 0; i < sizeof some / sizeof *some; i++)
+		print_time(some[i].name, bench_latency_at(l, some[i].percent));
+	print_time("max", (double)l->max / 1e3);
+	printf("\n");
 }
 
 /* server: seconds of CPU, < 0 when nobody could tell. */
@@ -218,8 +236,8 @@ static void report(const struct bench *b, double seconds, double cpu, double ser
 	if (!b->o.quiet)
 		fprintf(stderr, "\r%79s\r", "");
 	if (!b->o.json) {
-		printf("%s over %s: %s, %llu bytes, %d client(s), %d job(s) with depth %d, %.2f s\n", b->target, b->carrier,
-		       b->o.rw, b->o.block, b->o.clients, b->o.jobs, b->o.depth, seconds);
+		printf("%s over %s: %s, %llu bytes, %.2f s\n       %d client(s), %d job(s) with depth %d\n", b->target,
+		       b->carrier, b->o.rw, b->o.block, seconds, b->o.clients, b->o.jobs, b->o.depth);
 		print_text("read", &b->reads, b->read_bytes, seconds);
 		print_text("write", &b->writes, b->write_bytes, seconds);
 		printf("cpu    %.2f cores", cpu / seconds);
@@ -299,6 +317,9 @@ static int run(struct bench *b, const struct bench_carrier *carrier, struct err 
 	if (before >= 0)
 		after = carrier->server_cpu(b);
 	report(b, seconds, cpu, before >= 0 && after >= before ? after - before : -1);
+	if (b->failed_in_row >= FAILED_ENOUGH)
+		return err_sys(e, -b->first_error, "ended early, since nothing succeeds: %" PRIu64 " requests failed, the first",
+			       b->errors);
 	if (b->errors)
 		return err_sys(e, -b->first_error, "%" PRIu64 " requests failed, the first", b->errors);
 	if (b->damaged)
@@ -306,11 +327,19 @@ static int run(struct bench *b, const struct bench_carrier *carrier, struct err 
 	return 0;
 }
 
+/* A mount whose daemon is dead has its files still, and they cannot be looked at. */
+static bool is_file(const char *target)
+{
+	return *target == '/' || *target == '.' || access(target, F_OK) == 0 || errno != ENOENT;
+}
+
 /* What is wrong with the command line, or NULL. */
 static const char *wrong_usage(struct bench *b, int targets)
 {
 	if (targets != 1)
 		return "name one target";
+	if (is_file(b->target) && (b->o.paths || b->o.clients > 1 || b->o.crc >= 0))
+		return "--paths, --clients and --crc are for NS:VOLUME: a file or device has no sessions";
 	if (parse_kind(b))
 		return "--rw is one of randread, randwrite, randrw, read, write, rw";
 	if (b->o.block < 512 || b->o.block > 1 << 20 || b->o.block % 512)
@@ -332,15 +361,15 @@ int main(int argc, char **argv)
 	int first, r;
 
 	opt_parse(&program, &b.o, argc, argv, &first);
+	b.target = argv[first];
 	wrong = wrong_usage(&b, argc - first);
 	if (wrong) {
 		fprintf(stderr, "rsbench: %s\nTry 'rsbench --help'.\n", wrong);
 		return 2;
 	}
-	b.target = argv[first];
 	b.o.quiet = b.o.quiet || b.o.json || !isatty(STDERR_FILENO);
 	log_set_level(LOG_LEVEL_ERROR);
-	carrier = *b.target == '/' || *b.target == '.' || access(b.target, F_OK) == 0 ? &bench_file : &bench_session;
+	carrier = is_file(b.target) ? &bench_file : &bench_session;
 	b.carrier = carrier == &bench_file ? "file" : "session";
 	r = carrier->open(&b, &e);
 	if (!r)

@@ -65,6 +65,7 @@ struct bench {
 	struct bench_latency reads, writes;
 	uint64_t read_bytes, write_bytes, errors, damaged;
 	int first_error;
+	unsigned failed_in_row;
 };
 
 /* What to do next, for an io of this job; false: time is over. */

@@ -79,6 +79,37 @@ is "$most" 1 "--paths leaves one"
 out=$(bench "$W/one" -s 1M -r randwrite --verify "$W/pool/vol.raw")
 is_true "$out" '.carrier == "file" and .server_cores == null and .write.count > 10' "a file"
 
+# The figures as text stay in their columns.
+status=0
+out=$("$BUILD/rsbench" -s 1M -r rw --time 0.2 "$W/pool/vol.raw") || status=$?
+is $status 0 "as text"
+like "$out" "^read .* IOPS .* MB/s$" "IOPS"
+like "$out" "^ {7}mean [0-9.]+ [um]?s p50 [0-9.]+ [um]?s .* p99.9 .* max [0-9.]+ [um]?s$" "latencies"
+is "$(awk 'length > 80' <<<"${out/#"$W/pool/vol.raw"/osl:oracle}")" "" "within 80 columns"
+for o in "--paths 1" "--clients 2" "--crc 0"; do
+	# shellcheck disable=SC2086  # a word and its argument
+	check_fails 2 "a file has no ${o%% *}" "$BUILD/rsbench" $o "$W/pool/vol.raw"
+done
+
+# Everything fails: it does not go on with that for the time that it was given.
+if [ "$(id -u)" = 0 ] && [ -c /dev/fuse ] && [ -x "$BUILD/rsiod" ]; then
+	write_client_conf "$W/dead" "$W" node=node1-1
+	start_client "$W/dead"
+	SECONDS=0
+	"$BUILD/rsbench" --time 1h "$W/dead/mnt/osl/vol" >"$W/dead.out" 2>&1 &
+	pid=$!
+	busy() { grep -q '"opens": 1' "$W/dead/mnt/osl/.rsio/volumes.json"; }
+	wait_for 5 busy
+	kill_client "$W/dead"
+	check "the mount dies: it ends" wait_for 20 gone $pid
+	status=0
+	wait $pid || status=$?
+	is $status 1 "as a failure"
+	like "$(cat "$W/dead.out")" "ended early, since nothing succeeds: [0-9]+ requests failed, the first" "and says so"
+else
+	ok "a mount that dies # SKIP needs root, /dev/fuse and rsiod"
+fi
+
 spoil()
 {
 	while [ ! -e "$W/stop" ]; do
