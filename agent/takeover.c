@@ -71,7 +71,10 @@
  * lock where we do not look.  Each server writes .server.ID into the directory before
  * its first claim there; if A never did, it is not this directory that A uses, and we
  * refuse to answer.  And the file system's locks must hold between the servers' hosts;
- * one that takes a host's locks away has to have stopped that host's writes before.
+ * one that takes a host's locks away has to have stopped that host's writes before.  A
+ * thread must not leave the kernel while its write is on the way: network file
+ * systems let a killed one go while the request travels on, so they are refused
+ * (volume.c, check_remote).
  */
 #include <errno.h>
 #include <stdio.h>

@@ -179,6 +179,37 @@ static int find_out(struct volume *v, const struct volume_setup *setup, struct e
 	return 0;
 }
 
+/* Of a file system on which the write of a process that was killed may still be on its way
+ * to the storage when the kernel has given up the process's locks: a claim there proves nothing. */
+static const char *remote_name(const struct volume *v)
+{
+	static const struct { uint32_t type; const char *name; } types[] = {
+		{ NFS_SUPER_MAGIC, "NFS" }, { SMB_SUPER_MAGIC, "SMB" }, { CIFS_SUPER_MAGIC, "SMB" },
+		{ SMB2_SUPER_MAGIC, "SMB" }, { CEPH_SUPER_MAGIC, "CephFS" }, { V9FS_MAGIC, "9p" },
+		{ AFS_FS_MAGIC, "AFS" }, { AFS_SUPER_MAGIC, "AFS" },
+	};
+	struct statfs fs;
+
+	if (fstatfs(v->fd, &fs) < 0)
+		return "a file system that does not say which one it is";
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if ((uint32_t)fs.f_type == types[i].type)
+			return types[i].name;
+	return NULL;
+}
+
+static int check_remote(const struct volume *v, struct err *e)
+{
+	const char *name = v->shared && !v->device ? remote_name(v) : NULL;
+
+	if (!name)
+		return 0;
+	err_set(e, EOPNOTSUPP, "%s cannot be shared on %s: a write of a server that was killed may outlive its locks there",
+		v->path, name);
+	err_next(e, "a cluster file system on disks that all servers have would do");
+	return -EOPNOTSUPP;
+}
+
 /* The claims and marks that other servers see.  NAME.flush-failed for a pool's NAME.raw,
  * FILE.flush-failed for others. */
 static int open_place(struct volume *v, const struct volume_setup *setup)
@@ -226,6 +257,8 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 		goto fail;
 	}
 	if (find_out(v, setup, e) < 0)
+		goto fail;
+	if (check_remote(v, e) < 0)
 		goto fail;
 	r = v->shared && !v->device ? open_place(v, setup) : 0;
 	if (r < 0) {

@@ -60,6 +60,29 @@ pb.stop()
 finish(b)
 EOT
 
+# Again and again: which of its threads goes on first is chance.
+SCENARIO_SECONDS=110 scenario "$W" <<'EOT'
+from several import *
+late = []
+b = None
+for i in range(10):
+    a = Node("node1", ONE, **({"life": b.life} if b else {})).login(lease=500)
+    b = b or Node("node1", TWO, life=a.life).login(lease=15000)
+    open_later(a)
+    b.open("v")
+    a.write(0, b"1" * 4096)
+    send(ONE, "STOP")
+    for k in range(20):
+        a.start(WRITE, b"late" * 1024, offset=0, count=4096, handle=1)
+    time.sleep(0.6)
+    send(ONE, "CONT")
+    check("round %d: its session ends" % i, a.closed(5))
+    if free_after(b, "srv1", 1) is None or b.read(0, 4096) != b"1" * 4096:
+        late.append(i)
+is_("a server that was stopped begins nothing of what came when its lease was over", late, [])
+finish(b)
+EOT
+
 # Killed while it is stopped.
 SCENARIO_SECONDS=110 scenario "$W" <<'EOT'
 from several import *
@@ -107,7 +130,7 @@ is_("nothing lands after that", b.read(0, 4096 * 100), b"9" * 4096 * 100)
 a = Node("node1", ONE, life=b.life).login(lease=15000)
 a.open("v")
 freeze()
-ks = [a.start(WRITE, b"kill" * 1024, offset=i * 4096, count=4096, handle=1) for i in range(8)]
+ks = [a.start(WRITE, b"kill" * 1024, offset=i * 4096, count=4096, handle=1) for i in range(10)]
 a.ping()
 check("they are in the kernel", wait_until(lambda: "D" in [state(pid(ONE), t) for t in os.listdir("/proc/%d/task" % pid(ONE))]))
 send(ONE, "KILL")
