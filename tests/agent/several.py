@@ -55,10 +55,10 @@ class Pinger(threading.Thread):
         self.c.close()
 
 
-def both(lease=0, name="node1"):
-    """One client at both servers, with volume v open."""
+def both(lease=0, second=15000, name="node1"):
+    """One client at both servers, with volume v open; second: its lease at the second one."""
     a = scenario.Node(name, ONE).login(lease=lease)
-    b = scenario.Node(name, TWO, life=a.life).login(lease=lease)
+    b = scenario.Node(name, TWO, life=a.life).login(lease=second)
     a.open("v")
     b.open("v")
     return a, b
@@ -71,7 +71,7 @@ def finish(*connections):
         c.close()
 
 
-def open_later(c, name="v", seconds=5, handle=1):
+def open_later(c, name="v", seconds=20, handle=1):
     """OPEN, again and again while it is refused with BUSY; how long it took, or None."""
     begin = time.monotonic()
     got = scenario.wait_until(lambda: c.call(rsio.OPEN, rsio.rec(rsio.T_NAME, name), handle=handle).status != rsio.E_BUSY,

@@ -20,7 +20,6 @@ SCENARIO_SECONDS=110 scenario "$W" <<'EOT'
 from several import *
 
 a, b = both(lease=1000)
-pb = Pinger(b, TWO)
 a.write(0, b"1" * 4096)
 send(ONE, "STOP")
 begin = time.monotonic()
@@ -44,19 +43,17 @@ is_("what waited in its sockets is not done", b.read(0, 4096), b"1" * 4096)
 finish(b)
 
 a, b = both(lease=1000)
-pb = Pinger(b, TWO)
 a.write(0, b"1" * 4096)
 send(ONE, "STOP")
 ks = [a.start(WRITE, b"%04d" % i * 1024, offset=i * 4096, count=4096, handle=1) for i in range(200)]
 check("busy", free_after(b, "srv1", 1, 2) is None)
 send(ONE, "CONT")
 took = free_after(b, "srv1", 1)
-check("free after it went on", took is not None and took < 2, took)
+check("free after it went on", took is not None, took)
 b.write(0, b"2" * 4096)
 time.sleep(0.3)
 is_("nothing of what it had to do lands after that", b.read(0, 200 * 4096), b"2" * 4096 + bytes(199 * 4096))
-check("its connections are closed", a.closed(2))
-pb.stop()
+check("its connections are closed", a.closed(10))
 finish(b)
 EOT
 
@@ -76,7 +73,7 @@ for i in range(10):
         a.start(WRITE, b"late" * 1024, offset=0, count=4096, handle=1)
     time.sleep(0.6)
     send(ONE, "CONT")
-    check("round %d: its session ends" % i, a.closed(5))
+    check("round %d: its session ends" % i, a.closed(10))
     if free_after(b, "srv1", 1) is None or b.read(0, 4096) != b"1" * 4096:
         late.append(i)
 is_("a server that was stopped begins nothing of what came when its lease was over", late, [])
@@ -90,7 +87,7 @@ a, b = both(lease=15000)
 send(ONE, "STOP")
 is_("stopped: busy", status_name(b.takeover("srv1", 1)[0]), "BUSY")
 send(ONE, "KILL")
-took = free_after(b, "srv1", 1, 5)
+took = free_after(b, "srv1", 1)
 check("killed: free", took is not None, took)
 say("free %.3f s after kill -9 of a stopped server" % took)
 finish(b)
@@ -108,11 +105,10 @@ freeze = lambda: subprocess.check_call(["fsfreeze", "-f", disk])
 thaw = lambda: subprocess.check_call(["fsfreeze", "-u", disk])
 
 a, b = both(lease=1000)
-pb = Pinger(b, TWO)
 b.write(0, b"0" * 4096 * 100)
 freeze()
 ks = [a.start(WRITE, b"%04d" % i * 1024, offset=i * 4096, count=4096, handle=1) for i in range(100)]
-check("the session is ended", a.closed(3))
+check("the session is ended", a.closed(10))
 check("a write in a stuck disk keeps the claim, though its session is over", free_after(b, "srv1", 1, 2) is None)
 is_("its clients are told so", [s["ending"] for s in status(ONE)["sessions"]], [True])
 thaw()
@@ -141,7 +137,6 @@ check("until the write is over", took is not None, took)
 b.write(0, b"5" * 4096 * 8)
 time.sleep(0.3)
 is_("nothing lands after that", b.read(0, 4096 * 8), b"5" * 4096 * 8)
-pb.stop()
 finish(b)
 EOT
 kill_server "$W/1"
