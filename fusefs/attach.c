@@ -399,6 +399,8 @@ static json_t *describe(const struct loopdev *d, const char *namespace, const ch
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I}", "namespace", namespace, "volume", volume,
 			      "loop", loopdev_name(d->number, loop), "size", (json_int_t)d->size);
 
+	if (loopdev_ending(d->number))
+		json_object_set_new(j, "state", json_string("ending"));
 	for (int av = 0; av < AVS; av++) {
 		block_name(path, sizeof path, av, volume);
 		if (!link_target(path, target) || strcmp(target, loop) != 0)

@@ -366,7 +366,7 @@ static json_t *devices(const struct client *c, const json_t *namespaces)
 		for (size_t m = 0; v && m < sizeof members / sizeof *members; m++)
 			if (!json_object_get(d, members[m]))
 				json_object_set(d, members[m], json_object_get(v, members[m]));
-		if (!v)
+		if (!json_object_get(d, "state"))
 			json_object_set_new(d, "state", json_string("gone"));
 		json_array_append_new(list, d);
 	}

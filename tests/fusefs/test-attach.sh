@@ -135,6 +135,8 @@ check "and what waited" wait_for 10 gone $writer
 check "its names are gone" test ! -L $dev -a ! -L /dev/av0/r$vol
 like "$(says -a osl:$vol)" "that was detached: .*mounted at $W/fs" "while it is mounted it is not attached anew"
 check "and has no name" test ! -L $dev
+like "$(rsconfig -l)" "^osl:$vol@[0-9]+ +-  ending$" "-l says that it is about to end"
+is "$(rsconfig -l --json | jq -r ".devices[] | select(.volume == \"$vol\").state")" ending "--json too"
 umount_fs &
 unmounter=$!
 check "a file system that was on it can be unmounted" wait_for 10 gone $unmounter
