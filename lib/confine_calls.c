@@ -92,7 +92,7 @@ static int add_sockets(scmp_filter_ctx f)
 
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && !r; i++)
 		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
 	return r;
 }
 
@@ -103,7 +103,7 @@ static int add_prctl(scmp_filter_ctx f)
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]) && !r; i++)
 		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)options[i]));
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)options[i], 0));
 	return r;
 }
 
@@ -111,7 +111,7 @@ static int add_prctl(scmp_filter_ctx f)
 static int add_signals(scmp_filter_ctx f)
 {
 	return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
 }
 
 static int fill(scmp_filter_ctx f)
