@@ -218,6 +218,12 @@ databases_run()	# FAULT...
 	fi
 }
 
+late()		# COMMAND...: as in matrix.sh, but commits go on
+{
+	sleep 3
+	"$@"
+}
+
 # All that is in matrix.sh; or one of them, or $FAULTS.
 databases_faults()	# sets faults
 {

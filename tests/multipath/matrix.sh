@@ -15,7 +15,7 @@ requires_cmd jq python3 ss
 requires_program rssrv rsiod rsconfig
 
 give_up=8		# seconds
-away=$(sample_or_all 6 10)	# for so long a server is gone of which another one takes over
+away=$(sample_or_all 8 10)	# for so long a server is gone of which another one takes over
 slow=${RSIO_SLOW:-1}
 half=256		# blocks that each client writes
 n_servers=0 n_paths=0
@@ -83,7 +83,7 @@ matrix_server()	# NUMBER
 
 matrix_servers()	# two share the storage
 {
-	local i n address v file
+	local i n address v
 
 	mkdir -p "$W/pool"
 	for v in plain "${policies[@]}"; do
@@ -95,14 +95,8 @@ matrix_servers()	# two share the storage
 			address+=("address=10.99.$n.$i")
 		done
 		write_server_conf "$W/s$i" server=srv$i serverid=$i client=c1 client=c2 "${address[@]}"
-		if [ "$n_servers" = 1 ]; then
-			sed -i "s|^path = .*|path = $W/pool|" "$W/s$i/rssrvcfg"
-			continue
-		fi
-		for file in "$W"/pool/*.raw; do
-			v=$(basename "$file" .raw)
-			printf '\n[volume %s]\npath = %s\nshared = yes\n' "$v" "$file" >>"$W/s$i/rssrvcfg"
-		done
+		sed -i "s|^path = .*|path = $W/pool|" "$W/s$i/rssrvcfg"
+		[ "$n_servers" = 1 ] || echo "shared = yes" >>"$W/s$i/rssrvcfg"
 	done
 	for ((i = 1; i <= n_servers; i++)); do
 		matrix_server $i
@@ -159,6 +153,22 @@ all_paths_up()
 	done
 }
 
+commands_to()	# CLIENT SERVER: so far, over the paths that are there now
+{
+	timeout 5 cat "$W/c$1/mnt/osl/.rsio/paths.json" |
+		jq --arg s "/srv$2[-@]" '[.[] | select(.name | test($s)).commands] | add // 0'
+}
+
+used_more()	# CLIENT SERVER THAN
+{
+	[ "$(commands_to "$1" "$2")" -gt "$3" ]
+}
+
+is_used()	# CLIENT SERVER: commands go to it
+{
+	try_for 5 used_more "$1" "$2" $(($(commands_to "$1" "$2") + 20)) || note "client $1 hardly uses server $2"
+}
+
 # The load.
 
 load_start()	# VOLUME DEPTH VOLUMES: so many are under load
@@ -204,6 +214,32 @@ loads_go_on()	# VOLUME...: each acknowledges writes that begin now, of both clie
 	done
 }
 
+loads_stop()	# they end when what they have under way is answered
+{
+	local v c
+
+	for v in "${volumes[@]}"; do
+		for c in 1 2; do
+			kill -TERM "${traffic_pid[$v-$c]}" 2>/dev/null || true
+		done
+	done
+	for v in "${volumes[@]}"; do
+		for c in 1 2; do
+			wait_for 30 gone "${traffic_pid[$v-$c]}" || true
+		done
+	done
+}
+
+# What is held back now is delivered when newer data was written and nobody writes any
+# more: it would stay, and be found.
+late()		# COMMAND...: lets it go
+{
+	loads_go_on "${volumes[@]}" || went=no
+	loads_stop
+	stopped=yes
+	"$@"
+}
+
 # The faults; each is over at the end of its function.
 
 fault_none() { sleep 3; }
@@ -234,11 +270,15 @@ fault_silence()
 	sleep 4
 	host_heard "s$sick" 0
 }
-fault_mute()	# what is held back arrives later, when newer data was written
+fault_mute()
 {
 	host_mute c1 0
 	host_mute c2 0
-	sleep 4
+	sleep 3
+	late unmute_first
+}
+unmute_first()
+{
 	host_unmute c1 0
 	host_unmute c2 0
 }
@@ -248,11 +288,16 @@ fault_silent_server()
 	sleep $((n_servers == 1 ? 4 : away * slow))
 	on_networks host_heard "s$sick"
 }
-fault_mute_server()	# what was held back on all paths arrives when newer data went over the other server
+fault_mute_server()
 {
 	on_networks host_mute c1 c2
-	sleep $((n_servers == 1 ? 4 : away * slow))
-	on_networks host_unmute c1 c2
+	if [ "$n_servers" = 1 ]; then
+		sleep 4
+		on_networks host_unmute c1 c2
+	else
+		sleep 3
+		late on_networks host_unmute c1 c2
+	fi
 }
 fault_stopped()
 {
@@ -318,7 +363,7 @@ most()		# FAULT
 		return
 	fi
 	case $1:$n_servers in
-	silent-server:2 | mute-server:2 | killed:2) echo $((away * 1000 * slow)) ;;
+	silent-server:2 | killed:2) echo $((away * 1000 * slow)) ;;
 	*) echo $(((give_up + 15) * 1000 * slow)) ;;
 	esac
 }
@@ -408,7 +453,7 @@ judge()		# VOLUME FAULT NAME
 
 run_cells()	# PATHS FAULT POLICY...: all at once
 {
-	local p=$1 fault=$2 v volumes=(plain "${@:3}") i=0 went=yes session before
+	local p=$1 fault=$2 v volumes=(plain "${@:3}") i=0 went=yes stopped='' session before
 
 	matrix_clients "$p"
 	cells=$((cells + 1))
@@ -425,9 +470,11 @@ run_cells()	# PATHS FAULT POLICY...: all at once
 		try_for 20 acknowledged_more "$v-1" "$(acknowledged "$v-1")" || went=no
 	done
 	dice "$n_servers"
-	sick=$((dice + 1)) before=$(paths_lost)
+	sick=$((dice + 1))
+	is_used 1 $sick
+	before=$(paths_lost)
 	"fault_${fault//-/_}"
-	loads_go_on "${volumes[@]}" || went=no
+	[ -n "$stopped" ] || loads_go_on "${volumes[@]}" || went=no
 	is $went yes "$fault, $p paths, $n_servers servers: all loads go on"
 	for v in "${volumes[@]}"; do
 		judge "$v" "$fault" "${v/plain/"$session of the namespace"}, $p paths, $n_servers servers, $fault"

@@ -71,12 +71,16 @@ goes_on_by()	# WRITES TEXT SECONDS
 	before=$(acknowledged data)
 	check "$2" wait_for "$3" acknowledged_more data $((before + $1))
 }
-load() { start_stamp data "$vol" --blocks 1024 --jobs 64 --seed $((${RSIO_SEED:-1} + round)); }
+load()
+{
+	start_stamp data "$vol" --blocks 1024 --jobs 64 --seed $((${RSIO_SEED:-1} + round))
+	is_used 1 1
+	sleep_up_to 300
+}
 
 held=0
 for ((round = 1; round <= $(sample_or_all 2 10); round++)); do
 	load
-	sleep_up_to 300
 	relay hold
 	all_anew "held back $round: all is written anew over the other" 40
 	released "held back $round"
@@ -84,7 +88,6 @@ done
 
 for ((round = 1; round <= $(sample_or_all 1 5); round++)); do
 	load
-	sleep_up_to 300
 	relay hold
 	kill -STOP "$(server_pid "$W/s1")"
 	check "stopped $round: the paths to that server are given up" wait_for 15 paths_are "$W/c1" 2
@@ -99,7 +102,6 @@ done
 
 for ((round = 1; round <= $(sample_or_all 1 5); round++)); do
 	load
-	sleep_up_to 300
 	relay hold
 	kill_server "$W/s1"
 	all_anew "killed $round: I/O does not wait for it" 30
