@@ -43,6 +43,7 @@ declare -A only=(
   [tui]="ctl conf opt ssh term view err log"
   [wizard]="conf opt discover deploy ssh policy ctl term view err log"
   [ops/rsconfig]="ctl opt conf policy view err"
+  [ops/rsagent]="opt conf secure ssh deploy err log"
   [ops/rsclogcat]="log opt err"
   [ops/rsslogcat]="log opt err"
 )
