@@ -96,6 +96,7 @@ class Bench:
         return {
             "server": server, "server-poll": polling,
             "rsio": mount, "rsio-crc": Mount(server, "crc", crc=True), "rsio-asleep": Mount(server, "asleep", poll=0),
+            "rsio-tls": Mount(server, "tls", tls=True),
             "rsio-poll": Mount(polling, "poll", poll=self.o.poll),
             "rsio-paths4": Mount(server, "paths4", paths=4),
             "rsio-loop": Attached(mount),
@@ -144,7 +145,7 @@ class Bench:
 
     def verify(self):
         """Before speed counts: what is written is what is read."""
-        for n in ("rsio", "rsio-crc", "rsio-poll", "rsio-paths4", "rsio-loop", "alone", "alone4", "alone-crc",
+        for n in ("rsio", "rsio-crc", "rsio-tls", "rsio-poll", "rsio-paths4", "rsio-loop", "alone", "alone4", "alone-crc",
                   "rsio:disk"):
             s = self.stands.get(n)
             if not s or n in self.missing:

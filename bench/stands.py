@@ -149,8 +149,9 @@ class Server(Stand):
         self.port = free_port()
         run = self.place.path(f"{self.name}-run")
         os.makedirs(run, exist_ok=True)
-        nodes = ["mount", "asleep", "crc", "poll", "paths4", "alone"] + [f"alone-{i + 1}" for i in range(64)]
-        text = (f"[namespace bench]\nnamespaceid = 7\npoll = {self.poll}\n\n[server {self.name}]\nserverid = 1\n\n"
+        nodes = ["mount", "asleep", "crc", "tls", "poll", "paths4", "alone"] + [f"alone-{i + 1}" for i in range(64)]
+        text = (f"[namespace bench]\nnamespaceid = 7\nsecurity = auth\npoll = {self.poll}\n\n"
+                f"[server {self.name}]\nserverid = 1\n\n"
                 f"[interface if0]\naddress = 127.0.0.1\nport = {self.port}\n\n[clients]\n" +
                 "".join(f"{n} {self.place.key}\n" for n in nodes) +
                 "".join(f"\n[pool p{i}]\npath = {p}\n" for i, p in enumerate(self.pools)))
@@ -167,15 +168,16 @@ class Server(Stand):
 class Session(Stand):
     """The protocol alone, for rsbench: a configuration."""
 
-    def __init__(self, server, node="alone", paths=1, crc=False, poll="auto", clients=1):
-        self.of, self.node, self.paths, self.crc, self.poll = server, node, paths, crc, poll
+    def __init__(self, server, node="alone", paths=1, crc=False, poll="auto", clients=1, tls=False):
+        self.of, self.node, self.paths, self.crc, self.poll, self.tls = server, node, paths, crc, poll, tls
         self.clients = clients
 
     def conf(self, name):
         interfaces = "".join(f"[interface if{i}]\naddress = 127.0.0.{i + 1}\n\n" for i in range(self.paths))
         return self.of.place.secret(name, (
             f"{interfaces}[namespace bench]\nnamespaceid = 7\nnodename = {self.node}\nnodekey = {self.of.place.key}\n"
-            f"payload-crc = {'yes' if self.crc else 'no'}\npoll = {self.poll}\n\n"
+            f"security = {'tls' if self.tls else 'auth'}\npayload-crc = {'yes' if self.crc else 'no'}\n"
+            f"poll = {self.poll}\n\n"
             f"[server portal]\naddress = 127.0.0.1\nport = {self.of.port}\n"))
 
     def start(self):
