@@ -20,6 +20,7 @@
 #define OUT_RESERVE 4096	/* for the handshake, an alert, a key update */
 #define OUT_SIZE (8 * OUT_RECORD + OUT_RESERVE)
 #define RECORDS_A_KEY (UINT64_C(1) << 23)
+#define IDLE_MAX 32		/* each of them costs us more than the peer */
 #define KEY_UPDATE 24		/* a handshake message */
 #define SPARES_MAX (sizeof ((struct tls_work *)0)->spare / sizeof ((struct tls_work *)0)->spare[0])
 
@@ -508,6 +509,9 @@ static int got_record(struct tls *t, const uint8_t *record, size_t length, struc
 		return tls_break(t, TLS_FAULT_OTHER, "a TLS record that was damaged on its way");
 	}
 	type = true_type(to, &n);
+	t->idle = type == RECORD_DATA && n ? 0 : t->idle + 1;
+	if (t->idle > IDLE_MAX)
+		return tls_break(t, TLS_FAULT_OTHER, "%d TLS records in a row without data", IDLE_MAX);
 	if (type == RECORD_DATA && n <= RECORD_PLAIN) {
 		skip(to, n);
 		*plain += n;

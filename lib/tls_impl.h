@@ -62,6 +62,7 @@ struct tls {
 	enum tls_suite suite;
 
 	struct tls_keys rx, tx;
+	unsigned idle;			/* records in a row that brought no data */
 	uint8_t *kept;			/* of a torn record; NULL: none */
 	size_t kept_used;
 	uint8_t *out;			/* ciphertext to send; NULL: none */

@@ -12,6 +12,7 @@ make_volume "$W" v 1M
 start_server "$W"
 
 scenario "$W" <<'EOT'
+import select
 from tls import Tls
 
 ns, ident, _, address, port = portals()[0]
@@ -97,6 +98,18 @@ for c in many:
 check("half handshakes do not keep others out", inside().hello().status == OK)
 for c in many:
     c.close()
+
+# From several addresses, since one has fewer logins than there are handshakes.
+def half_from(host):
+    s = socket.create_connection((address, port), 5, (host, 0))
+    s.sendall(b"\x16\x03\x01\x02\x00\x01")
+    return s
+wait_until(lambda: inside().hello().status == OK)
+many = [half_from("127.0.0.%d" % (2 + i // 50)) for i in range(150)]
+check("more handshakes than there is room for are ended",
+      wait_until(lambda: len(select.select(many, [], [], 0)[0]) >= 10, 3))
+for s in many:
+    s.close()
 c = inside()
 is_("and afterwards all is well", (c.hello().status, c.auth().status), (OK, OK))
 EOT
@@ -105,5 +118,6 @@ logged "$W" 'login of nobody from .* refused \(key\): no such node in \[clients\
 logged "$W" 'login of node1 from .* refused \(namespace\): it asks for namespace xyz' "and the other namespace"
 logged "$W" 'refused \(security\): it offers auth' "and who offers less"
 logged "$W" 'a hello of osl/node2 in a TLS connection of osl/node1' "and who is another"
+logged "$W" 'too many TLS handshakes at once' "and too many at once"
 is "$(grep -c "$TEST_KEY" "$W/rssrv.out")" 0 "no key is in the log"
 done_testing

@@ -658,6 +658,32 @@ static void foreign_refused(void **state)
 	free(scratch);
 }
 
+/* Keys that change all the time cost more than they are worth. */
+static void idle(void **state)
+{
+	uint8_t *scratch = malloc(TLS_RECEIVE);
+	SSL *s = foreign_new(false, WITH_PSK);
+	struct tls *t = tls_server_new(look_up, &asked);
+	size_t plain;
+
+	(void)state;
+	assert_int_equal(foreign_handshake(s, t, scratch), 0);
+	for (int i = 1; i <= 2 * 32 + 1; i++) {
+		SSL_key_update(s, SSL_KEY_UPDATE_NOT_REQUESTED);
+		assert_int_equal(SSL_do_handshake(s), 1);
+		assert_int_equal(exchange(s, t, scratch, &plain), i <= 2 * 32 ? 0 : -EPROTO);
+		if (i != 32)
+			continue;
+		assert_int_equal(SSL_write(s, "x", 1), 1);	/* it counts from here */
+		assert_int_equal(exchange(s, t, scratch, &plain), 0);
+		assert_int_equal(plain, 1);
+	}
+	assert_non_null(strstr(tls_why(t), "without data"));
+	SSL_free(s);
+	tls_free(t);
+	free(scratch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -675,6 +701,7 @@ int main(void)
 		cmocka_unit_test(handshake_memory),
 		cmocka_unit_test(foreign_peers),
 		cmocka_unit_test(foreign_refused),
+		cmocka_unit_test(idle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
