@@ -245,7 +245,8 @@ static void granted(struct conn *c)
 	c->counted = false;
 }
 
-/* The key may have been taken away since it was proved: a login can wait for long.  Whoever
+/* The key may have been taken away since it was proved, and more security may be asked for:
+ * a login can wait for long.  Whoever
  * takes it away afterwards finds this connection in its session. */
 static enum login_result join(struct conn *c, enum wire_status *status, char text[WIRE_TEXT_MAX + 1])
 {
@@ -256,7 +257,10 @@ static enum login_result join(struct conn *c, enum wire_status *status, char tex
 	c->key_place = access_key_place(s->conf, c->login->hello.node, c->key_id);
 	*status = WIRE_E_KEY;
 	snprintf(text, WIRE_TEXT_MAX + 1, "the node's key was changed or removed");
-	if (c->key_place)
+	if (c->key_place && s->conf->security == CONF_SECURITY_TLS && !c->secure) {
+		*status = WIRE_E_SECURITY;
+		snprintf(text, WIRE_TEXT_MAX + 1, "tls is asked for from now on");
+	} else if (c->key_place)
 		r = client_login(s->clients, c, &c->login->request, status, text);
 	pthread_rwlock_unlock(&s->conf_lock);
 	return r;

@@ -7,6 +7,7 @@
 requires_root
 requires_fuse
 requires_cmd python3 jq
+requires_netns
 requires_program rssrv rsiod rsconfig
 
 start_relay()	# DIR SERVER-DIR: sits before its portals; DIR/portals is for write_client_conf
@@ -17,7 +18,7 @@ start_relay()	# DIR SERVER-DIR: sits before its portals; DIR/portals is for writ
 	mapfile -t ports < <(awk '{ print $5 }' "$2/portals")
 	(
 		trap - EXIT HUP INT TERM
-		exec python3 "$TESTS_DIR/peer/relay.py" "$1" "${ports[@]}"
+		exec python3 "$TESTS_DIR/peer/relay.py" "$1" "$srv_ns" "${ports[@]}"
 	) >"$1/out" 2>&1 </dev/null &
 	pid=$!
 	cleanup_fn end_process $pid
@@ -29,17 +30,19 @@ asked_for() { touch "$1/$2"; }			# RELAY WHAT
 done_by() { [ ! -e "$1/$2" ]; }
 reasons() { jq -r '[.. | objects | .reason? // .lost_reason? // empty] | join("; ")' "$1/mnt/osl/.rsio/status.json"; }
 reason_like() { reasons "$1" | grep -qE -- "$2"; }
-security() { jq -r '[.servers[].paths[].security] | unique | join(" ")' "$1/mnt/osl/.rsio/status.json"; }
+security() { jq -r '[.servers[].paths[].security // empty] | unique | join(" ")' "$1/mnt/osl/.rsio/status.json"; }
 set_security()	# FILE auth|tls
 {
 	sed -i "/^security/d; s/^namespaceid.*/&\nsecurity = $2/" "$1"
 }
 
+# The server is where the client gets through the relay only, whatever portals it tells of.
+srv_ns=$(netns_add srv)
 TEST_SECURITY=tls
 write_server_conf "$W/srv" portals=2
 make_volume "$W/srv" data 8M
 make_volume "$W/srv" clear 1M
-start_server "$W/srv"
+NETNS=$srv_ns start_server "$W/srv"
 start_relay "$W/relay" "$W/srv"
 write_client_conf "$W/clt" "$W/relay"
 start_client "$W/clt"
@@ -65,7 +68,7 @@ for round in 1 2 3; do
 done
 check "a changed record is what the client says it was" reason_like "$W/clt" 'damaged on its way|closed by the server'
 kill_server "$W/srv"
-start_server "$W/srv"
+NETNS=$srv_ns start_server "$W/srv"
 goes_on data "the server was killed and started: writes go on" 20
 check "both paths come back" wait_for 15 paths_are "$W/clt" 2
 end_stamp data
@@ -106,7 +109,7 @@ wrong()	# STATUS NAME REASON SED [write_client_conf's]
 	local dir=$W/wrong expected=$1 name=$2 reason=$3 edit=$4 out status
 	shift 4
 	rm -rf "$dir"
-	write_client_conf "$dir" "$W/srv" "$@"
+	write_client_conf "$dir" "$W/relay" "$@"
 	sed -i "$edit" "$dir/rscltcfg"
 	mkdir -p "$dir/mnt"
 	out=$(timeout 30 "$BUILD/rsiod" -f -c "$dir/rscltcfg" --run-dir "$dir/run" -m "$dir/mnt" 2>&1) && status=0 || status=$?

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""relay.py DIR PORT... - who sits on the wire.
+"""relay.py DIR NETNS PORT... - who sits on the wire.
 
-For each PORT of 127.0.0.1 it listens on a port of its own; DIR/ports has these, a
-line each, when it is ready.  All that passes is written to DIR/wire.
+For each PORT of 127.0.0.1 in that network namespace it listens on a port of its own
+in this one; DIR/ports has these, a line each, when it is ready.  All that passes is
+written to DIR/wire.
 
 DIR/flip-up, DIR/flip-down: one bit of what goes next to the server, to the client,
 is turned over; then the file is gone.
 DIR/cut: all connections are ended; then the file is gone.
 """
+import ctypes
 import os
 import select
 import socket
@@ -15,7 +17,9 @@ import sys
 
 
 class Relay:
-    def __init__(self, directory, ports):
+    def __init__(self, directory, netns, ports):
+        self.here = os.open("/proc/self/ns/net", os.O_RDONLY)
+        self.there = os.open("/run/netns/" + netns, os.O_RDONLY)
         self.dir = directory
         self.wire = open(os.path.join(directory, "wire"), "wb", buffering=0)
         self.other, self.up = {}, set()
@@ -37,13 +41,20 @@ class Relay:
         except FileNotFoundError:
             return False
 
+    def enter(self, netns):
+        if ctypes.CDLL(None, use_errno=True).setns(netns, 0):
+            raise OSError(ctypes.get_errno(), "setns")
+
     def accept(self, listener):
         client = listener.accept()[0]
+        self.enter(self.there)
         try:
             server = socket.create_connection(("127.0.0.1", self.listeners[listener]), 5)
         except OSError:
             client.close()
             return
+        finally:
+            self.enter(self.here)
         self.other[client], self.other[server] = server, client
         self.up.add(client)
 
@@ -81,4 +92,4 @@ class Relay:
                     self.end(s)
 
 
-Relay(sys.argv[1], [int(p) for p in sys.argv[2:]]).run()
+Relay(sys.argv[1], sys.argv[2], [int(p) for p in sys.argv[3:]]).run()
