@@ -180,6 +180,7 @@ static void gone_when_nothing_is_in_flight(void **state)
 	remove_second(b);
 	becomes(learned, "leaving", "true");
 	goes_over(a);
+	assert_int_equal(script_poll(b, 200), 0);	/* no goodbye yet */
 	script_reply(b, r, WIRE_OK, NULL, 0);
 	assert_int_equal(io_wait(w), 0);
 	bye = script_expect(b, WIRE_BYE);
@@ -241,6 +242,25 @@ static void not_in_the_list_any_more(void **state)
 	a = script_login(&server, 0, S1, 3);
 	script_open(a);
 	io_barrier(a);
+	is_gone(learned);
+}
+
+/* The list was on its way already when the event came: what it says is older. */
+static void an_older_list(void **state)
+{
+	struct request *list;
+
+	(void)state;
+	begin_with_both();
+	script_close(a);
+	server.own_lists = true;
+	a = script_login(&server, 0, S1, 3);
+	list = script_expect_list(a);
+	script_portal(a, WIRE_EVENT_PORTAL_REMOVED, "127.0.0.1", server.port[1]);
+	script_answer_list(a, list);
+	server.tells = 1;
+	script_list(a);
+	script_reply(b, script_expect(b, WIRE_BYE), WIRE_OK, NULL, 0);
 	is_gone(learned);
 }
 
@@ -332,7 +352,7 @@ int main(void)
 		TEST(learned_from_the_list), TEST(learned_from_an_event), TEST(named_already),
 		TEST(another_server_answers), TEST(another_machine_answers), TEST(without_the_key),
 		TEST(gone_when_nothing_is_in_flight), TEST(breaks_while_leaving), TEST(the_last_one_stays),
-		TEST(not_in_the_list_any_more), TEST(a_list_without_portals), TEST(back_again),
+		TEST(not_in_the_list_any_more), TEST(an_older_list), TEST(a_list_without_portals), TEST(back_again),
 		TEST(a_configured_one_is_gone), TEST(a_flood), TEST(nonsense),
 	};
 
