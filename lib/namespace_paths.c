@@ -126,10 +126,34 @@ static const struct path_ops path_ops = {
 	.event = path_event_in, .dirty = path_dirty, .changed = path_changed, .others = path_others,
 };
 
+/* The addresses of the interfaces, each looked at once. */
+struct looked_at {
+	struct sock_addr at;
+	bool gone;
+};
+
+static bool address_gone(const struct path *p, struct looked_at seen[CONF_IFACE_MAX])
+{
+	struct looked_at *k = &seen[p->setup.interface_number];
+
+	if (!p->setup.interface || !p->from.length || p->fd < 0)
+		return false;
+	if (!k->at.length || !sock_equal_host(&k->at, &p->from))
+		*k = (struct looked_at){ p->from, sock_is_gone(&p->from) };
+	return k->gone;
+}
+
 void namespace_kick(struct namespace *ns)
 {
-	for (size_t i = 0; i < ns->path_count; i++)
-		path_kick(ns->paths[i]);
+	struct looked_at seen[CONF_IFACE_MAX] = { 0 };
+
+	for (size_t i = 0; i < ns->path_count; i++) {
+		struct path *p = ns->paths[i];
+
+		if (address_gone(p, seen))
+			path_lost(p, "interface %s: its address is gone", p->setup.interface->name);
+		path_kick(p);
+	}
 }
 
 /* Each order once; the array stays in this order. */

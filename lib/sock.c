@@ -162,6 +162,16 @@ int sock_device_of(const struct sock_addr *a, char *device, size_t size)
 	return any_interface(has_address, &a->ss, device, size, NULL) ? 0 : -ENODEV;
 }
 
+bool sock_is_gone(const struct sock_addr *a)
+{
+	struct ifaddrs *all;
+
+	if (getifaddrs(&all) < 0)
+		return false;
+	freeifaddrs(all);
+	return !sock_is_local(a);
+}
+
 struct wanted {
 	const char *device;
 	int family;

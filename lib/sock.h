@@ -56,6 +56,7 @@ bool sock_on_link(const struct sock_addr *from, const struct sock_addr *to);
 bool sock_routed_over(const char *device, const struct sock_addr *to);
 /* Is it one of this host's own addresses? */
 bool sock_is_local(const struct sock_addr *a);
+bool sock_is_gone(const struct sock_addr *a);	/* it is not; false when that cannot be found out */
 bool sock_is_loopback(const struct sock_addr *a);
 /* One that means the same to other hosts: not a wildcard, and not link-local. */
 bool sock_is_global(const struct sock_addr *a);

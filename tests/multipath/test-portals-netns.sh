@@ -84,6 +84,7 @@ check "the client's own address goes: so does the path" wait_for 15 names_are "$
 goes_on data "and writes go on" 20
 like "$(path_says "if0/$(basename "$second")" reason)" "^no route leads from interface if0 to portal big-9@10.99.1.1$" \
 	"the other interface does not lead there"
+check "which was seen, not waited for" grep -q "$second): interface if1: its address is gone$" "$W/clt/rsiod.out"
 ip -n "$clt_ns" addr add 10.99.1.2/24 dev eth1
 check "it comes: so does the path" wait_for 15 names_are "$first $second"
 
