@@ -17,6 +17,7 @@
 #define WAIT_S 10
 #define PORTALS 2
 #define BLOCK 4096u
+#define SCRIPT_KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"	/* the node key */
 
 /* The server: PORTALS listening sockets on loopback. */
 struct script {
