@@ -12,7 +12,7 @@ requires_program rssrv rsiod
 
 lab_two_networks
 for ns in "$srv_ns" "$clt_ns"; do
-	ip netns exec "$ns" tc qdisc replace dev eth1 root tbf rate 4mbit burst 32k latency 200ms
+	nsenter --net="/run/netns/$ns" tc qdisc replace dev eth1 root tbf rate 4mbit burst 32k latency 200ms
 done
 write_server_conf "$W/srv" address=10.99.0.1 address=10.99.1.1
 write_client_conf "$W/clt" "$W/srv" address=10.99.0.2 address=10.99.1.2

@@ -13,7 +13,7 @@ lab_two_networks
 for n in 0 1; do
 	rate=$((400 - 300 * n))mbit
 	for ns in "$srv_ns" "$clt_ns"; do
-		ip netns exec "$ns" tc qdisc replace dev eth$n root tbf rate $rate burst 128k latency 50ms
+		nsenter --net="/run/netns/$ns" tc qdisc replace dev eth$n root tbf rate $rate burst 128k latency 50ms
 	done
 done
 mkdir -p "$W/srv/pool" "$W/clt/run"
@@ -54,7 +54,7 @@ measure()	# WHAT BLOCK DEPTH POLICY NETWORK...: of reads, mbps or latency_us.p99
 
 	shift 3
 	conf "$@"
-	ip netns exec "$clt_ns" timeout 30 "$BUILD/rsbench" -c "$W/clt/rscltcfg" --run-dir "$W/clt/run" --json \
+	nsenter --net="/run/netns/$clt_ns" timeout 30 "$BUILD/rsbench" -c "$W/clt/rscltcfg" --run-dir "$W/clt/run" --json \
 		--block "$block" --depth "$depth" --time 4 osl:vol | jq ".read.$what"
 }
 at_least() { jq -en "$1 >= $2 * $3" >/dev/null; }	# A B FACTOR
