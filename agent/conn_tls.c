@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include "audit.h"
 #include "conn.h"
 #include "log.h"
 #include "secure.h"
@@ -76,10 +77,10 @@ static int refuse(struct conn *c)
 	};
 	enum tls_fault fault = tls_fault(c->tls);
 
-	login_log(c, LOG_LEVEL_WARNING, "login of %s from %s refused (%s): %s",
-		  *tls_node(c->tls) ? tls_node(c->tls) : "(no name)", c->peer,
-		  wire_status_name(fault < sizeof(status) / sizeof(*status) && status[fault] ? status[fault] : WIRE_E_SECURITY),
-		  tls_why(c->tls));
+	audit(c->host, c->loop->now, LOG_LEVEL_WARNING, "login of %s from %s refused (%s): %s",
+	      *tls_node(c->tls) ? tls_node(c->tls) : "(no name)", c->peer,
+	      wire_status_name(fault < sizeof(status) / sizeof(*status) && status[fault] ? status[fault] : WIRE_E_SECURITY),
+	      tls_why(c->tls));
 	conn_leave(c);
 	return -EPROTO;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "audit.h"
 #include "conn.h"
 #include "listen.h"
 #include "log.h"
@@ -26,46 +27,16 @@ struct conn_login {
 	bool known;				/* the node is in the client list */
 };
 
-/* Lines about strangers: so many at once, and so many a second in the long run. */
-#define LINES_AT_ONCE 2000
-#define LINES_A_SECOND 5
-
-/* Returns whether there is room for a line; *left_out: how many had none before this one. */
-static bool take_line(uint64_t now, unsigned *left_out)
-{
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	static uint64_t since;
-	static unsigned room = LINES_AT_ONCE, without;
-	uint64_t more;
-	bool ok;
-
-	pthread_mutex_lock(&lock);
-	more = now > since ? (now - since) * LINES_A_SECOND / SECOND : 0;
-	if (more) {
-		room = more < LINES_AT_ONCE - room ? room + (unsigned)more : LINES_AT_ONCE;
-		since = now;
-	}
-	ok = room > 0;
-	*left_out = ok ? without : 0;
-	without = ok ? 0 : without + 1;
-	room -= ok;
-	pthread_mutex_unlock(&lock);
-	return ok;
-}
-
 void login_log(struct conn *c, enum log_level level, const char *fmt, ...)
 {
 	char part[CONN_PART_MAX], text[WIRE_TEXT_MAX + 200];
-	unsigned left_out = 0;
 	va_list ap;
 
-	if (level < LOG_LEVEL_DEBUG && !take_line(c->loop->now, &left_out))
+	if (level < LOG_LEVEL_DEBUG && !audit_room(c->host, c->loop->now))
 		level = LOG_LEVEL_DEBUG;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (left_out)
-		log_warning("login", "%u lines about logins were left out", left_out);
 	log_line(level, conn_part(c, false, part), "%s", text);
 }
 
@@ -94,8 +65,8 @@ static int refuse(struct conn *c, enum wire_status status, const char *log_text,
 {
 	const struct wire_hello *h = &c->login->hello;
 
-	login_log(c, LOG_LEVEL_WARNING, "login of %s from %s refused (%s): %s",
-		  h->node[0] ? h->node : "(no name)", c->peer, wire_status_name(status), log_text);
+	audit(c->host, c->loop->now, LOG_LEVEL_WARNING, "login of %s from %s refused (%s): %s",
+	      h->node[0] ? h->node : "(no name)", c->peer, wire_status_name(status), log_text);
 	conn_refuse(c, c->request.type, c->request.cookie, status, text);
 	conn_leave(c);
 	return FRAME_STOP;
@@ -240,6 +211,8 @@ static void granted(struct conn *c)
 	log_info(conn_part(c, true, part), "started transmit for clt %s %s", c->client->node, c->peer);
 	log_info(conn_part(c, false, part), "started receive for clt %s %s%s%s", c->client->node, c->peer,
 		 c->tls ? ", " : "", c->tls ? tls_cipher(c->tls) : "");
+	audit(c->host, c->loop->now, LOG_LEVEL_INFO, "login of %s from %s granted: session %u over %s, %s key%s",
+	      c->client->node, c->peer, c->client->index, c->portal, access_key_name(c->key_place), c->tls ? ", tls" : "");
 	login_free(c);
 	listen_login_over(c->loop->server->listeners, c->host);
 	c->counted = false;

@@ -15,6 +15,7 @@
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
+#include "audit.h"
 #include "claim.h"
 #include "client.h"
 #include "conn.h"
@@ -198,6 +199,7 @@ static int learn_identity(struct server *s, struct err *e)
 static void on_control_tick(struct engine *l)
 {
 	clients_tick(l->server->clients, l->now);
+	audit_tick(l->now);
 }
 
 static int make_engines(struct server *s, int loops, struct err *e)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "audit.h"
 #include "claim.h"
 #include "conn.h"
 #include "log.h"
@@ -32,12 +33,21 @@ struct open_job {
 	struct err error;
 };
 
+static void audit_open(struct conn *c, const struct open_request *q, enum wire_status status, const char *why)
+{
+	audit(c->host, c->loop->now, status ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "open of %s (%s) by %s from %s %s%s%s%s%s",
+	      q->body.name, q->read_only ? "ro" : "rw", c->client->node, c->peer,
+	      status ? "refused (" : "granted", status ? wire_status_name(status) : "", status ? ")" : "",
+	      why ? ": " : "", why ? why : "");
+}
+
 static void reply(struct conn *c, const struct open_request *q, enum wire_status status, const struct wire_volume *v)
 {
 	struct wire_reply r = { .type = WIRE_OPEN, .cookie = q->cookie, .status = (uint16_t)status };
 	uint8_t body[WIRE_VOLUME_MAX + 16];
 	struct wire_writer w;
 
+	audit_open(c, q, status, NULL);
 	wire_writer_init(&w, body, sizeof(body));
 	if (!status) {
 		if (q->read_only || (v->flags & WIRE_FLAG_READ_ONLY))
@@ -66,12 +76,13 @@ static void refused(struct conn *c, const struct open_job *o)
 {
 	char part[CONN_PART_MAX], text[WIRE_TEXT_MAX + 1];
 	bool busy = o->job.result == -EBUSY;
+	enum wire_status status = busy ? WIRE_E_BUSY : wire_status_from_errno(-o->job.result);
 
 	snprintf(text, sizeof(text), "%.*s", WIRE_TEXT_MAX, o->error.text);
 	log_line(busy ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, conn_part(c, false, part), "%s does not get %s: %s",
 		 c->client->node, o->volume->name, text);
-	conn_refuse(c, WIRE_OPEN, o->request.cookie,
-		    busy ? WIRE_E_BUSY : wire_status_from_errno(-o->job.result), text);
+	audit_open(c, &o->request, status, text);
+	conn_refuse(c, WIRE_OPEN, o->request.cookie, status, text);
 }
 
 /* Back on the loop. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "audit.h"
 #include "claim.h"
 #include "conn.h"
 #include "listen.h"
@@ -191,13 +192,10 @@ static json_t *clear_flush_error(struct server *s, json_t *request, struct err *
 	return json_object();
 }
 
-json_t *status_handle(void *arg, const struct ctl_peer *peer, const char *what, json_t *request,
+/* What changes something. */
+static json_t *change(struct server *s, const struct ctl_peer *peer, const char *what, json_t *request,
 		      struct err *e)
 {
-	struct server *s = arg;
-
-	if (strcmp(what, "status") == 0)
-		return status(s);
 	if (strcmp(what, "clear-flush-error") != 0) {
 		err_set(e, EINVAL, "rssrv does not know how to %s; it knows status and clear-flush-error", what);
 		return NULL;
@@ -207,4 +205,21 @@ json_t *status_handle(void *arg, const struct ctl_peer *peer, const char *what, 
 		return NULL;
 	}
 	return clear_flush_error(s, request, e);
+}
+
+json_t *status_handle(void *arg, const struct ctl_peer *peer, const char *what, json_t *request,
+		      struct err *e)
+{
+	const char *volume = json_string_value(json_object_get(request, "volume"));
+	char source[32];
+	json_t *j;
+
+	if (strcmp(what, "status") == 0)
+		return status(arg);
+	j = change(arg, peer, what, request, e);
+	snprintf(source, sizeof(source), "uid %u", peer->uid);
+	audit(source, clock_now(), j ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+	      "%.60s%s%.60s by uid %u (pid %d) at the control socket %s%s", what, volume ? " of " : "",
+	      volume ? volume : "", peer->uid, (int)peer->pid, j ? "done" : "refused: ", j ? "" : e->text);
+	return j;
 }

@@ -21,7 +21,7 @@
 #define CHUNK (256u << 10)
 
 struct options {
-	bool follow, json;
+	bool follow, json, audit;
 	int lines;		/* the last so many; -1: all */
 	const char *run_dir;
 };
@@ -44,8 +44,11 @@ static const struct opt table[] = {
 	  "print a JSON object a line", 0, 0 },
 	{ 0, "run-dir", OPT_STRING, "DIR", offsetof(struct options, run_dir),
 	  "where the daemon keeps its log", 0, 0 },
+	{ 0, "audit", OPT_FLAG, NULL, offsetof(struct options, audit),
+	  "only who did what: logins, opened volumes, changes", 0, 0 },
 	{ 0, NULL, OPT_FLAG, NULL, 0, NULL, 0, 0 },
 };
+#define WITHOUT_AUDIT (sizeof(table) / sizeof(table[0]) - 2)
 
 /* Takes the text up to the mark off *rest; NULL when it has none. */
 static json_t *take(const char **rest, const char *mark)
@@ -116,6 +119,33 @@ static void print_lines(const struct printer *p, char *text, size_t size)
 	}
 }
 
+/* "… (GMT) LEVEL (audit): …": the place counts, as the text may say anything. */
+static bool is_audit(const char *line, const char *end)
+{
+	const char *at = memmem(line, (size_t)(end - line), " (GMT) ", 7);
+
+	at = at ? memchr(at + 7, ' ', (size_t)(end - at - 7)) : NULL;
+	return at && end - at > 10 && memcmp(at, " (audit): ", 10) == 0;
+}
+
+/* Leaves what is asked for of whole lines; how many bytes that is. */
+static size_t choose_lines(const struct printer *p, char *text, size_t size)
+{
+	char *to = text, *end;
+
+	if (!p->options.audit)
+		return size;
+	for (char *line = text; line < text + size; line = end) {
+		end = memchr(line, '\n', (size_t)(text + size - line));
+		end = end ? end + 1 : text + size;
+		if (!is_audit(line, end))
+			continue;
+		memmove(to, line, (size_t)(end - line));
+		to += end - line;
+	}
+	return (size_t)(to - text);
+}
+
 static void print_loss(const struct printer *p, uint64_t lost)
 {
 	if (p->options.json)
@@ -142,6 +172,7 @@ static int read_all(struct printer *p)
 			break;
 		p->size += (size_t)n;
 	}
+	p->size = choose_lines(p, p->all, p->size);
 	return 0;
 }
 
@@ -182,7 +213,7 @@ static int follow(struct printer *p)
 			return (int)n;
 		if (lost)
 			print_loss(p, lost);
-		print_lines(p, p->all, (size_t)n);
+		print_lines(p, p->all, choose_lines(p, p->all, (size_t)n));
 		if (fflush(stdout))
 			return -errno;
 		if (n == 0 && reader_left())
@@ -209,11 +240,12 @@ static int run(struct printer *p, struct err *e)
 
 int logcat_main(const struct logcat *l, int argc, char **argv)
 {
+	struct opt own[sizeof(table) / sizeof(table[0])];
 	const struct opt_program program = {
 		.name = l->name,
-		.synopsis = "[-f] [-n N] [--json] [--run-dir DIR]",
+		.synopsis = l->audit ? "[-f] [-n N] [--audit] [--json] [--run-dir DIR]" : "[-f] [-n N] [--json] [--run-dir DIR]",
 		.about = l->about,
-		.table = table,
+		.table = own,
 		.page = l->page,
 	};
 	struct printer p = { .logcat = l, .options = { .lines = -1 } };
@@ -221,6 +253,9 @@ int logcat_main(const struct logcat *l, int argc, char **argv)
 	struct err e;
 	int first, ret;
 
+	memcpy(own, table, sizeof(own));
+	if (!l->audit)
+		own[WITHOUT_AUDIT] = own[WITHOUT_AUDIT + 1];
 	opt_parse(&program, &p.options, argc, argv, &first);
 	snprintf(file, sizeof(file), "%s.log", l->daemon);
 	dir = opt_run_dir_of(p.options.run_dir, file);

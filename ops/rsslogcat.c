@@ -8,6 +8,7 @@ int main(int argc, char **argv)
 		.about = "Prints the log of the server rssrv.",
 		.page = "rsslogcat(8)",
 		.daemon = "rssrv",
+		.audit = true,
 	};
 
 	return logcat_main(&l, argc, argv);
