@@ -1,12 +1,34 @@
 /*
  * fuzz_conf.c - a configuration file, read as the client's and as the server's.
  */
+#include <stdlib.h>
 #include <string.h>
 #include "conf.h"
 #include "fuzz.h"
 #include "memfile.h"
 
 static const char path[] = MEMFILE_DIR "conf";
+
+/* Keys may be in files of their own: one that is good, one that is the input's end. */
+#define GOOD_KEY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
+#define KEY_MAX 300
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	fuzz_check(setenv("CREDENTIALS_DIRECTORY", MEMFILE_DIR ".", 1) == 0);
+	return 0;
+}
+
+static void make_files(const uint8_t *data, size_t size)
+{
+	size_t n = size < KEY_MAX ? size : KEY_MAX;
+
+	memfile_make(path, data, size, size);
+	memfile_make(MEMFILE_DIR "./good", GOOD_KEY, sizeof(GOOD_KEY) - 1, sizeof(GOOD_KEY) - 1);
+	memfile_make(MEMFILE_DIR "./key", data + size - n, n, n);
+}
 
 /* Every line names the file, and a terminal can be given it. */
 static void check_report(const struct conf_report *r, bool good)
@@ -53,6 +75,11 @@ static void check_namespace(const struct conf_client *c, const struct conf_names
 
 static void check_client(const struct conf_client *c)
 {
+	struct conf_report report;
+
+	conf_client_check_keys(c, &report);
+	check_report(&report, true);
+	conf_report_free(&report);
 	fuzz_check(c->namespace_count > 0 && c->interface_count <= CONF_IFACE_MAX);
 	for (size_t i = 0; i < c->interface_count; i++) {
 		fuzz_check(conf_name_valid(c->interfaces[i].name));
@@ -75,6 +102,11 @@ static void check_names(char *const *names)
 
 static void check_server(const struct conf_server *s)
 {
+	struct conf_report report;
+
+	conf_server_check_keys(s, &report);
+	check_report(&report, true);
+	conf_report_free(&report);
 	fuzz_check(conf_name_valid(s->namespace) && conf_name_valid(s->server));
 	fuzz_check(s->namespace_id >= 0 && s->namespace_id <= 65535);
 	fuzz_check(s->server_id >= 0 && s->server_id <= 255 && s->listen_count <= CONF_IFACE_MAX);
@@ -99,8 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct conf_client *c;
 	struct conf_server *s;
 
-	memfile_make(path, data, size, size);
-
+	make_files(data, size);
 	c = conf_client_read(path, (gid_t)-1, &report);
 	check_report(&report, c != NULL);
 	if (c)
