@@ -45,15 +45,14 @@ void login_free(struct conn *c)
 	if (!c->login)
 		return;
 	secure_transcript_free(c->login->transcript);
-	secure_wipe(c->login, sizeof(*c->login));
-	free(c->login);
+	secure_free(c->login);
 	c->login = NULL;
 }
 
 void login_header(struct conn *c, const uint8_t *header)
 {
 	if (!c->login) {
-		c->login = calloc(1, sizeof(*c->login));
+		c->login = secure_alloc(sizeof(*c->login));
 		if (!c->login)
 			return;		/* login_frame says so */
 	}

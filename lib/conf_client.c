@@ -322,7 +322,7 @@ struct conf_client *conf_client_build(struct conf_parse *p)
 		return NULL;
 	c->path = conf_dup(p, p->path);
 	/* Of the right size at once: a copy that grew would leave keys behind. */
-	c->namespaces = conf_zeroed(p, count_kind(p, "namespace"), sizeof(*c->namespaces));
+	c->namespaces = conf_secret(p, count_kind(p, "namespace"), sizeof(*c->namespaces));
 	if (!c->namespaces)
 		return c;
 	read_defaults(p, &d);
@@ -373,9 +373,8 @@ void conf_client_free(struct conf_client *c)
 		for (size_t k = 0; k < ns->portal_count; k++)
 			free(ns->portals[k].address);
 		free(ns->portals);
-		secure_wipe(&ns->key, sizeof(ns->key));
 	}
-	free(c->namespaces);
+	secure_free(c->namespaces);
 	free(c->volumes);
 	free(c->mount);
 	free(c->admin_group);

@@ -135,6 +135,7 @@ bool conf_report_take(struct conf_parse *p, struct conf_report *report);
 void *conf_more(struct conf_parse *p, void *array, size_t *count, size_t size);
 void *conf_zeroed(struct conf_parse *p, size_t count, size_t size);
 char *conf_dup(struct conf_parse *p, const char *text);
+void *conf_secret(struct conf_parse *p, size_t count, size_t size);	/* zeroed, for keys: secure_free */
 void conf_list_free(char **list);
 
 /* " (did you mean …?)" or nothing, into buf. */

@@ -19,6 +19,15 @@
 #define SECRET_MAX 255
 #define BITS_WANTED 128
 
+void *conf_secret(struct conf_parse *p, size_t count, size_t size)
+{
+	void *array = secure_alloc(count * size);
+
+	if (!array)
+		p->no_memory = true;
+	return array;
+}
+
 /* Where the key is. */
 
 /* The file's one word, 0-terminated. */

@@ -180,7 +180,7 @@ static void read_clients(struct conf_parse *p, struct conf_server *c)
 		return;
 	}
 	/* Of the right size at once: a copy that grew would leave keys behind. */
-	c->clients = conf_zeroed(p, count, sizeof(*c->clients));
+	c->clients = conf_secret(p, count, sizeof(*c->clients));
 	if (!c->clients)
 		return;
 	for (size_t i = 0; i < p->section_count; i++) {
@@ -310,9 +310,7 @@ void conf_server_free(struct conf_server *c)
 		free(c->volumes[i].path);
 		conf_list_free(c->volumes[i].clients);
 	}
-	if (c->clients)
-		secure_wipe(c->clients, c->client_count * sizeof(*c->clients));
-	free(c->clients);
+	secure_free(c->clients);
 	free(c->pools);
 	free(c->volumes);
 	free(c->user);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <endian.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -100,6 +101,31 @@ int secure_random(void *out, size_t size)
 void secure_wipe(void *p, size_t size)
 {
 	OPENSSL_cleanse(p, size);
+}
+
+#define BLOCK_HEADER 64		/* in front of the memory that is given out: its size with this */
+
+void *secure_alloc(size_t size)
+{
+	char *block = mmap(NULL, BLOCK_HEADER + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (block == MAP_FAILED)
+		return NULL;
+	madvise(block, BLOCK_HEADER + size, MADV_DONTDUMP);
+	*(size_t *)block = BLOCK_HEADER + size;
+	return block + BLOCK_HEADER;
+}
+
+void secure_free(void *p)
+{
+	char *block = (char *)p - BLOCK_HEADER;
+	size_t size;
+
+	if (!p)
+		return;
+	size = *(size_t *)block;
+	secure_wipe(block, size);
+	munmap(block, size);
 }
 
 void secure_id(const char *label, const void *data, size_t size, uint8_t out[16])

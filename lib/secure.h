@@ -30,6 +30,9 @@
 int secure_key_from_text(const char *text, uint8_t key[SECURE_KEY_SIZE]);
 int secure_random(void *out, size_t size);	/* 0 or -EIO */
 void secure_wipe(void *p, size_t size);
+/* Memory for keys: zeroed, in pages of its own that no core file has; wiped when freed. */
+void *secure_alloc(size_t size);	/* NULL: no memory */
+void secure_free(void *p);		/* NULL is fine */
 /* The pre-shared key that TLS is given for an identity (tls.h): HMAC-SHA-256(key, "rsio tls psk" 0x00
  * identity).  0 or -ENOMEM. */
 int secure_tls_psk(const uint8_t key[SECURE_KEY_SIZE], const char *identity, uint8_t psk[SECURE_PROOF_SIZE]);
