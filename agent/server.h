@@ -6,7 +6,7 @@
  * touched by another thread unless the field says so), a bounded pool of workers
  * for whatever may block, one watcher per pool and one for the [volume]
  * sections, one that ends sessions whose lease is over, one that gives claims back,
- * and the control socket's threads.
+ * one for each fence-command that runs, and the control socket's threads.
  *
  * Locks, in the order in which they may be taken:
  *   server.conf_lock > clients.lock > registry.lock > workers.lock > the rest

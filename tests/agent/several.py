@@ -56,17 +56,21 @@ class Pinger(threading.Thread):
 
 
 def both(lease=0, second=15000, name="node1"):
-    """One client at both servers, with volume v open; second: its lease at the second one."""
+    """One client at both servers, with volume v open; second: its lease at the second one,
+    which is kept up."""
     a = scenario.Node(name, ONE).login(lease=lease)
     b = scenario.Node(name, TWO, life=a.life).login(lease=second)
     a.open("v")
     b.open("v")
+    b.pinger = Pinger(b, TWO)
     return a, b
 
 
 def finish(*connections):
     """An orderly end; the session's when these are all it has."""
     for c in connections:
+        if hasattr(c, "pinger"):
+            c.pinger.stop()
         c.bye()
         c.close()
 
@@ -78,6 +82,16 @@ def open_later(c, name="v", seconds=20, handle=1):
                               seconds)
     c.open(name, handle)
     return time.monotonic() - begin if got else None
+
+
+def still_held(c, server, number, seconds, handle=1):
+    """Is TAKEOVER answered with BUSY for that long?"""
+    end = time.monotonic() + seconds
+    busy = True
+    while busy and time.monotonic() < end:
+        busy = c.takeover(server, number, handle)[0] == rsio.E_BUSY
+        time.sleep(0.01)
+    return busy
 
 
 def free_after(c, server, number, seconds=20, handle=1):

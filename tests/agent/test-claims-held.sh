@@ -27,7 +27,7 @@ begin = time.monotonic()
 a.send(request(WRITE, b"old!" * 1024, offset=0, count=4096, handle=1, cookie=1 << 10 | 7))
 a.send(request(DISCARD, offset=0, count=4096, handle=1, cookie=1 << 10 | 8))
 a.send(request(PING, offset=0))
-check("a stopped server keeps its claim, lease or not", free_after(b, "srv1", 1, 3) is None)
+check("a stopped server keeps its claim, lease or not", still_held(b, "srv1", 1, 3))
 say("lease 1.0 s: a stopped server still has its claim after %.1f s" % (time.monotonic() - begin))
 refused("for a restarted client as well", E_BUSY, lambda: Node("node1", TWO, run=b.run).connect().login().open("v"))
 EOT
@@ -36,6 +36,7 @@ SCENARIO_SECONDS=110 scenario "$W" <<'EOT'
 from several import *
 send(ONE, "CONT")
 b = Node("node1", TWO).login()
+b.pinger = Pinger(b, TWO)
 took = open_later(b)
 check("when it goes on it finds its lease over, and the claim is free", took is not None)
 say("free %.2f s after it went on" % took)
@@ -46,7 +47,7 @@ a, b = both(lease=1000)
 a.write(0, b"1" * 4096)
 send(ONE, "STOP")
 ks = [a.start(WRITE, b"%04d" % i * 1024, offset=i * 4096, count=4096, handle=1) for i in range(200)]
-check("busy", free_after(b, "srv1", 1, 2) is None)
+check("busy", still_held(b, "srv1", 1, 2))
 send(ONE, "CONT")
 took = free_after(b, "srv1", 1)
 check("free after it went on", took is not None, took)
@@ -64,7 +65,9 @@ late = []
 b = None
 for i in range(10):
     a = Node("node1", ONE, **({"life": b.life} if b else {})).login(lease=500)
-    b = b or Node("node1", TWO, life=a.life).login(lease=15000)
+    if not b:
+        b = Node("node1", TWO, life=a.life).login()
+        b.pinger = Pinger(b, TWO)
     open_later(a)
     b.open("v")
     a.write(0, b"1" * 4096)
@@ -109,7 +112,7 @@ b.write(0, b"0" * 4096 * 100)
 freeze()
 ks = [a.start(WRITE, b"%04d" % i * 1024, offset=i * 4096, count=4096, handle=1) for i in range(100)]
 check("the session is ended", a.closed(10))
-check("a write in a stuck disk keeps the claim, though its session is over", free_after(b, "srv1", 1, 2) is None)
+check("a write in a stuck disk keeps the claim, though its session is over", still_held(b, "srv1", 1, 2))
 is_("its clients are told so", [s["ending"] for s in status(ONE)["sessions"]], [True])
 thaw()
 took = free_after(b, "srv1", 1)
@@ -130,7 +133,7 @@ ks = [a.start(WRITE, b"kill" * 1024, offset=i * 4096, count=4096, handle=1) for 
 a.ping()
 check("they are in the kernel", wait_until(lambda: "D" in [state(pid(ONE), t) for t in os.listdir("/proc/%d/task" % pid(ONE))]))
 send(ONE, "KILL")
-check("a killed server with a write in a stuck disk keeps its claim", free_after(b, "srv1", 1, 2) is None)
+check("a killed server with a write in a stuck disk keeps its claim", still_held(b, "srv1", 1, 2))
 thaw()
 took = free_after(b, "srv1", 1)
 check("until the write is over", took is not None, took)
@@ -139,5 +142,6 @@ time.sleep(0.3)
 is_("nothing lands after that", b.read(0, 4096 * 8), b"5" * 4096 * 8)
 finish(b)
 EOT
+thaw
 kill_server "$W/1"
 done_testing
