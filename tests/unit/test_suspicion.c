@@ -51,7 +51,7 @@ static int begin_full(void **state)
 /* One path, whose kernel takes little at a time. */
 static int begin_one(void **state)
 {
-	const struct client_setup setup = { .detect = 1 };
+	const struct client_setup setup = { .detect = 2 };
 	int little = 8192;
 
 	(void)state;
@@ -163,10 +163,10 @@ static void bounds_are_shown(void **state)
 	assert_string_equal(silent, "");
 }
 
-/* Reads a WRITE as a slow network would bring it: 8 KiB each 25 ms. */
+/* Reads a WRITE as a slow network would bring it: 8 KiB each 40 ms. */
 static void read_slowly(struct conn *c, struct request *r)
 {
-	struct timespec pause = { 0, 25000000 };
+	struct timespec pause = { 0, 40000000 };
 	uint8_t some[8192];
 	const char *why;
 	ssize_t n;
