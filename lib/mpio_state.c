@@ -57,7 +57,12 @@ void mpio_free(struct mpio *v)
 int mpio_ask_server(struct mpio *v, const char *json,
 		    void (*answered)(void *arg, int error, const char *text, size_t length), void *arg)
 {
-	return session_control(mpio_session(v), json, answered, arg);
+	struct session *s = mpio_session(v);
+
+	for (unsigned i = 0; i < v->leg_count && !s->up; i++)
+		if (v->legs[i].offered && v->legs[i].session->up)
+			s = v->legs[i].session;
+	return session_control(s, json, answered, arg);
 }
 
 const struct wire_volume *mpio_info(const struct mpio *v)

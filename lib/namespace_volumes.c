@@ -121,11 +121,15 @@ static void add_volume(struct namespace *ns, struct session *s, const struct wir
 /* Another server offers a name that is taken, and not the same volume.  Never merged by its name. */
 static void refuse(struct namespace *ns, struct mpio *v, struct session *s, const struct wire_volume *info)
 {
-	const char *first = mpio_session(v)->name;
+	struct mpio_leg *g = mpio_leg_of(v, s);
+	const char *first;
 
+	if (g && g->offered)	/* until now it was one of several; it is shared no longer */
+		mpio_leg_withdrawn(v, g);
 	if (v->refused == s)
 		return;
 	v->refused = s;
+	first = mpio_session(v)->name;
 	if (same_content(&v->info, info))
 		log_error(ns->conf->name, "volume %s is offered by %s and %s, and not by both as 'shared': it is used over %s only",
 			  info->name, first, s->name, first);
@@ -153,6 +157,7 @@ static void offered(void *owner, struct session *s, const struct wire_volume *in
 	struct namespace *ns = owner;
 	struct mpio *v = namespace_volume(ns, info->name);
 	struct mpio_leg *g = v ? mpio_leg_of(v, s) : NULL;
+	bool alone = v && mpio_servers(v) == (g && g->offered), shared = v && v->info.shared && info->shared;
 
 	if (g && g->offered && !same_content(&v->info, info)) {
 		replaced(ns, v, g);
@@ -162,7 +167,7 @@ static void offered(void *owner, struct session *s, const struct wire_volume *in
 	}
 	if (!v)
 		add_volume(ns, s, info);
-	else if (same_content(&v->info, info) && ((g && mpio_servers(v) == g->offered) || (v->info.shared && info->shared)))
+	else if (same_content(&v->info, info) && (alone || shared))
 		add_leg(ns, v, s, info);
 	else
 		refuse(ns, v, s, info);

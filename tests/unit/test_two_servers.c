@@ -418,6 +418,20 @@ static void not_shared(void **state)
 	assert_int_equal(script_poll(b, 50), 0);	/* it is not opened there */
 }
 
+/* It was, and srv2 offers it for itself now: its cache knows nothing of what srv writes. */
+static void shared_no_longer(void **state)
+{
+	(void)state;
+	server.volume.shared = false;
+	script_event(b, WIRE_EVENT_VOLUME_RESIZED);
+	script_reply(b, script_expect(b, WIRE_CLOSE), WIRE_OK, NULL, 0);
+	io_barrier(a);
+	script_close(a);
+	while (client_state() != MPIO_WAITING)
+		;
+	assert_int_equal(script_poll(b, 50), 0);
+}
+
 static void another_uuid(void **state)
 {
 	struct request *r;
@@ -458,6 +472,7 @@ int main(void)
 		WITH(begin, a_host_restarts),
 		WITH(begin, open_waits),
 		WITH(begin_other, not_shared),
+		WITH(begin, shared_no_longer),
 		WITH(begin_other, another_uuid),
 	};
 
