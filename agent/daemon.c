@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "confine.h"
 #include "daemon.h"
 #include "log.h"
 
@@ -96,7 +97,7 @@ int make_directories(const char *path, struct err *e)
 	return 0;
 }
 
-int drop_root(const char *user, const char *state_dir, struct err *e)
+int drop_root(const char *user, const char *state_dir, uint64_t keep, struct err *e)
 {
 	struct passwd *pw;
 
@@ -117,8 +118,10 @@ int drop_root(const char *user, const char *state_dir, struct err *e)
 		return 0;
 	if (chown(state_dir, pw->pw_uid, pw->pw_gid) < 0)
 		log_warning("main", "cannot give %s to %s: %s", state_dir, pw->pw_name, strerror(errno));
+	confine_bound(keep);
+	prctl(PR_SET_KEEPCAPS, keep != 0, 0, 0, 0);
 	if (setgroups(0, NULL) < 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
-	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
+	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0 || confine_capabilities(keep, NULL) < 0)
 		return err_sys(e, errno, "cannot become user %s", pw->pw_name);
 	if (setuid(0) == 0)
 		return err_set(e, EPERM, "could become root again after dropping it");

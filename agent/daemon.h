@@ -5,6 +5,7 @@
 #define RSSRV_DAEMON_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include "err.h"
 
 /* Forks, before any lock or thread; the parent returns from this process only
@@ -17,9 +18,9 @@ int make_directories(const char *path, struct err *e);	/* as mkdir -p, mode 0755
 
 #define DEFAULT_USER "rsio"
 
-/* Becomes that user for good; NULL: rsio, where there is such a user.  Without
- * one stays root and says so.  Does nothing when this is not root. */
-int drop_root(const char *user, const char *state_dir, struct err *e);
+/* Becomes that user for good, with no capability but keep (bits); NULL: rsio, where there
+ * is such a user.  Without one stays root and says so.  Does nothing when this is not root. */
+int drop_root(const char *user, const char *state_dir, uint64_t keep, struct err *e);
 
 /* Open files: as many as the system lets us. */
 void raise_limits(void);

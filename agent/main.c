@@ -16,10 +16,12 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 #include "audit.h"
+#include "bounds.h"
 #include "claim.h"
 #include "client.h"
 #include "conn.h"
 #include "daemon.h"
+#include "fence_command.h"
 #include "lease.h"
 #include "listen.h"
 #include "lock.h"
@@ -240,11 +242,20 @@ static int start_engines(struct server *s, struct err *e)
 /*
  * Signals.
  */
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static void warn_fixed(const struct conf_server *old, const struct conf_server *now)
 {
 	if (strcmp(old->namespace, now->namespace) != 0 || old->namespace_id != now->namespace_id ||
 	    strcmp(old->server, now->server) != 0 || old->server_id != now->server_id)
 		log_warning("main", "the names and ids of namespace and server change only with a restart");
+	if (!same_text(old->user, now->user))
+		log_warning("main", "'user' changes only with a restart");
+	if (!same_text(old->fence_command, now->fence_command))
+		log_warning("main", "'fence-command' changes only with a restart");
 }
 
 static void reload(struct server *s)
@@ -252,6 +263,7 @@ static void reload(struct server *s)
 	struct conf_report report;
 	struct conf_server *now = conf_server_read(s->conf_path, key_group(), &report), *old;
 	struct err e = { 0 };
+	char *now_text;
 
 	for (size_t i = 0; i < report.count; i++)
 		log_error("conf", "%s", report.lines[i]);
@@ -267,8 +279,12 @@ static void reload(struct server *s)
 	memcpy(now->server, old->server, sizeof(now->server));
 	now->namespace_id = old->namespace_id;
 	now->server_id = old->server_id;
+	now_text = now->fence_command;
+	now->fence_command = old->fence_command;
+	old->fence_command = now_text;
 	s->conf = now;
 	pthread_rwlock_unlock(&s->conf_lock);
+	bounds_check(s->bounds, now);
 	clients_check_keys(s->clients, now);
 	watch_apply(s->watch, now);
 	listeners_apply(s->listeners, now, false, &e);
@@ -363,6 +379,18 @@ static void check_access(const struct server *s, const struct conf_server *conf)
 	}
 }
 
+/* In this order: the process that runs fence-command is that user's, but not confined; and
+ * no thread runs yet, for each of them would have to do the same. */
+static int give_up_rights(struct server *s, struct err *e)
+{
+	if (drop_root(s->conf->user, s->state_dir, bounds_keep(s->conf), e) < 0)
+		return -e->code;
+	check_access(s, s->conf);
+	if (s->conf->fence_command && fence_command_start(s->conf->fence_command, e) < 0)
+		return -e->code;
+	return bounds_set(s, e);
+}
+
 static int start(struct server *s, const struct options *o, struct err *e)
 {
 	char path[512];
@@ -378,10 +406,9 @@ static int start(struct server *s, const struct options *o, struct err *e)
 	    listeners_watch(s->listeners, e) < 0)
 		return -e->code;
 	snprintf(path, sizeof(path), "%s/rssrv.sock", s->run_dir);
-	ctl = ctl_server_start(path, (gid_t)-1, status_handle, s, e);
-	if (!ctl || drop_root(s->conf->user, s->state_dir, e) < 0)
+	ctl = ctl_server_listen(path, (gid_t)-1, status_handle, s, e);
+	if (!ctl || give_up_rights(s, e) < 0 || ctl_server_run(ctl, e) < 0)
 		return -e->code;
-	check_access(s, s->conf);
 	s->lease_watch = lease_watch_start(s, e);
 	if (!s->lease_watch || claims_start(e) < 0)
 		return -e->code;

@@ -31,6 +31,7 @@ struct clients;
 struct listeners;
 struct watch;
 struct lease_watch;
+struct bounds;
 struct others;
 
 #define LOOPS_MAX 64
@@ -58,6 +59,7 @@ struct server {
 	struct watch *watch;
 	struct lease_watch *lease_watch;
 	struct others *others;
+	struct bounds *bounds;		/* const after start; NULL: none were set (yet) */
 	struct memory memory;
 	atomic_uint handshakes;		/* of TLS, under way (conn_tls.c) */
 

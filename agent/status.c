@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include "audit.h"
+#include "bounds.h"
 #include "claim.h"
 #include "conn.h"
 #include "listen.h"
@@ -161,6 +162,7 @@ static json_t *status(struct server *s)
 		      "server", s->conf->server, "server_id", s->conf->server_id);
 	pthread_rwlock_unlock(&s->conf_lock);
 	json_object_set_new(j, "process", process_json(s));
+	json_object_set_new(j, "confinement", bounds_json(s->bounds));
 	json_object_set_new(j, "portals", listeners_json(s->listeners));
 	json_object_set_new(j, "pools", watch_pools_json(s->watch));
 	json_object_set_new(j, "volumes", volumes_json(s));

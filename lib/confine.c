@@ -52,22 +52,23 @@ void confine_bound(uint64_t keep)
 			prctl(PR_CAPBSET_DROP, i, 0, 0, 0);	/* a plain user has none to give up */
 }
 
-/* Those of keep that this process has. */
-static int drop_capabilities(uint64_t keep, uint64_t *left)
+int confine_capabilities(uint64_t keep, uint64_t *left)
 {
+	uint64_t have = 0;
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
 	int r = get_capabilities(data);
 
 	if (r < 0)
 		return r;
-	*left = 0;
 	for (int i = 0; i < 2; i++) {
 		data[i].permitted &= (uint32_t)(keep >> 32 * i);
 		data[i].effective = data[i].permitted;
 		data[i].inheritable = 0;
-		*left |= (uint64_t)data[i].permitted << 32 * i;
+		have |= (uint64_t)data[i].permitted << 32 * i;
 	}
+	if (left)
+		*left = have;
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
@@ -83,7 +84,7 @@ int confine(struct confinement *c, uint64_t keep, bool connects, const struct co
 		return 0;
 	confine_bound(keep);
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	r = drop_capabilities(keep, &c->capabilities);
+	r = confine_capabilities(keep, &c->capabilities);
 	if (r < 0)
 		return err_sys(e, -r, "cannot give up capabilities");
 	c->dropped = true;

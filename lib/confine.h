@@ -54,6 +54,8 @@ struct confinement {
 /* Of what may be had ever again only keep stays: before root is dropped, which takes the
  * right to do this. */
 void confine_bound(uint64_t keep);
+/* Of what there is now only keep stays; *left, if not NULL: which of it there is.  0 or -errno. */
+int confine_capabilities(uint64_t keep, uint64_t *left);
 /* All the rest; keep: capabilities.  connects: it may open TCP connections.  0, or -errno
  * with e filled when a fence that the kernel has could not be put up. */
 int confine(struct confinement *c, uint64_t keep, bool connects, const struct confine_paths *p, struct err *e);

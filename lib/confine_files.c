@@ -121,7 +121,7 @@ bool confine_covers(const struct confine_paths *p, const char *path, unsigned ri
 int confine_system(struct confine_paths *p)
 {
 	static const char *const readable[] = {
-		"/usr", "/lib", "/lib64", "/proc", "/sys", "/run/systemd/resolve", "/run/nscd", "/etc/ssl",
+		"/usr", "/lib", "/lib64", "/proc", "/sys", "/run/systemd/resolve", "/run/nscd", "/etc/ssl/openssl.cnf",
 		"/etc/hosts", "/etc/host.conf", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/services",
 		"/etc/gai.conf", "/etc/passwd", "/etc/group", "/etc/localtime", "/etc/ld.so.cache",
 		"/etc/machine-id", "/dev/urandom",

@@ -43,6 +43,12 @@ struct ctl_server;
  * silent for a minute.  admin_gid: (gid_t)-1 for none.  NULL with e filled. */
 struct ctl_server *ctl_server_start(const char *path, gid_t admin_gid,
 				    ctl_handler handler, void *arg, struct err *e);
+/* The same in two steps: a daemon makes the socket while it may, gives up rights, and
+ * starts the first thread after that.  Run: the owner is who it is by then; 0 or -errno
+ * with e filled. */
+struct ctl_server *ctl_server_listen(const char *path, gid_t admin_gid,
+				     ctl_handler handler, void *arg, struct err *e);
+int ctl_server_run(struct ctl_server *s, struct err *e);
 /* Removes the socket, lets running handlers end and answer, waits for that.
  * Not from a handler.  NULL is fine. */
 void ctl_server_stop(struct ctl_server *s);

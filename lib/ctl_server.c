@@ -39,7 +39,8 @@ struct ctl_server {
 	char *path;
 	int fd, wake;			/* const after start */
 	gid_t admin_gid;
-	uid_t owner;
+	uid_t owner;			/* const after run */
+	bool runs;
 	ctl_handler handler;
 	void *arg;
 	pthread_t thread;
@@ -354,17 +355,30 @@ static void cannot_listen(int code, const char *path, struct err *e)
 	}
 }
 
-struct ctl_server *ctl_server_start(const char *path, gid_t admin_gid,
-				    ctl_handler handler, void *arg, struct err *e)
+static void free_server(struct ctl_server *s)
+{
+	if (!s)
+		return;
+	if (s->fd >= 0)
+		close(s->fd);
+	if (s->wake >= 0)
+		close(s->wake);
+	pthread_cond_destroy(&s->freed);
+	pthread_mutex_destroy(&s->lock);
+	free(s->path);
+	free(s);
+}
+
+struct ctl_server *ctl_server_listen(const char *path, gid_t admin_gid,
+				     ctl_handler handler, void *arg, struct err *e)
 {
 	struct ctl_server *s = calloc(1, sizeof(*s));
 	int ret = -ENOMEM;
 
 	if (!s)
 		goto fail;
-	s->fd = -1;
+	s->fd = s->wake = -1;
 	s->admin_gid = admin_gid;
-	s->owner = geteuid();
 	s->handler = handler;
 	s->arg = arg;
 	pthread_mutex_init(&s->lock, NULL);
@@ -378,24 +392,32 @@ struct ctl_server *ctl_server_start(const char *path, gid_t admin_gid,
 		goto fail;
 	}
 	ret = listen_at(path, &s->fd);
-	if (ret)
-		goto fail;
-	ret = start_thread(&s->thread, accept_loop, s);
 	if (!ret)
 		return s;
-	unlink(path);
 fail:
 	cannot_listen(-ret, path, e);
-	if (s) {
-		if (s->fd >= 0)
-			close(s->fd);
-		if (s->wake >= 0)
-			close(s->wake);
-		pthread_cond_destroy(&s->freed);
-		pthread_mutex_destroy(&s->lock);
-		free(s->path);
-	}
-	free(s);
+	free_server(s);
+	return NULL;
+}
+
+int ctl_server_run(struct ctl_server *s, struct err *e)
+{
+	int ret;
+
+	s->owner = geteuid();
+	ret = start_thread(&s->thread, accept_loop, s);
+	s->runs = !ret;
+	return ret ? err_sys(e, -ret, "cannot start the control socket's thread") : 0;
+}
+
+struct ctl_server *ctl_server_start(const char *path, gid_t admin_gid,
+				    ctl_handler handler, void *arg, struct err *e)
+{
+	struct ctl_server *s = ctl_server_listen(path, admin_gid, handler, arg, e);
+
+	if (!s || ctl_server_run(s, e) == 0)
+		return s;
+	ctl_server_stop(s);
 	return NULL;
 }
 
@@ -407,10 +429,15 @@ void ctl_server_stop(struct ctl_server *s)
 	if (!s)
 		return;
 	unlink(s->path);
+	if (!s->runs) {
+		free_server(s);
+		return;
+	}
 	if (write(s->wake, &one, sizeof(one)) != sizeof(one))
 		log_error("control", "cannot wake the control socket's thread");
 	pthread_join(s->thread, NULL);
 	close(s->fd);
+	s->fd = -1;
 	/* Nobody reads another request; who works on one may still answer. */
 	pthread_mutex_lock(&s->lock);
 	for (int i = 0; i < CTL_CONNECTIONS; i++) {
@@ -422,9 +449,5 @@ void ctl_server_stop(struct ctl_server *s)
 	for (int i = 0; i < CTL_CONNECTIONS; i++)
 		if (taken[i])
 			collect(&s->places[i]);
-	close(s->wake);
-	pthread_cond_destroy(&s->freed);
-	pthread_mutex_destroy(&s->lock);
-	free(s->path);
-	free(s);
+	free_server(s);
 }

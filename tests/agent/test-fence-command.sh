@@ -65,6 +65,8 @@ check("run again it kills the server, and the claim is free", took is not None, 
 is_("that was the second run", len(calls()), 2)
 check("ten seconds after the first", int(calls()[1].split()[0]) - int(calls()[0].split()[0]) >= 9, calls())
 say("lease 3.0 s: free %.1f s after the stop, with a run that failed and the pause before the next" % (time.monotonic() - begin))
+# The killed server's claim is free before the command has ended.
+wait_until(lambda: os.path.exists(DIR + "/stdin"))
 is_("its standard input is empty", os.path.getsize(DIR + "/stdin"), 0)
 fds = [l.split()[8] for l in open(DIR + "/fds").read().splitlines()[1:]]
 is_("it has three descriptors, and the one that lists them", sorted(fds), ["0", "1", "2", "3"])
