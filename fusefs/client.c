@@ -381,9 +381,10 @@ json_t *client_status(struct client *c)
 	list_each(pos, &c->members)
 		json_array_append_new(namespaces,
 				      namespace_status(container_of(pos, struct member, link)->ns));
-	return json_pack("{s:s, s:i, s:f, s:s, s:s, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:i, s:f, s:s, s:s, s:o, s:o, s:o, s:o}",
 			 "version", RSIO_VERSION, "pid", (int)getpid(),
 			 "uptime", (double)(loop_clock() - c->started) / 1e9,
 			 "mount", c->mount_dir ? c->mount_dir : "", "run_dir", c->run_dir,
-			 "memory", memory(c), "devices", devices(c, namespaces), "namespaces", namespaces);
+			 "confinement", confine_json(&c->confinement), "memory", memory(c),
+			 "devices", devices(c, namespaces), "namespaces", namespaces);
 }

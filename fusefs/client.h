@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "conf.h"
+#include "confine.h"
 #include "io.h"
 #include "list.h"
 #include "loop.h"
@@ -49,6 +50,7 @@ struct client {
 	uint64_t started;		/* loop_clock() */
 	struct namespace_identity identity;
 	int changed;			/* eventfd: for the main thread, something changed */
+	struct confinement confinement;	/* what is in force */
 
 	/* owner: loop */
 	struct names names;

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include "bounds.h"
 #include "control.h"
 #include "daemon.h"
 #include "guard.h"
@@ -135,7 +136,7 @@ static int open_mount(struct daemon *d, struct err *e)
 	struct call c = { .daemon = d };
 
 	d->mount.gone = mount_gone;
-	if (mount_open(&d->mount, &d->client, d->client.mount_dir, e) < 0)
+	if (mount_open(&d->mount, &d->client, d->helper, d->client.mount_dir, e) < 0)
 		return -e->code;
 	pthread_mutex_lock(&d->lock);
 	d->unmounted = false;
@@ -153,8 +154,9 @@ int daemon_unmount(struct daemon *d, bool lazy, struct err *e)
 
 	pthread_mutex_lock(&d->lock);
 	if (!d->unmounted) {
-		j = helper_call(d->helper, json_pack("{s:s, s:s, s:b}", "do", "stop", "dir",
-						     d->client.mount_dir, "lazy", (int)lazy), e);
+		j = helper_call(d->helper, json_pack("{s:s, s:s, s:b, s:b}", "do", "stop", "dir",
+						     d->client.mount_dir, "lazy", (int)lazy,
+						     "made", (int)(d->mount.made && geteuid() == 0)), e);
 		d->unmounted = j != NULL;
 		json_decref(j);
 		if (d->unmounted)
@@ -397,7 +399,8 @@ static void finish(struct daemon *d)
 	log_close();
 }
 
-/* The start, in the order that matters: the helper before threads and before the mount. */
+/* The start, in the order that matters: the helper before threads and before the mount;
+ * rights are given up before threads, too. */
 
 static int open_log(struct daemon *d, const struct conf_client *conf, struct err *e)
 {
@@ -432,6 +435,8 @@ static int prepare(struct daemon *d, const char *mount_dir, struct err *e)
 	if (!d->client.mount_dir || devices_init(&d->devices, &d->client, d->helper) < 0)
 		return err_set(e, ENOMEM, "no memory to start with");
 	guard_memory();
+	if (bounds_set(&d->client.confinement, d->run_dir, d->config_path, e) < 0)
+		return -e->code;
 	return start_loop(d, e);
 }
 

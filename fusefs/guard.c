@@ -13,7 +13,7 @@
 #include "guard.h"
 #include "log.h"
 
-static bool reclaims;
+static bool reclaims, locks_all;
 
 bool guard_reclaims(void)
 {
@@ -83,17 +83,27 @@ void guard_memory(void)
 		log_warning("memory", "0 KiB are locked in memory: this rsiod is built with a sanitizer");
 		return;
 	}
-	if (geteuid() == 0)
+	if (geteuid() == 0) {
 		spare_us();
-	else
+		/* With the limit gone no right is needed later. */
+		setrlimit(RLIMIT_MEMLOCK, &limit);
+	} else {
 		getrlimit(RLIMIT_MEMLOCK, &limit);
+	}
 	/* With a limit MCL_FUTURE would make later allocations fail: only without one. */
 	if (limit.rlim_cur == RLIM_INFINITY && mlockall(MCL_CURRENT) == 0) {
 		/* A thread's stack, say, is locked as it is touched, not all of it at once. */
-		mlockall(MCL_FUTURE | MCL_ONFAULT);
+		locks_all = mlockall(MCL_FUTURE | MCL_ONFAULT) == 0;
 		return;
 	}
 	locked = lock_some(&all);
 	log_warning("memory", "%zu of %zu KiB are locked in memory; raise RLIMIT_MEMLOCK, and do not swap to a volume",
 		    locked >> 10, all >> 10);
+}
+
+bool guard_needs_limit(void)
+{
+	struct rlimit now;
+
+	return locks_all && (getrlimit(RLIMIT_MEMLOCK, &now) < 0 || now.rlim_cur != RLIM_INFINITY);
 }

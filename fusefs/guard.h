@@ -15,5 +15,7 @@ bool guard_reclaims(void);
 /* Locks what there is, and what will be touched later; never the last to be
  * killed for memory.  After the buffers exist.  A plain user: as far as allowed. */
 void guard_memory(void);
+/* Whether there is a limit of locked memory that only a right keeps us above. */
+bool guard_needs_limit(void);
 
 #endif

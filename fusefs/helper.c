@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -25,15 +26,30 @@ struct helper {
 
 /* The helper's side. */
 
+union one_fd {
+	struct cmsghdr head;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+/* A member "fd" goes as a descriptor, and comes out as the receiver's number of it. */
 static int send_json(int fd, json_t *j)
 {
 	char *text = json_dumps(j, JSON_COMPACT);
-	size_t length = text ? strlen(text) : 0;
-	int r = 0;
+	json_t *pass = json_object_get(j, "fd");
+	struct iovec part = { text, text ? strlen(text) : 0 };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+	union one_fd control = { .head = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
+					   .cmsg_type = SCM_RIGHTS } };
+	int number = (int)json_integer_value(pass), r = 0;
 
-	if (!text || length > HELPER_PACKET)
+	if (pass) {
+		memcpy(CMSG_DATA(&control.head), &number, sizeof number);
+		m.msg_control = &control;
+		m.msg_controllen = sizeof control;
+	}
+	if (!text || part.iov_len > HELPER_PACKET)
 		r = text ? -EMSGSIZE : -ENOMEM;
-	else if (send(fd, text, length, MSG_NOSIGNAL) < 0)
+	else if (sendmsg(fd, &m, MSG_NOSIGNAL) < 0)
 		r = -errno;
 	free(text);
 	return r;
@@ -62,6 +78,9 @@ struct mounted {
 	int made;
 };
 
+/* The helper's part: the writing end of the pipe that its spare waits at. */
+static int alive = -1;
+
 static void note_mounted(struct mounted *m, json_t *request)
 {
 	const char *dir = json_string_value(json_object_get(request, "dir"));
@@ -86,22 +105,62 @@ static void handle(int fd, json_t *request, struct mounted *m)
 		reply(fd, request, NULL, &e);
 		break;
 	case 0:
+		close(alive);		/* one that hangs is not the helper */
 		signal(SIGCHLD, SIG_DFL);
 		work(fd, request);
 		_exit(0);
 	}
 }
 
+/*
+ * The daemon gave up the right to unmount, so whoever kills the helper must not leave it
+ * without one: a spare waits for the helper's end, and goes on in its place, with a spare
+ * of its own.
+ */
+static void keep_spare(void)
+{
+	int p[2];
+	pid_t pid;
+	ssize_t n;
+	char c;
+
+	for (;;) {
+		prctl(PR_SET_NAME, "rsiod-helper");
+		alive = -1;
+		if (pipe2(p, O_CLOEXEC) < 0)
+			return;
+		pid = fork();
+		close(p[pid != 0 ? 0 : 1]);
+		if (pid != 0) {
+			alive = p[1];
+			return;
+		}
+		prctl(PR_SET_NAME, "rsiod-spare");
+		do
+			n = read(p[0], &c, 1);
+		while (n < 0 && errno == EINTR);
+		if (n == 1)
+			_exit(0);
+		close(p[0]);
+	}
+}
+
+static void end_spare(void)
+{
+	if (write(alive, "", 1) < 0)
+		_exit(1);
+}
+
 static _Noreturn void helper_main(int fd, int quiet)
 {
-	struct mounted m = { .dir = "" };
+	/* The spare has to know it as well. */
+	struct mounted *m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	sigset_t none;
-	char *packet = malloc(HELPER_PACKET + 1);
+	char *packet = m == MAP_FAILED ? NULL : malloc(HELPER_PACKET + 1);
 	int null = open("/dev/null", O_RDWR);
 	ssize_t n;
 
 	setsid();
-	prctl(PR_SET_NAME, "rsiod-helper");
 	/* It ends when the daemon does, and not before. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
@@ -117,15 +176,17 @@ static _Noreturn void helper_main(int fd, int quiet)
 	if (fd != 3)
 		fd = dup2(fd, 3);
 	close_range(4, ~0U, 0);
+	keep_spare();
 	while (packet && ((n = recv(fd, packet, HELPER_PACKET, 0)) > 0 || (n < 0 && errno == EINTR))) {
 		json_t *request = n < 0 ? NULL : json_loadb(packet, (size_t)n, 0, NULL);
 
 		if (request)
-			handle(fd, request, &m);
+			handle(fd, request, m);
 		json_decref(request);
 	}
-	if (m.dir[0])
-		helper_clean(m.dir, m.made);
+	end_spare();
+	if (packet && m->dir[0])
+		helper_clean(m->dir, m->made);
 	_exit(0);
 }
 
@@ -163,7 +224,7 @@ void helper_reap(struct helper *h)
 	if (h->pid <= 0 || waitpid(h->pid, NULL, WNOHANG) != h->pid)
 		return;
 	h->pid = 0;
-	log_warning("helper", "the helper process is gone; nobody takes the mount away should rsiod be killed");
+	log_warning("helper", "the helper process is gone: its spare goes on");
 }
 
 void helper_stop(struct helper *h)
@@ -185,12 +246,28 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* *fd: a descriptor that came with it, or as it was. */
+static ssize_t receive_packet(int from, char *packet, int *fd)
+{
+	union one_fd control;
+	struct iovec part = { packet, HELPER_PACKET };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+			    .msg_controllen = sizeof control };
+	ssize_t n = recvmsg(from, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(c), sizeof(int));
+	return n;
+}
+
 /* The next packet before the deadline; NULL with *error. */
 static json_t *receive(struct helper *h, double deadline, int *error)
 {
 	char *packet = malloc(HELPER_PACKET);
 	json_t *j = NULL;
 	ssize_t n = -1;
+	int fd = -1;
 
 	*error = ENOMEM;
 	while (packet && n < 0) {
@@ -202,13 +279,27 @@ static json_t *receive(struct helper *h, double deadline, int *error)
 			break;
 		if (poll(&p, 1, (int)(left * 1000) + 1) <= 0)
 			continue;
-		n = recv(h->fd, packet, HELPER_PACKET, MSG_DONTWAIT);
+		n = receive_packet(h->fd, packet, &fd);
 		*error = EPIPE;
 	}
 	if (n > 0)
 		j = json_loadb(packet, (size_t)n, 0, NULL);
+	if (fd >= 0 && j)
+		json_object_set_new(j, "fd", json_integer(fd));
+	else if (fd >= 0)
+		close(fd);
 	free(packet);
 	return j;
+}
+
+/* A reply that nobody waits for any more. */
+static void discard(json_t *j)
+{
+	json_t *fd = json_object_get(j, "fd");
+
+	if (fd)
+		close((int)json_integer_value(fd));
+	json_decref(j);
 }
 
 /* The reply to id; what comes late for an earlier one is dropped. */
@@ -221,7 +312,7 @@ static json_t *await(struct helper *h, json_int_t id, struct err *e)
 	while ((j = receive(h, deadline, &error))) {
 		if (json_integer_value(json_object_get(j, "id")) == id)
 			return j;
-		json_decref(j);
+		discard(j);
 	}
 	if (error == ETIMEDOUT) {
 		err_set(e, error, "the kernel did not finish this within %d s", HELPER_TIMEOUT);
@@ -247,15 +338,19 @@ static json_t *check(json_t *j, struct err *e)
 	return NULL;
 }
 
-/* Somebody killed it: then the caller's thread does the work.  No reply depends on that
- * thread either. */
+/* Somebody killed it, and its spare: then the caller's thread does the work, where it has
+ * kept the right to.  No reply depends on that thread either. */
 static json_t *without_helper(json_t *request, struct err *e)
 {
 	const char *what = json_string_value(json_object_get(request, "do"));
 
 	if (what && strcmp(what, "mounted") == 0)
 		return json_object();
-	return helper_work(request, e);
+	if (geteuid() != 0)
+		return helper_work(request, e);
+	err_set(e, EPIPE, "the helper process of rsiod was killed, and rsiod itself may not do this");
+	err_next(e, "end rsiod and start it again: it clears away what is left");
+	return NULL;
 }
 
 json_t *helper_call(struct helper *h, json_t *request, struct err *e)
@@ -288,4 +383,17 @@ int helper_mounted(struct helper *h, const char *dir, int made, struct err *e)
 
 	json_decref(j);
 	return j ? 0 : -e->code;
+}
+
+int helper_mount(struct helper *h, const char *dir, bool *made, struct err *e)
+{
+	json_t *j = helper_call(h, json_pack("{s:s, s:s}", "do", "mount", "dir", dir), e);
+	json_t *fd = json_object_get(j, "fd");
+	int r = fd ? (int)json_integer_value(fd) : -EIO;
+
+	if (j && !fd)
+		err_set(e, EIO, "the helper gave no mount");
+	*made = json_is_true(json_object_get(j, "made"));
+	json_decref(j);
+	return r < 0 ? -e->code : r;
 }

@@ -1,13 +1,15 @@
 /*
  * helper.h - a process beside the daemon for what touches the own mount or a
- * loop device over it: attach, detach, resize, unmount.
+ * loop device over it: mount, attach, detach, resize, unmount.  As root's it is also the
+ * only one that may do such things: the daemon gives its rights up (bounds.h).
  *
  * It is forked before the daemon starts a thread or opens /dev/fuse, so it never
  * keeps a mount alive.  Every request runs in a process of its own: one that
  * hangs in the kernel keeps nobody else waiting.  When the daemon is gone without
  * having said that it unmounted, the helper takes the mount away, so that nobody
  * meets "Transport endpoint is not connected"; block devices that nobody uses
- * are detached, those in use are left to their users.
+ * are detached, those in use are left to their users.  When the helper itself is killed
+ * a spare goes on in its place.
  *
  * Requests and replies are JSON objects in packets of at most HELPER_PACKET.
  */
@@ -15,6 +17,7 @@
 #define FUSEFS_HELPER_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include "err.h"
 
 #define HELPER_PACKET 65536
@@ -33,6 +36,10 @@ void helper_stop(struct helper *h);
 /* One request; any thread, one at a time.  Takes request.  Its reply's members (a new
  * reference), or NULL with e filled. */
 json_t *helper_call(struct helper *h, json_t *request, struct err *e);
+
+/* As root: mounts at dir, which is made where it is missing (*made).  The descriptor of
+ * /dev/fuse, or -errno with e filled. */
+int helper_mount(struct helper *h, const char *dir, bool *made, struct err *e);
 
 /* What to clean up should the daemon die: dir is mounted (NULL: nothing is), and was
  * made by the daemon. */

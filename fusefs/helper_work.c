@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -84,26 +85,72 @@ int helper_umount(const char *dir, int lazy, struct err *e)
 	return err_set(e, EBUSY, "%s is in use by something that cannot be seen", dir);
 }
 
+/* Mounts what fuse_session_mount() would, and gives the descriptor to whoever asked. */
+static int mount_fuse(const char *dir, struct err *e)
+{
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	char options[128];
+
+	if (fd < 0) {
+		int r = err_sys(e, errno, "/dev/fuse");
+
+		err_next(e, "load the module fuse, or give the container that device");
+		return r;
+	}
+	snprintf(options, sizeof options, "fd=%d,rootmode=%o,user_id=%u,group_id=%u," MOUNT_OPTIONS, fd,
+		 (unsigned)S_IFDIR, geteuid(), getegid());
+	if (mount("rsio", dir, MOUNTS_OURS, MS_NOSUID | MS_NODEV, options) < 0) {
+		int r = err_sys(e, errno, "%s cannot be mounted", dir);
+
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static json_t *do_mount(json_t *request, struct err *e)
+{
+	const char *dir = json_string_value(json_object_get(request, "dir"));
+	bool made = false;
+	int fd;
+
+	if (!dir) {
+		err_set(e, EINVAL, "mount without dir");
+		return NULL;
+	}
+	if (mount_make_dir(dir, &made, e) < 0)
+		return NULL;
+	fd = mount_fuse(dir, e);
+	if (fd < 0 && made)
+		rmdir(dir);
+	return fd < 0 ? NULL : json_pack("{s:i, s:b}", "fd", fd, "made", (int)made);
+}
+
 /* All or nothing: devices are detached only if the mount can go too. */
 static json_t *do_stop(json_t *request, struct err *e)
 {
 	const char *dir;
-	int lazy = 0;
+	int lazy = 0, made = 0;
 
-	if (json_unpack(request, "{s:s, s?:b}", "dir", &dir, "lazy", &lazy) < 0) {
+	if (json_unpack(request, "{s:s, s?:b, s?:b}", "dir", &dir, "lazy", &lazy, "made", &made) < 0) {
 		err_set(e, EINVAL, "stop without dir");
 		return NULL;
 	}
 	if (!lazy && (attach_busy(dir, e) < 0 || refuse_if_held(dir, 0, e) < 0))
 		return NULL;
 	attach_clean(dir);
-	return helper_umount(dir, lazy, e) < 0 ? NULL : json_object();
+	if (helper_umount(dir, lazy, e) < 0)
+		return NULL;
+	if (made)
+		rmdir(dir);
+	return json_object();
 }
 
 static const struct {
 	const char *name;
 	json_t *(*run)(json_t *request, struct err *e);
 } verbs[] = {
+	{ "mount", do_mount },
 	{ "stop", do_stop },
 	{ "attach", attach_run },
 	{ "detach", attach_detach },

@@ -56,6 +56,11 @@ static bool mounted_type(const char *dir, char *type, size_t size)
 	return found;
 }
 
+static bool is_dead(int error)
+{
+	return error == ENOTCONN || error == ECONNABORTED;
+}
+
 /* A process of its own touches the mount: it may hang there, not we. */
 static int probe(const char *dir, char *reply, size_t size)
 {
@@ -73,10 +78,13 @@ static int probe(const char *dir, char *reply, size_t size)
 
 		signal(SIGTERM, SIG_DFL);
 		if (stat(dir, &st) < 0)
-			_exit(errno == ENOTCONN || errno == ECONNABORTED ? 1 : 2);
+			_exit(is_dead(errno) ? 1 : 2);
 		snprintf(path, sizeof path, "%s/.rsio/status.json", dir);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
-		n = fd < 0 ? 0 : read(fd, buf, sizeof buf);
+		n = fd < 0 ? -1 : read(fd, buf, sizeof buf);
+		/* The kernel may have known the directory's attributes still. */
+		if (n < 0 && is_dead(errno))
+			_exit(1);
 		if (n > 0 && write(p[1], buf, (size_t)n) < 0)
 			_exit(2);
 		_exit(0);
@@ -220,12 +228,12 @@ void mount_ignore(struct mount *m)
 
 /* Start and end. */
 
-static int make_dir(struct mount *m, const char *dir, struct err *e)
+int mount_make_dir(const char *dir, bool *made, struct err *e)
 {
 	struct stat st;
 
 	if (mkdir(dir, 0755) == 0) {
-		m->made = true;
+		*made = true;
 		return 0;
 	}
 	if (errno != EEXIST)
@@ -240,7 +248,7 @@ static int make_dir(struct mount *m, const char *dir, struct err *e)
 static struct fuse_session *make_session(struct client *c)
 {
 	char program[] = "rsiod", o[] = "-o";
-	char root[] = "fsname=rsio,subtype=rsio,max_read=1048576,default_permissions,allow_other";
+	char root[] = "fsname=rsio,subtype=rsio," MOUNT_OPTIONS;
 	char plain[] = "fsname=rsio,subtype=rsio,max_read=1048576,default_permissions";
 	char *argv[] = { program, o, geteuid() == 0 ? root : plain, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
@@ -250,24 +258,44 @@ static struct fuse_session *make_session(struct client *c)
 	return s;
 }
 
-int mount_open(struct mount *m, struct client *c, const char *dir, struct err *e)
+/* libfuse takes a mount that is there already by the name of its descriptor. */
+static int mount_as_root(struct mount *m, struct helper *h, const char *dir, struct err *e)
+{
+	int fd = helper_mount(h, dir, &m->made, e);
+	char name[32];
+
+	if (fd < 0)
+		return fd;
+	snprintf(name, sizeof name, "/dev/fd/%d", fd);
+	if (fuse_session_mount(m->session, name) == 0)
+		return 0;
+	close(fd);
+	return err_set(e, EIO, "libfuse does not take the mount at %s", dir);
+}
+
+static int mount_as_user(struct mount *m, const char *dir, struct err *e)
+{
+	if (mount_make_dir(dir, &m->made, e) < 0)
+		return -e->code;
+	if (fuse_session_mount(m->session, dir) == 0)
+		return 0;
+	/* libfuse has said why on standard error. */
+	err_set(e, EIO, "%s cannot be mounted", dir);
+	err_next(e, "see the line above; /dev/fuse and, for a plain user, fusermount3 are needed");
+	return -EIO;
+}
+
+int mount_open(struct mount *m, struct client *c, struct helper *h, const char *dir, struct err *e)
 {
 	int fd, flags;
 
 	m->client = c;
-	if (make_dir(m, dir, e) < 0)
-		return -e->code;
 	m->session = make_session(c);
-	if (!m->session) {
-		mount_close(m);
+	if (!m->session)
 		return err_set(e, ENOMEM, "no FUSE session");
-	}
-	/* libfuse has said why on standard error. */
-	if (fuse_session_mount(m->session, dir) != 0) {
+	if ((geteuid() == 0 ? mount_as_root(m, h, dir, e) : mount_as_user(m, dir, e)) < 0) {
 		mount_close(m);
-		err_set(e, EIO, "%s cannot be mounted", dir);
-		err_next(e, "see the line above; /dev/fuse and, for a plain user, fusermount3 are needed");
-		return -EIO;
+		return -e->code;
 	}
 	fd = fuse_session_fd(m->session);
 	flags = fcntl(fd, F_GETFL);
@@ -296,7 +324,7 @@ void mount_close(struct mount *m)
 	if (m->session)
 		fuse_session_destroy(m->session);
 	m->session = NULL;
-	if (m->made && dir && rmdir(dir) < 0 && errno != ENOENT)
+	if (m->made && dir && geteuid() != 0 && rmdir(dir) < 0 && errno != ENOENT)
 		log_warning("mount", "%s was made at the start and cannot be removed: %s", dir,
 			    strerror(errno));
 	m->made = false;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include "client.h"
 #include "err.h"
+#include "helper.h"
 #include "loop.h"
 
 struct mount {
@@ -17,7 +18,7 @@ struct mount {
 	struct fuse_session *session;
 	struct loop_fd device;		/* /dev/fuse */
 	bool receiving;			/* owner: loop */
-	bool made;			/* the directory was made by us */
+	bool made;			/* the directory was made by us; root's is the helper's to remove */
 	/* Called on the loop when the kernel says that nothing is mounted any more. */
 	void (*gone)(struct mount *m);
 };
@@ -30,8 +31,12 @@ enum mount_found { MOUNT_NOTHING, MOUNT_STALE, MOUNT_TAKEN };
 /* MOUNT_TAKEN fills e with whose it is. */
 enum mount_found mount_look(const char *dir, struct err *e);
 
-/* Makes dir where it is missing and mounts there; nothing may be mounted. */
-int mount_open(struct mount *m, struct client *c, const char *dir, struct err *e);
+/* Makes dir where it is missing: *made.  0 or -errno with e filled. */
+int mount_make_dir(const char *dir, bool *made, struct err *e);
+/* Root's, for the kernel and for libfuse. */
+#define MOUNT_OPTIONS "max_read=1048576,default_permissions,allow_other"
+/* Makes dir where it is missing and mounts there, as root by the helper; nothing may be mounted. */
+int mount_open(struct mount *m, struct client *c, struct helper *h, const char *dir, struct err *e);
 /* On the loop: takes requests from now on. */
 int mount_receive(struct mount *m);
 /* On the loop: takes no more. */

@@ -62,9 +62,14 @@ check "when it is killed the mount is taken away" wait_for 2 not_mounted
 check "its directory can be used" ls "$m"
 check "and it starts again" rsiod
 check "with its volumes" test -s "$m/osl/vol"
-pkill_helper() { kill -KILL "$(pgrep -P "$1")"; }
 p=$(pid)
-pkill_helper "$p"
+kill -KILL "$(pgrep -P "$p")"
+kill -KILL "$p"
+check "so it is when its helper was killed before: a spare went on" wait_for 2 not_mounted
+rsiod
+p=$(pid)
+helper=$(pgrep -P "$p")
+kill -KILL "$(pgrep -P "$helper")" "$helper"	# the spare first
 kill -KILL "$p"
 check "a mount that was left" wait_for 2 sh -c "! ls '$m' 2>/dev/null"
 check "is taken away at the start" rsiod
@@ -99,7 +104,7 @@ umount "$m"
 check "who unmounts it ends it" wait_for 5 gone "$p"
 rsiod
 p=$(pid)
-pkill_helper "$p"
+kill -KILL "$(pgrep -P "$p")"
 check "without its helper" wait_for 2 sh -c "! pgrep -P $p >/dev/null"
 check "it still ends in order" end_it
 check "and unmounts" not_mounted
