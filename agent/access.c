@@ -1,4 +1,5 @@
 /* access.c - see access.h. */
+#include <stdio.h>
 #include <string.h>
 #include "access.h"
 #include "secure.h"
@@ -29,6 +30,24 @@ unsigned access_key_place(const struct conf_server *conf, const char *node, cons
 			return place;
 	}
 	return 0;
+}
+
+bool access_may_manage(const struct conf_server *conf, const char *node, const char *pool, char why[ACCESS_WHY_MAX])
+{
+	const struct conf_pool *p = NULL;
+
+	for (size_t i = 0; pool && i < conf->pool_count && !p; i++)
+		if (strcmp(conf->pools[i].name, pool) == 0)
+			p = &conf->pools[i];
+	if (p && access_node(conf, node) && conf_right(p->manage, node) == CONF_RIGHT_WRITE)
+		return true;
+	if (!pool)
+		snprintf(why, ACCESS_WHY_MAX, "it is a [volume] of the server's configuration, which is changed there alone");
+	else if (!p)
+		snprintf(why, ACCESS_WHY_MAX, "there is no pool %s here", pool);
+	else
+		snprintf(why, ACCESS_WHY_MAX, "%s lacks the right to manage pool %s: it is not in its 'manage ='", node, pool);
+	return false;
 }
 
 const char *access_key_name(unsigned place)

@@ -18,4 +18,10 @@ const struct conf_allowed *access_node(const struct conf_server *conf, const cha
 unsigned access_key_place(const struct conf_server *conf, const char *node, const uint8_t id[ACCESS_KEY_ID]);
 const char *access_key_name(unsigned place);	/* "first", "second" */
 
+/* May it create, change and delete volumes of that pool?  Seeing a volume, or writing to it, is
+ * another right.  NULL for pool: volumes of a [volume] are changed in the file alone.
+ * False with why said, for the client as well. */
+#define ACCESS_WHY_MAX 200
+bool access_may_manage(const struct conf_server *conf, const char *node, const char *pool, char why[ACCESS_WHY_MAX]);
+
 #endif

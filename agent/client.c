@@ -438,7 +438,8 @@ static enum wire_status open_locked(struct client *c, uint32_t handle, const str
 	r = handle_open(c->server, &c->handles, handle, v, read_only);
 	if (r)
 		return wire_status_from_errno(-r);
-	volume_describe(v, out);
+	atomic_store(&handle_find(&c->handles, handle)->reads_only, !registry_may_write(v, c->node));
+	registry_describe(v, c->node, out);
 	return WIRE_OK;
 }
 
@@ -536,7 +537,9 @@ void clients_revoke(struct clients *t, const struct volume *v)
 	clients_lock(t);
 	registry_lock(t->server->registry);
 	for (struct client *c = t->first; c; c = c->next)
-		if (!registry_visible(v, c->node))
+		if (registry_visible(v, c->node))
+			handle_limit(&c->handles, v, !registry_may_write(v, c->node));
+		else
 			handle_revoke(&c->handles, v);
 	registry_unlock(t->server->registry);
 	clients_unlock(t);

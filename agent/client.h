@@ -109,7 +109,8 @@ unsigned clients_end_leases(struct clients *t, uint64_t now);
 void clients_announce(struct clients *t, enum wire_event kind, struct volume *v);
 void clients_announce_portal(struct clients *t, const char *portal, bool there);
 void clients_announce_leaving(struct clients *t);
-/* Closes the handles of those who may not see it any more. */
+/* Its list of clients changed: closes the handles of those who may not see it any more, and
+ * lets no one write who may not. */
 void clients_revoke(struct clients *t, const struct volume *v);
 /* Ends what was let in with a key that the list has no more: the session, or those of its
  * connections when others have another key. */

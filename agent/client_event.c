@@ -88,12 +88,15 @@ static void post(struct client *c, const uint8_t *body, size_t length)
 
 static void announce(struct clients *t, const struct wire_event_body *b, const struct volume *v)
 {
-	uint8_t body[EVENT_MAX];
+	struct wire_event_body for_readers = *b;
+	uint8_t body[EVENT_MAX], readers[EVENT_MAX];
 	size_t length = wire_put_event(body, sizeof(body), b);
 
+	for_readers.volume.flags |= WIRE_FLAG_READ_ONLY;
+	wire_put_event(readers, sizeof(readers), &for_readers);	/* of the same length */
 	for (struct client *c = clients_first(t); c; c = c->next)
 		if (!v || registry_visible(v, c->node))
-			post(c, body, length);
+			post(c, !v || registry_may_write(v, c->node) ? body : readers, length);
 }
 
 void clients_announce(struct clients *t, enum wire_event kind, struct volume *v)

@@ -67,16 +67,34 @@ int handle_open(struct server *s, struct handle_table *t, uint32_t id, struct vo
 	return 0;
 }
 
+/* The next of them that is open for v, from *id on; NULL behind the last. */
+static struct handle *next_of(struct handle_table *t, const struct volume *v, uint32_t *id)
+{
+	for (; *id <= WIRE_HANDLE_MAX; ++*id) {
+		struct handle *h = handle_find(t, *id);
+
+		if (!h && *id % HANDLE_PAGE == 0 && !atomic_load(&t->pages[*id / HANDLE_PAGE]))
+			*id += HANDLE_PAGE - 1;
+		else if (h && h->volume == v)
+			return h;
+	}
+	return NULL;
+}
+
 void handle_revoke(struct handle_table *t, const struct volume *v)
 {
-	for (uint32_t id = 0; id <= WIRE_HANDLE_MAX; id++) {
-		struct handle *h = handle_find(t, id);
+	struct handle *h;
 
-		if (!h && id % HANDLE_PAGE == 0 && !atomic_load(&t->pages[id / HANDLE_PAGE]))
-			id += HANDLE_PAGE - 1;
-		else if (h && h->volume == v)
-			atomic_store(&h->revoked, true);
-	}
+	for (uint32_t id = 0; (h = next_of(t, v, &id)); id++)
+		atomic_store(&h->revoked, true);
+}
+
+void handle_limit(struct handle_table *t, const struct volume *v, bool reads_only)
+{
+	struct handle *h;
+
+	for (uint32_t id = 0; (h = next_of(t, v, &id)); id++)
+		atomic_store(&h->reads_only, reads_only);
 }
 
 void handle_table_fini(struct handle_table *t)

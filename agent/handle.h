@@ -18,6 +18,7 @@ struct handle {
 	atomic_uint refs;
 	struct volume *volume;		/* a reference */
 	bool read_only;			/* opened so */
+	atomic_bool reads_only;		/* this client may not write to the volume */
 	atomic_bool revoked;		/* this client may not see the volume any more */
 };
 
@@ -49,6 +50,7 @@ void handle_put(struct handle *h);
 int handle_open(struct server *s, struct handle_table *t, uint32_t id, struct volume *v, bool read_only);
 int handle_close(struct server *s, struct handle_table *t, uint32_t id);	/* -EBADF: not open */
 void handle_revoke(struct handle_table *t, const struct volume *v);
+void handle_limit(struct handle_table *t, const struct volume *v, bool reads_only);
 /* Nobody can look at the table any more. */
 void handle_table_fini(struct handle_table *t);
 

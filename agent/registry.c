@@ -52,7 +52,19 @@ void registry_unlock(struct registry *r)
 
 bool registry_visible(const struct volume *v, const char *node)
 {
-	return !v->clients || strings_have(v->clients, node);
+	return conf_right(v->clients, node) != CONF_RIGHT_NONE;
+}
+
+bool registry_may_write(const struct volume *v, const char *node)
+{
+	return conf_right(v->clients, node) == CONF_RIGHT_WRITE;
+}
+
+void registry_describe(const struct volume *v, const char *node, struct wire_volume *out)
+{
+	volume_describe(v, out);
+	if (!registry_may_write(v, node))
+		out->flags |= WIRE_FLAG_READ_ONLY;
 }
 
 struct volume *registry_find(struct registry *r, const char *name)

@@ -35,6 +35,8 @@ void registry_lock(struct registry *r);
 void registry_unlock(struct registry *r);
 /* Under the lock: */
 bool registry_visible(const struct volume *v, const char *node);
+bool registry_may_write(const struct volume *v, const char *node);	/* as far as the volume itself can be written to */
+void registry_describe(const struct volume *v, const char *node, struct wire_volume *out);	/* as this client has it */
 struct volume *registry_find(struct registry *r, const char *name);	/* no reference; NULL */
 void registry_seen(struct registry *r);		/* a client gets to know the numbers */
 struct volume *registry_at(struct registry *r, size_t i);		/* in their order; NULL behind the last */

@@ -378,7 +378,8 @@ static enum wire_status validate_volume(struct conn *c, struct handle **handle)
 			return WIRE_E_RANGE;
 	}
 	if (changes(r->type)) {
-		if (h->read_only || atomic_load_explicit(&v->read_only, memory_order_relaxed))
+		if (h->read_only || atomic_load_explicit(&h->reads_only, memory_order_relaxed) ||
+		    atomic_load_explicit(&v->read_only, memory_order_relaxed))
 			return WIRE_E_READ_ONLY;
 		/* What was done must be known later: no room, no command. */
 		if (done_reserve(&c->done, r->cookie))
@@ -424,7 +425,7 @@ static int serve_list(struct conn *c)
 		if (seen++ < r->offset || (r->count && put >= r->count) ||
 		    wire_writer_used(&w, o->payload) > LIST_BYTES - 2 * WIRE_VOLUME_MAX)
 			continue;
-		volume_describe(v, &d);
+		registry_describe(v, c->client->node, &d);
 		wire_put_volume(&w, &d);
 		put++;
 	}

@@ -33,10 +33,11 @@ struct open_job {
 	struct err error;
 };
 
-static void audit_open(struct conn *c, const struct open_request *q, enum wire_status status, const char *why)
+static void audit_open(struct conn *c, const struct open_request *q, enum wire_status status, bool reads_only,
+		       const char *why)
 {
 	audit(c->host, c->loop->now, status ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "open of %s (%s) by %s from %s %s%s%s%s%s",
-	      q->body.name, q->read_only ? "ro" : "rw", c->client->node, c->peer,
+	      q->body.name, reads_only || q->read_only ? "ro" : "rw", c->client->node, c->peer,
 	      status ? "refused (" : "granted", status ? wire_status_name(status) : "", status ? ")" : "",
 	      why ? ": " : "", why ? why : "");
 }
@@ -47,7 +48,16 @@ static void reply(struct conn *c, const struct open_request *q, enum wire_status
 	uint8_t body[WIRE_VOLUME_MAX + 16];
 	struct wire_writer w;
 
-	audit_open(c, q, status, NULL);
+	audit_open(c, q, status, !status && (v->flags & WIRE_FLAG_READ_ONLY), NULL);
+	if (status == WIRE_E_NO_VOLUME) {
+		char text[WIRE_TEXT_MAX + 1];
+
+		/* What a client may not see is not there: nobody learns its name by asking. */
+		snprintf(text, sizeof(text), "there is no volume %s here, or %s is not among its clients", q->body.name,
+			 c->client->node);
+		conn_refuse(c, WIRE_OPEN, q->cookie, status, text);
+		return;
+	}
 	wire_writer_init(&w, body, sizeof(body));
 	if (!status) {
 		if (q->read_only || (v->flags & WIRE_FLAG_READ_ONLY))
@@ -81,7 +91,7 @@ static void refused(struct conn *c, const struct open_job *o)
 	snprintf(text, sizeof(text), "%.*s", WIRE_TEXT_MAX, o->error.text);
 	log_line(busy ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, conn_part(c, false, part), "%s does not get %s: %s",
 		 c->client->node, o->volume->name, text);
-	audit_open(c, &o->request, status, text);
+	audit_open(c, &o->request, status, false, text);
 	conn_refuse(c, WIRE_OPEN, o->request.cookie, status, text);
 }
 

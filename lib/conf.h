@@ -42,6 +42,10 @@ struct conf_key {
 };
 bool conf_same_key(const struct conf_key *a, const struct conf_key *b);
 
+/* What a list of clients says of one. */
+enum conf_right { CONF_RIGHT_NONE, CONF_RIGHT_READ, CONF_RIGHT_WRITE };
+enum conf_right conf_right(char *const *clients, const char *name);
+
 #define CONF_POLL_AUTO (-1)	/* poll: a short while, when answers are awaited (loop.h) */
 
 /* What [defaults] gives and [namespace] may override. */
@@ -143,7 +147,7 @@ struct conf_volume {		/* server [volume NAME] */
 	char name[CONF_NAME_MAX + 1];
 	char *path;
 	bool read_only;
-	char **clients;		/* NULL-terminated client names; NULL: every client */
+	char **clients;		/* NULL-terminated: NAME, or NAME:ro of who may only read; NULL: every client */
 	bool has_uuid;
 	uint8_t uuid[16];
 	bool shared;

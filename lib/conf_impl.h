@@ -35,6 +35,7 @@ enum conf_type {
 	CONF_TYPE_ADDRESS,	/* char *: numeric, in its shortest form without brackets */
 	CONF_TYPE_PORTAL,	/* char *: the same, or a host name */
 	CONF_TYPE_LIST,		/* char **: names, NULL at the end */
+	CONF_TYPE_ACCESS,	/* the same, each perhaps with :ro behind it */
 	CONF_TYPE_UUID,		/* uint8_t[16] */
 	CONF_TYPE_WEIGHTS,	/* struct shares */
 	CONF_TYPE_STANDBYS,	/* struct shares */

@@ -196,12 +196,13 @@ static void check_list(struct conf_parse *p, const struct conf_section *s, const
 		       char **list, const struct conf_server *c)
 {
 	for (char **name = list; name && *name; name++) {
+		int n = (int)strcspn(*name, ":");
 		size_t i = 0;
 
-		while (i < c->client_count && strcmp(c->clients[i].name, *name) != 0)
+		while (i < c->client_count && (strncmp(c->clients[i].name, *name, (size_t)n) != 0 || c->clients[i].name[n]))
 			i++;
 		if (i == c->client_count)
-			conf_key_mistake(p, s, key, "'%s' is not in [clients]", *name);
+			conf_key_mistake(p, s, key, "'%.*s' is not in [clients]", n, *name);
 	}
 }
 

@@ -350,6 +350,42 @@ static bool set_portal(const struct value *v)
 	return usable_address(v, address) && store(v, address);
 }
 
+enum conf_right conf_right(char *const *clients, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (!clients)
+		return CONF_RIGHT_WRITE;
+	for (; *clients; clients++)
+		if (strncmp(*clients, name, n) == 0 && (!(*clients)[n] || (*clients)[n] == ':'))
+			return (*clients)[n] ? CONF_RIGHT_READ : CONF_RIGHT_WRITE;
+	return CONF_RIGHT_NONE;
+}
+
+/* NAME, or where rights are given NAME:ro; NAME:rw is the same as NAME. */
+static bool list_word(const struct value *v, char *word)
+{
+	char *right = v->row->type == CONF_TYPE_ACCESS ? strchr(word, ':') : NULL;
+	bool good;
+
+	if (right && strcmp(right, ":ro") != 0 && strcmp(right, ":rw") != 0)
+		return false;
+	if (right)
+		*right = 0;
+	good = conf_name_valid(word);
+	if (right && right[2] == 'o')
+		*right = ':';
+	return good;
+}
+
+static bool repeats(char *const *list, const char *word)
+{
+	char name[CONF_NAME_MAX + 1];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, ":"), word);
+	return list && conf_right(list, name) != CONF_RIGHT_NONE;
+}
+
 /* Names with blanks or commas between. */
 static bool set_list(const struct value *v)
 {
@@ -362,9 +398,14 @@ static bool set_list(const struct value *v)
 
 		if (!*word)
 			continue;
-		if (!conf_name_valid(word)) {
+		if (!list_word(v, word)) {
 			conf_list_free(list);
-			return refuse(v, "is not a list of client names");
+			return refuse(v, v->row->type == CONF_TYPE_ACCESS ?
+				      "is not a list of client names, each perhaps with :ro" : "is not a list of client names");
+		}
+		if (repeats(list, word)) {
+			conf_list_free(list);
+			return refuse(v, "names a client twice");
 		}
 		more = realloc(list, (count + 2) * sizeof(*list));
 		if (!more) {
@@ -421,7 +462,8 @@ bool conf_value_set(struct conf_parse *p, const struct conf_key_row *row, void *
 	case CONF_TYPE_DEVICE: return set_device(&v);
 	case CONF_TYPE_ADDRESS: return set_address(&v);
 	case CONF_TYPE_PORTAL: return set_portal(&v);
-	case CONF_TYPE_LIST: return set_list(&v);
+	case CONF_TYPE_LIST:
+	case CONF_TYPE_ACCESS: return set_list(&v);
 	case CONF_TYPE_UUID: return set_uuid(&v);
 	case CONF_TYPE_NAME: return set_name(&v);
 	case CONF_TYPE_KEY: return conf_node_key(p, text, v.to, why);

@@ -269,7 +269,7 @@ static const struct mistake_case server_cases[] = {
 	  "[volume a]\npath=/p\nmode=r\nclients=big-2,.x\nuuid=1\nshared=maybe\nav=4\n[volume a]\n"
 	  "path=/p\n",
 	  { "11: [volume a] mode: is not rw or ro (did you mean rw?)",
-	    "12: [volume a] clients: is not a list of client names",
+	    "12: [volume a] clients: is not a list of client names, each perhaps with :ro",
 	    "13: [volume a] uuid: is not a UUID (8-4-4-4-12 hex digits)",
 	    "14: [volume a] shared: is not yes or no",
 	    "15: [volume a] av: is not a number from 0 to 3",
