@@ -57,6 +57,7 @@ struct conf_behaviour {
 	double probation;	/* seconds, default 10; 0: none */
 	double give_up;		/* seconds, default 120 */
 	enum conf_on_loss on_loss;
+	bool learn_portals;	/* those that a server tells of; default yes */
 	bool payload_crc;	/* default yes */
 	struct shares shares;	/* for the policies that have weights or standbys */
 	double poll;		/* seconds (the key is in microseconds), or CONF_POLL_AUTO, the default */

@@ -67,6 +67,9 @@ static const struct conf_section_row section_rows[] = {
 	{ CONF_FILE_CLIENT, section, "on-loss", ON_LOSS, of("fail"),				\
 	  "What happens after give-up.",							\
 	  MAY, CONF_TYPE_ON_LOSS, AT(base, field on_loss), 0, 0 },				\
+	{ CONF_FILE_CLIENT, section, "learn-portals", "yes|no", of("yes"),			\
+	  "Whether portals that a server tells of are used.",					\
+	  MAY, CONF_TYPE_BOOL, AT(base, field learn_portals), 0, 0 },				\
 	{ CONF_FILE_CLIENT, section, "payload-crc", "yes|no", of("yes"),			\
 	  "Whether data carries a checksum on the wire.",					\
 	  MAY, CONF_TYPE_BOOL, AT(base, field payload_crc), 0, 0 },				\

@@ -193,7 +193,7 @@ static void learn(struct namespace *ns, struct session *s, const struct sock_add
 		all++;
 		there += !k->gone;
 	}
-	if (!l && (named(ns, at, port) || !means_something(s, at)))
+	if (!l && (!ns->conf->behaviour.learn_portals || named(ns, at, port) || !means_something(s, at)))
 		return;
 	if (!l && (all >= LEARNED_MAX || there >= WIRE_PORTALS_MAX)) {
 		log_warning(s->name, "it tells of more than %d portals", WIRE_PORTALS_MAX);

@@ -142,6 +142,7 @@ static void limit_paths(struct conf_client *conf, struct conf_namespace *ns, siz
 {
 	size_t portals;
 
+	ns->behaviour.learn_portals = false;
 	for (size_t i = paths; i < conf->interface_count; i++) {
 		free(conf->interfaces[i].address);
 		free(conf->interfaces[i].device);

@@ -99,6 +99,7 @@ struct client_setup {
 	bool no_crc;
 	bool own_lists;			/* the test answers LIST itself */
 	bool one_portal;		/* the configuration names the first alone */
+	bool learns_none;
 };
 void client_start(struct script *s, const struct client_setup *setup);
 void client_stop(void);

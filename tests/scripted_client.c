@@ -110,9 +110,9 @@ static void write_conf(const struct script *s, const struct client_setup *setup,
 
 	assert_non_null(f);
 	fprintf(f, "[namespace ns]\nnamespaceid = 3\nnodename = node\nnodekey = %s\n", SCRIPT_KEY);
-	fprintf(f, "retry = 0.05\nprobation = %g\non-loss = %s\npolicy = %s\npayload-crc = %s\n",
+	fprintf(f, "retry = 0.05\nprobation = %g\non-loss = %s\npolicy = %s\npayload-crc = %s\nlearn-portals = %s\n",
 		setup->probation, setup->on_loss ? setup->on_loss : "fail", setup->policy ? setup->policy : "fail-over",
-		setup->no_crc ? "no" : "yes");
+		setup->no_crc ? "no" : "yes", setup->learns_none ? "no" : "yes");
 	for (int i = 0; i < (setup->one_portal ? 1 : PORTALS); i++)
 		fprintf(f, "[server portal%d]\naddress = 127.0.0.1\nport = %d\n", i, s->port[i]);
 	fchmod(fileno(f), 0600);

@@ -40,7 +40,7 @@ static void test_client_sample(void **state)
 	assert_true(ns->behaviour.detect == 2 && ns->behaviour.retry == 0.5 && ns->behaviour.probation == 10);
 	assert_true(ns->behaviour.give_up == 120 && ns->behaviour.poll == CONF_POLL_AUTO);
 	assert_int_equal(ns->behaviour.on_loss, CONF_ON_LOSS_FAIL);
-	assert_true(ns->behaviour.payload_crc);
+	assert_true(ns->behaviour.payload_crc && ns->behaviour.learn_portals);
 	conf_client_free(c);
 	conf_report_free(&r);
 	free(text);
@@ -86,7 +86,7 @@ static void test_client_everything(void **state)
 		"  [ defaults ]  ; another\r\n"
 		"\tport=5001\r\n"
 		"   policy = round-robin ; a third\r\nstandby = if0\nweight = if0=3, if1=100\n"
-		"detect=300ms\ngive-up = 5min\nprobation=0\nretry=0.1\non-loss=queue\npayload-crc=no\npoll=50\n"
+		"detect=300ms\ngive-up = 5min\nprobation=0\nretry=0.1\non-loss=queue\npayload-crc=no\nlearn-portals=no\npoll=50\n"
 		"mount=/mnt/rs\nadmin-group=disk\non-event=/bin/logger \"a;b\" # to the log\n"
 		"[volume\tosl/oracle]\npolicy=least-blocks\nweight=if1=7\non-loss=read-only\nattach=yes\n"
 		"[interface if0]\ndevice=eth0\nport=5003\n"
@@ -122,7 +122,7 @@ static void test_client_everything(void **state)
 	assert_true(ns->behaviour.give_up == 300 && ns->behaviour.probation == 0 && ns->behaviour.poll == 50e-6);
 	assert_int_equal(ns->behaviour.policy, POLICY_ADAPTIVE);
 	assert_int_equal(ns->behaviour.on_loss, CONF_ON_LOSS_QUEUE);
-	assert_false(ns->behaviour.payload_crc);
+	assert_false(ns->behaviour.payload_crc || ns->behaviour.learn_portals);
 	assert_string_equal(ns->portals[0].address, "Big-9.example");
 	assert_string_equal(ns->portals[1].address, "2001:db8::1");
 	assert_int_equal(conf_client_port(c, ns, NULL, &ns->portals[0]), 5002);

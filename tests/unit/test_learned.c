@@ -344,6 +344,19 @@ static void nonsense(void **state)
 	assert_int_equal(client_paths(), 1);
 }
 
+static void switched_off(void **state)
+{
+	const struct client_setup setup = { .one_portal = true, .learns_none = true };
+
+	(void)state;
+	script_start(&server);
+	server.tells = 3;
+	a = script_begin(&server, &setup, S1);
+	script_portal(a, WIRE_EVENT_PORTAL_ADDED, "127.0.0.1", server.port[1]);
+	io_barrier(a);
+	assert_int_equal(client_paths(), 1);
+}
+
 #define TEST(f) cmocka_unit_test_teardown(f, end)
 
 int main(void)
@@ -354,6 +367,7 @@ int main(void)
 		TEST(gone_when_nothing_is_in_flight), TEST(breaks_while_leaving), TEST(the_last_one_stays),
 		TEST(not_in_the_list_any_more), TEST(an_older_list), TEST(a_list_without_portals), TEST(back_again),
 		TEST(a_configured_one_is_gone), TEST(a_flood), TEST(nonsense),
+		TEST(switched_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,8 @@ static void what_ends_sessions(void **state)
 	CHANGES(b.namespaces[0].behaviour.give_up = 60);
 	CHANGES(b.namespaces[0].behaviour.policy = POLICY_FAIL_OVER);
 	CHANGES(b.namespaces[0].behaviour.payload_crc = true);
+	CHANGES(b.namespaces[0].behaviour.learn_portals = true);
+	CHANGES(b.namespaces[0].behaviour.probation = 1);
 	CHANGES(add_rule(&b, "osl", "oracle")->has_on_loss = true);
 	CHANGES(shares_set_weights(&b.namespaces[0].behaviour.shares, "if0=2", why));
 	CHANGES(shares_set_standbys(&b.namespaces[0].behaviour.shares, "if0", why));
