@@ -183,17 +183,19 @@ ROOT     := $(DESTDIR)$(PREFIX)
 SBIN     := $(ROOT)/sbin
 COMPLETE := $(ROOT)/share/bash-completion/completions
 UNITS    := $(ROOT)/lib/systemd/system
+USERS    := $(ROOT)/lib/sysusers.d
 page_dir  = $(ROOT)/share/man/man$(patsubst .%,%,$(suffix $(1)))
 install: all
-	install -d $(SBIN) $(COMPLETE) $(UNITS)
+	install -d $(SBIN) $(COMPLETE) $(UNITS) $(USERS)
 	install -m 755 $(PROGS) $(SBIN)/
 	$(foreach p,$(PROGS),$(p) --completion >$(COMPLETE)/$(notdir $(p)) &&) true
 	$(foreach p,$(PAGES),install -D -m 644 $(p) $(call page_dir,$(p))/$(notdir $(p)) &&) true
 	$(foreach u,$(wildcard dist/*.service),sed 's:/usr/local/sbin/:$(PREFIX)/sbin/:' $(u) >$(UNITS)/$(notdir $(u)) &&) true
+	install -m 644 dist/rsio.sysusers $(USERS)/rsio.conf
 uninstall:
 	rm -f $(PROGS:$(BUILD)/%=$(SBIN)/%) $(PROGS:$(BUILD)/%=$(COMPLETE)/%)
 	rm -f $(foreach p,$(PAGES),$(call page_dir,$(p))/$(notdir $(p)))
-	rm -f $(patsubst dist/%,$(UNITS)/%,$(wildcard dist/*.service))
+	rm -f $(patsubst dist/%,$(UNITS)/%,$(wildcard dist/*.service)) $(USERS)/rsio.conf
 
 clean:
 	rm -rf $(BUILD) build-asan build-tsan build-clang build-fuzz compile_commands.json

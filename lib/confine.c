@@ -54,7 +54,7 @@ void confine_bound(uint64_t keep)
 
 int confine_capabilities(uint64_t keep, uint64_t *left)
 {
-	uint64_t have = 0;
+	uint64_t have = 0, given_up = 0;
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
 	int r = get_capabilities(data);
@@ -62,6 +62,8 @@ int confine_capabilities(uint64_t keep, uint64_t *left)
 	if (r < 0)
 		return r;
 	for (int i = 0; i < 2; i++) {
+		given_up |= (data[i].permitted & ~(uint32_t)(keep >> 32 * i)) | data[i].inheritable;
+		given_up |= data[i].permitted ^ data[i].effective;
 		data[i].permitted &= (uint32_t)(keep >> 32 * i);
 		data[i].effective = data[i].permitted;
 		data[i].inheritable = 0;
@@ -69,7 +71,8 @@ int confine_capabilities(uint64_t keep, uint64_t *left)
 	}
 	if (left)
 		*left = have;
-	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+	/* A service manager's filter may refuse the call to whom it gave nothing anyway. */
+	return given_up && syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
 /*

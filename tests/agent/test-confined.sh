@@ -87,4 +87,13 @@ pid=$(server_pid "$W")
 is "$(has CapEff "$pid") $(has CapBnd "$pid")" "0000000000000402 0000000000000402" "root keeps to use what is others'"
 is "$(has NoNewPrivs "$pid") $(has Seccomp "$pid")" "1 2" "and is confined as well"
 check "their volumes are offered" wait_for 5 offered three
+stop_server "$W"
+
+# As the unit in dist/ starts it: somebody who never was root.
+sed -i '/^user = /d; /^\[interface low/,/^port = 1$/d' "$W/rssrvcfg"
+chown -R nobody "$W/rssrvcfg" "$W/run" "$W/state" "$W/pool" "$W/pool2" "$W/single" "$W/elsewhere"
+VG="setpriv --reuid=nobody --regid=nogroup --clear-groups" start_server "$W"
+pid=$(server_pid "$W")
+is "$(has NoNewPrivs "$pid") $(has Seccomp "$pid")" "1 2" "a plain user's is confined as well"
+check "and offers its volumes" wait_for 5 offered three
 done_testing
