@@ -77,6 +77,8 @@ static int add_paths(struct confine_paths *p, const struct server *s)
 		r = confine_path(p, conf->pools[i].path, CONFINE_ALL);
 	for (size_t i = 0; i < conf->volume_count && !r; i++)
 		r = add_volume(p, conf->volumes[i].path);
+	for (char **file = conf->key_files; file && *file && !r; file++)
+		r = add_directory_of(p, *file, CONFINE_READ);
 	return r;
 }
 

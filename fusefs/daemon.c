@@ -435,7 +435,7 @@ static int prepare(struct daemon *d, const char *mount_dir, struct err *e)
 	if (!d->client.mount_dir || devices_init(&d->devices, &d->client, d->helper) < 0)
 		return err_set(e, ENOMEM, "no memory to start with");
 	guard_memory();
-	if (bounds_set(&d->client.confinement, d->run_dir, d->config_path, e) < 0)
+	if (bounds_set(&d->client.confinement, d->run_dir, d->config->conf, e) < 0)
 		return -e->code;
 	return start_loop(d, e);
 }

@@ -448,6 +448,7 @@ static void parse_free(struct conf_parse *p)
 		free(s->entries);
 	}
 	free(p->sections);
+	conf_list_free(p->key_files);
 	if (p->text)
 		secure_wipe(p->text, p->size);
 	free(p->text);

@@ -115,6 +115,7 @@ struct conf_client {
 	size_t namespace_count;
 	struct conf_volume_rule *volumes;
 	size_t volume_count;
+	char **key_files;	/* that were read for keys; NULL at the end; NULL: none */
 };
 
 /* The first interface that s speaks of and the configuration does not have; or NULL. */
@@ -175,6 +176,7 @@ struct conf_server {
 	size_t pool_count;
 	struct conf_volume *volumes;
 	size_t volume_count;
+	char **key_files;	/* that were read for keys; NULL at the end; NULL: none */
 };
 
 struct conf_report {

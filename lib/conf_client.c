@@ -346,6 +346,8 @@ struct conf_client *conf_client_build(struct conf_parse *p)
 			add_volume(p, &p->sections[i], c);
 	check_all_shares(p, c, &d);
 	check_whole(p, c);
+	c->key_files = p->key_files;
+	p->key_files = NULL;
 	return c;
 }
 
@@ -375,6 +377,7 @@ void conf_client_free(struct conf_client *c)
 		free(ns->portals);
 	}
 	secure_free(c->namespaces);
+	conf_list_free(c->key_files);
 	free(c->volumes);
 	free(c->mount);
 	free(c->admin_group);

@@ -102,6 +102,8 @@ struct conf_parse {
 	struct conf_mistake *mistakes;
 	size_t mistake_count, warning_count;
 	bool has_keys;
+	char **key_files;	/* NULL at the end; goes to the result */
+	size_t key_file_count;
 	bool no_memory;
 
 	/* The reader's state. */

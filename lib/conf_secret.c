@@ -187,6 +187,20 @@ static bool set_key(const char *text, struct conf_key *key, char *why)
 	return true;
 }
 
+/* It is read again with the configuration, so a daemon that confines itself has to know. */
+static void note_file(struct conf_parse *p, const char *path)
+{
+	char **more = realloc(p->key_files, (p->key_file_count + 2) * sizeof(*more));
+
+	if (!more) {
+		p->no_memory = true;
+		return;
+	}
+	p->key_files = more;
+	p->key_files[p->key_file_count++] = conf_dup(p, path);
+	p->key_files[p->key_file_count] = NULL;
+}
+
 bool conf_node_key(struct conf_parse *p, const char *text, struct conf_key *key, char *why)
 {
 	char path[4096], secret[SECRET_MAX + 1];
@@ -205,6 +219,8 @@ bool conf_node_key(struct conf_parse *p, const char *text, struct conf_key *key,
 		return set_key(text, key, why);
 	}
 	ok = read_secret(p, path, secret, why) && set_key(secret, key, why);
+	if (ok)
+		note_file(p, path);
 	secure_wipe(secret, sizeof(secret));
 	return ok;
 }

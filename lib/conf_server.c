@@ -292,6 +292,8 @@ struct conf_server *conf_server_build(struct conf_parse *p)
 			add_volume(p, s, c);
 	}
 	check_whole(p, c, &h);
+	c->key_files = p->key_files;
+	p->key_files = NULL;
 	return c;
 }
 
@@ -312,6 +314,7 @@ void conf_server_free(struct conf_server *c)
 		conf_list_free(c->volumes[i].clients);
 	}
 	secure_free(c->clients);
+	conf_list_free(c->key_files);
 	free(c->pools);
 	free(c->volumes);
 	free(c->user);

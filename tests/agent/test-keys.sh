@@ -80,4 +80,35 @@ check("a node that is gone ends too", d.closed(5))
 other.bye()
 EOT
 if grep -qe "$TEST_KEY" -e "$new" "$W/rssrv.out"; then not_ok "no key in the log"; else ok "no key in the log"; fi
+
+# A key in a file of its own, replaced while the server runs, which has confined itself.
+keys=$(mktemp -d)
+forget_keys() { rm -rf "$keys"; }
+cleanup_fn forget_keys
+mkdir "$W/2"
+write_server_conf "$W/2" client=node1 client=node2
+new_key >"$keys/node2"
+chmod 600 "$keys/node2"
+sed -i "s|^node2 .*|node2 @file:$keys/node2|" "$W/2/rssrvcfg"
+start_server "$W/2"
+SERVER_PID=$(server_pid "$W/2")
+key2=$(new_key)
+export key2 keys
+scenario "$W/2" <<'EOT'
+import signal
+name = os.environ["keys"] + "/node2"
+a, other = Node("node2").login(key=open(name).read().strip()), Node().login()
+with open(name + ".new", "w") as f:
+    f.write(os.environ["key2"])
+os.chmod(name + ".new", 0o600)
+os.rename(name + ".new", name)
+os.kill(int(os.environ["SERVER_PID"]), signal.SIGHUP)
+check("another key in the file: what used the old one ends", a.closed(5))
+check("the new one is let in", Node("node2").login(key=os.environ["key2"]).ping() > 0)
+check("others go on", other.ping() > 0)
+os.chmod(name, 0o644)
+os.kill(int(os.environ["SERVER_PID"]), signal.SIGHUP)
+EOT
+logged "$W/2" "the key's file can be read by everybody" "a file that everybody reads is refused"
+logged "$W/2" 'was not taken over: nothing changes' "and nothing changes"
 done_testing
