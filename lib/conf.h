@@ -29,7 +29,7 @@
 #define CONF_SERVER_MAX 256	/* servers a namespace (sections: 8 portals each) */
 #define CONF_KEY_BYTES 32
 
-enum conf_security { CONF_SECURITY_AUTH, CONF_SECURITY_TLS };
+enum conf_security { CONF_SECURITY_TLS, CONF_SECURITY_AUTH };
 enum conf_on_loss { CONF_ON_LOSS_FAIL, CONF_ON_LOSS_READ_ONLY, CONF_ON_LOSS_QUEUE };
 const char *conf_on_loss_name(enum conf_on_loss o);
 

@@ -28,7 +28,7 @@ static const struct conf_section_row section_rows[] = {
 };
 #define SECTION_ROWS (sizeof(section_rows) / sizeof(section_rows[0]))
 
-#define SECURITY "auth|tls"
+#define SECURITY "tls|auth"
 #define POLICY "adaptive|round-robin|round-robin-subset|fail-over|least-queue|weighted"
 #define WEIGHTS "INTERFACE=N,INTERFACE=N"
 #define STANDBYS "INTERFACE,INTERFACE"
@@ -40,7 +40,7 @@ static const struct conf_section_row section_rows[] = {
 
 /* [defaults] and [namespace] of the client have these in common. */
 #define BEHAVIOUR(section, base, field, of)							\
-	{ CONF_FILE_CLIENT, section, "security", SECURITY, of("auth"),				\
+	{ CONF_FILE_CLIENT, section, "security", SECURITY, of("tls"),				\
 	  "How paths are secured.",								\
 	  MAY, CONF_TYPE_SECURITY, AT(base, field security), 0, 0 },				\
 	{ CONF_FILE_CLIENT, section, "policy", POLICY, of("adaptive"),				\
@@ -82,7 +82,7 @@ static const struct conf_section_row section_rows[] = {
 
 /* [namespace] and [server] of the server have these in common. */
 #define SERVICE(section, of)									\
-	{ CONF_FILE_SERVER, section, "security", SECURITY, of("auth"),				\
+	{ CONF_FILE_SERVER, section, "security", SECURITY, of("tls"),				\
 	  "The least that is accepted from a client.",						\
 	  MAY, CONF_TYPE_SECURITY, AT(conf_server, security), 0, 0 },				\
 	{ CONF_FILE_SERVER, section, "user", "user", of("rsio where that user exists"),		\

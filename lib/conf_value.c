@@ -27,7 +27,7 @@ struct value {
 	char *why;
 };
 
-static const char *const security_names[] = { "auth", "tls", NULL };
+static const char *const security_names[] = { "tls", "auth", NULL };
 static const char *const on_loss_names[] = { "fail", "read-only", "queue", NULL };
 
 const char *conf_on_loss_name(enum conf_on_loss o)
@@ -190,7 +190,7 @@ static bool set_mode(const struct value *v)
 
 static bool set_security(const struct value *v)
 {
-	int i = choose(v, security_names, "auth or tls");
+	int i = choose(v, security_names, "tls or auth");
 
 	if (i < 0)
 		return false;

@@ -359,7 +359,7 @@ make_volume()	# SERVER-DIR NAME SIZE
 	truncate -s "$3" "$1/pool/$2.raw"
 }
 
-# With TEST_SECURITY=tls both sides are told so: any scenario can be run over TLS.
+# Both sides have TLS, the default, unless TEST_SECURITY says auth.
 test_security()
 {
 	[ -z "${TEST_SECURITY-}" ] || printf 'security = %s\n' "$TEST_SECURITY"

@@ -109,7 +109,7 @@ static void write_conf(const struct script *s, const struct client_setup *setup,
 	FILE *f = fopen(path, "w");
 
 	assert_non_null(f);
-	fprintf(f, "[namespace ns]\nnamespaceid = 3\nnodename = node\nnodekey = %s\n", SCRIPT_KEY);
+	fprintf(f, "[namespace ns]\nnamespaceid = 3\nnodename = node\nnodekey = %s\nsecurity = auth\n", SCRIPT_KEY);
 	fprintf(f, "retry = 0.05\nprobation = %g\non-loss = %s\npolicy = %s\npayload-crc = %s\nlearn-portals = %s\n",
 		setup->probation, setup->on_loss ? setup->on_loss : "fail", setup->policy ? setup->policy : "fail-over",
 		setup->no_crc ? "no" : "yes", setup->learns_none ? "no" : "yes");

@@ -3,6 +3,8 @@
 # shellcheck source=tests/functions.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../functions.sh"
 requires_cmd python3
+# The scenarios' client talks to the server without TLS; that of test-tls.sh within.
+TEST_SECURITY=auth
 
 AGENT_DIR=$TESTS_DIR/agent
 

@@ -13,6 +13,7 @@ start_recorder()
 	cat >>"$W/clt/rscltcfg" <<-EOF
 	[defaults]
 	payload-crc = no
+	security = auth
 	${DEFAULTS:-}
 	[namespace osl]
 	namespaceid = 200

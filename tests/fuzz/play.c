@@ -80,7 +80,7 @@ int __wrap_sock_unacknowledged(int fd, uint64_t *bytes, uint64_t *ago)
 
 /* The client. */
 
-#define DEFAULTS "[defaults]\ndetect = 2s\nretry = 0.5s\ngive-up = 20s\n"
+#define DEFAULTS "[defaults]\nsecurity = auth\ndetect = 2s\nretry = 0.5s\ngive-up = 20s\n"
 #define INTERFACE "[interface if0]\naddress = 127.0.0.1\n"
 #define NAMESPACE "[namespace osl]\nnamespaceid = 200\nnodename = sles1\nnodekey = " \
 	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"

@@ -39,7 +39,7 @@ static struct offer *offers[VOLUMES];
 static bool in_memory = true;
 
 static const char file[] =
-	"[namespace osl]\nnamespaceid = 200\n[server big-1]\nserverid = 1\n"
+	"[namespace osl]\nnamespaceid = 200\nsecurity = auth\n[server big-1]\nserverid = 1\n"
 	"[interface if0]\naddress = 127.0.0.1\n[clients]\n"
 	"sles1 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
 	"venus 1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n";

@@ -9,7 +9,8 @@ requires_cmd jq
 requires_program rssrv
 
 lab_two_networks
-write_server_conf "$W/srv" address=10.99.0.1
+# The client here speaks without TLS.
+TEST_SECURITY=auth write_server_conf "$W/srv" address=10.99.0.1
 sed -i '/^\[clients\]/i [interface dev]\ndevice = eth1\nport = 5001\n' "$W/srv/rssrvcfg"
 make_volume "$W/srv" data 1M
 ip -n "$srv_ns" addr flush dev eth1

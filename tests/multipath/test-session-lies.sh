@@ -15,7 +15,7 @@ honest=$(free_port)
 ports_taken+="$honest "
 lying=$(free_port)
 printf 'osl 200 srv 127.0.0.1 %s\n' "$honest" "$lying" >"$W/srv/portals"
-write_client_conf "$W/clt" "$W/srv"
+TEST_SECURITY=auth write_client_conf "$W/clt" "$W/srv"
 vol=$W/clt/mnt/osl/vol
 
 coproc LIAR { trap - EXIT; exec env PYTHONPATH="$TESTS_DIR/peer" PYTHONDONTWRITEBYTECODE=1 \

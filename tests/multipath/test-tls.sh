@@ -38,7 +38,6 @@ set_security()	# FILE auth|tls
 
 # The server is where the client gets through the relay only, whatever portals it tells of.
 srv_ns=$(netns_add srv)
-TEST_SECURITY=tls
 write_server_conf "$W/srv" portals=2
 make_volume "$W/srv" data 8M
 make_volume "$W/srv" clear 1M

@@ -35,7 +35,7 @@ static void test_client_sample(void **state)
 	assert_string_equal(ns->portals[0].address, "192.168.45.10");
 	assert_string_equal(ns->portals[1].address, "192.168.46.10");
 	assert_int_equal(conf_client_port(c, ns, &c->interfaces[0], &ns->portals[0]), 5000);
-	assert_int_equal(ns->behaviour.security, CONF_SECURITY_AUTH);
+	assert_int_equal(ns->behaviour.security, CONF_SECURITY_TLS);
 	assert_int_equal(ns->behaviour.policy, POLICY_ADAPTIVE);
 	assert_true(ns->behaviour.detect == 2 && ns->behaviour.retry == 0.5 && ns->behaviour.probation == 10);
 	assert_true(ns->behaviour.give_up == 120 && ns->behaviour.poll == CONF_POLL_AUTO);

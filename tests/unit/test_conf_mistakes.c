@@ -66,9 +66,9 @@ static const struct mistake_case client_cases[] = {
 	{ "[defaults]\nprotocol=rdma\n" NS SRV,
 	  { "2: [defaults] protocol: only tcp is available in this version" } },
 	{ "[defaults]\nsecurity=none\n" NS SRV,
-	  { "2: [defaults] security: is not auth or tls" } },
+	  { "2: [defaults] security: is not tls or auth" } },
 	{ "[defaults]\nsecurity=aut\n" NS SRV,
-	  { "2: [defaults] security: is not auth or tls (did you mean auth?)" } },
+	  { "2: [defaults] security: is not tls or auth (did you mean auth?)" } },
 	{ "[defaults]\npolicy=least-blocks\n" NS SRV,
 	  { "2: [defaults] policy: least-blocks is a policy of single volumes: it belongs in "
 	    "[volume NAMESPACE:VOLUME]" } },
@@ -224,9 +224,9 @@ static const struct mistake_case server_cases[] = {
 	{ "[defaults]\nport=1\n" HEAD PORTAL CLIENTS, { "1: [defaults] unknown section" } },
 	{ "[namespace osl]\nnamespaceid=1\nsecurity=no\nprotocol=udp\n[server big-9]\n"
 	  "serverid=1\nsecurity=ssl\n" PORTAL CLIENTS,
-	  { "3: [namespace osl] security: is not auth or tls",
+	  { "3: [namespace osl] security: is not tls or auth",
 	    "4: [namespace osl] protocol: only tcp is available in this version",
-	    "7: [server big-9] security: is not auth or tls" } },
+	    "7: [server big-9] security: is not tls or auth" } },
 	{ HEAD "[interface a]\naddress=10.0.0.1\n[interface b]\naddress=10.0.0.1\nport=5000\n"
 	  CLIENTS,
 	  { "8: [interface b] address: with port 5000 it collides with [interface a]" } },
