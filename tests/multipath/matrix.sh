@@ -177,7 +177,7 @@ load_start()	# VOLUME DEPTH VOLUMES: so many are under load
 
 	for c in 1 2; do
 		run_traffic "$1-$c" "$stamp" write "$W/c$c/mnt/osl/$1" "$W/$1-$c.log" --volume "$1" --writer $c \
-			--first $((half * (c - 1))) --blocks $half --other "$W/$1-$((3 - c)).log" --reads 40 \
+			--first $((half * (c - 1))) --blocks $half --other "$W/$1-$((3 - c)).log" --reads $reads \
 			--jobs "$2" --pause $pause --flush-every 20 --random-size --go-on \
 			--seed $((${RSIO_SEED:-1} + cells * 100 + c))
 	done
@@ -214,7 +214,27 @@ loads_go_on()	# VOLUME...: each acknowledges writes that begin now, of both clie
 	done
 }
 
-loads_stop()	# they end when what they have under way is answered
+# Somebody has the volumes open all the time: without a handle late writes would be
+# refused anyway.
+volumes_held()
+{
+	local v names=()
+
+	for v in "${volumes[@]}"; do
+		names+=("$W/c1/mnt/osl/$v" "$W/c2/mnt/osl/$v")
+	done
+	run_traffic holder python3 -c 'import signal, sys
+files = [open(name, "rb", buffering=0) for name in sys.argv[1:]]
+signal.pause()' "${names[@]}"
+}
+
+volumes_released()
+{
+	end_process "${traffic_pid[holder]}"
+	unset "traffic_pid[holder]"
+}
+
+loads_told()	# to end when what they have under way is answered
 {
 	local v c
 
@@ -223,6 +243,14 @@ loads_stop()	# they end when what they have under way is answered
 			kill -TERM "${traffic_pid[$v-$c]}" 2>/dev/null || true
 		done
 	done
+	stopped=yes
+}
+
+loads_stop()
+{
+	local v c
+
+	loads_told
 	for v in "${volumes[@]}"; do
 		for c in 1 2; do
 			wait_for 30 gone "${traffic_pid[$v-$c]}" || true
@@ -236,7 +264,6 @@ late()		# COMMAND...: lets it go
 {
 	loads_go_on "${volumes[@]}" || went=no
 	loads_stop
-	stopped=yes
 	"$@"
 }
 
@@ -303,6 +330,9 @@ fault_stopped()
 {
 	kill -STOP "$(server_pid "$W/s$sick")"
 	sleep 4
+	dice 2
+	# Either they go on, or what it finds now would stay.
+	[ "$dice" = 0 ] || loads_told
 	kill -CONT "$(server_pid "$W/s$sick")"
 }
 fault_killed()
@@ -453,7 +483,7 @@ judge()		# VOLUME FAULT NAME
 
 run_cells()	# PATHS FAULT POLICY...: all at once
 {
-	local p=$1 fault=$2 v volumes=(plain "${@:3}") i=0 went=yes stopped='' session before
+	local p=$1 fault=$2 v volumes=(plain "${@:3}") i=0 went=yes stopped='' session before reads=40
 
 	matrix_clients "$p"
 	cells=$((cells + 1))
@@ -461,6 +491,9 @@ run_cells()	# PATHS FAULT POLICY...: all at once
 	for v in 1 2; do
 		rsconfig "$v" -m policy osl "$session"
 	done
+	# An answer that comes late ends a connection before it could deliver what was held back.
+	[[ $fault != mute* ]] || reads=0
+	volumes_held
 	for v in "${volumes[@]}"; do
 		load_logs "$v"
 		load_start "$v" "${depths[(cells + i) % ${#depths[@]}]}" ${#volumes[@]}
@@ -479,6 +512,7 @@ run_cells()	# PATHS FAULT POLICY...: all at once
 	for v in "${volumes[@]}"; do
 		judge "$v" "$fault" "${v/plain/"$session of the namespace"}, $p paths, $n_servers servers, $fault"
 	done
+	volumes_released
 	if [ "$fault" = none ]; then
 		is "$(paths_lost)" "$before" "none, $p paths, $n_servers servers: no path was lost"
 	else
