@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include "audit.h"
 #include "bounds.h"
+#include "changes.h"
 #include "claim.h"
 #include "client.h"
 #include "conn.h"
@@ -258,7 +259,8 @@ static void warn_fixed(const struct conf_server *old, const struct conf_server *
 		log_warning("main", "'fence-command' changes only with a restart");
 }
 
-static void reload(struct server *s)
+/* who: asked for it. */
+static void reload(struct server *s, const char *source, const char *who)
 {
 	struct conf_report report;
 	struct conf_server *now = conf_server_read(s->conf_path, key_group(), &report), *old;
@@ -270,6 +272,7 @@ static void reload(struct server *s)
 	conf_report_free(&report);
 	if (!now) {
 		log_error("conf", "%s was not taken over: nothing changes", s->conf_path);
+		audit(source, clock_now(), LOG_LEVEL_WARNING, "reload by %s refused: the configuration has mistakes", who);
 		return;
 	}
 	pthread_rwlock_wrlock(&s->conf_lock);
@@ -288,6 +291,8 @@ static void reload(struct server *s)
 	clients_check_keys(s->clients, now);
 	watch_apply(s->watch, now);
 	listeners_apply(s->listeners, now, false, &e);
+	audit(source, clock_now(), LOG_LEVEL_INFO, "reload by %s done", who);
+	changes_audit(old, now, source, who);
 	conf_server_free(old);
 	log_info("main", "configuration read again from %s", s->conf_path);
 }
@@ -295,16 +300,21 @@ static void reload(struct server *s)
 static void on_signal(struct engine *l, struct source *source, uint32_t events)
 {
 	struct signalfd_siginfo info;
+	char from[32], who[80];
 
 	(void)events;
 	if (read(source->fd, &info, sizeof(info)) != sizeof(info))
 		return;
+	snprintf(from, sizeof(from), "uid %u", info.ssi_uid);
+	snprintf(who, sizeof(who), "uid %u (pid %u) with %s", info.ssi_uid, info.ssi_pid,
+		 info.ssi_signo == SIGHUP ? "SIGHUP" : info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
 	if (info.ssi_signo == SIGHUP) {
 		sd_notify(0, "RELOADING=1");
-		reload(l->server);
+		reload(l->server, from, who);
 		sd_notify(0, "READY=1");
 		return;
 	}
+	audit(from, clock_now(), LOG_LEVEL_INFO, "end by %s", who);
 	log_info("main", "ending on %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
 	l->stop = true;
 }

@@ -39,6 +39,30 @@ has "clear-flush-error of none by uid $(id -u) \(pid [0-9]+\) at the control soc
 has "clear-flush-error of v by uid $(id -u) \(pid [0-9]+\) at the control socket done$" "what was done"
 check_fails 1 "questions are no lines" grep -q 'status' "$W/lines"
 
+server=$(server_pid "$W")
+hup() { kill -HUP "$server"; }
+has_line() { lines | grep -qE "(INFO|WARNING) \(audit\): $1"; }
+audited() { check "$2" wait_for 10 has_line "$1"; }	# REGEX NAME
+by="by uid $(id -u) \(pid [0-9]+\) with SIGHUP"
+cp "$W/rssrvcfg" "$W/before"
+second=$(new_key)
+sed -i "s/^node1 .*/&\nnode1 $second\nnode2 $(new_key)/; s|^path = .*pool|manage = node1\n&|" "$W/rssrvcfg"
+hup
+audited "reload $by done\$" "a reload"
+audited "client node1: has a second key, $by\$" "a second key"
+audited "client node2: may log in, $by\$" "a new client"
+audited "managing pool main is for node1, was for every client, $by\$" "another right"
+sed -i "/^node1 $TEST_KEY/d; /^node2/d" "$W/rssrvcfg"
+hup
+audited "client node1: has one key less, $by\$" "a key that is gone"
+audited "client node2: may not log in any more, $by\$" "a client that is gone"
+echo nonsense >>"$W/rssrvcfg"
+hup
+audited "reload $by refused: the configuration has mistakes\$" "a reload that was refused"
+cp "$W/before" "$W/rssrvcfg"
+hup
+audited "client node1: has another key, $by\$" "another key"
+
 scenario "$W" <<'EOT'
 for i in range(1100):
     try:
@@ -52,5 +76,5 @@ is "$(lines | grep -c 'login of flood .* refused')" "$(lines | grep -c 'login of
 check "not all of them are in the log" test "$(lines | grep -c 'login of flood')" -lt 1090
 said() { lines | grep -qE 'WARNING \(audit\): [0-9]+ lines about 127.0.0.1 were left out$'; }
 check "how many are missing is said" wait_for 30 said
-check_fails 1 "no key in it" grep -q "$TEST_KEY" "$W/rssrv.out"
+check_fails 1 "no key in it" grep -q -e "$TEST_KEY" -e "$second" "$W/rssrv.out"
 done_testing
