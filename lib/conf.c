@@ -263,7 +263,7 @@ static bool line_for_inih(struct conf_parse *p, char *line, size_t length)
 	is_client = conf_is_kind(s, "clients");
 	taken = is_client ? client_line(p, line) : key_line(p, line);
 	/* What is not understood may be a key as well. */
-	if (s->row->secret && (is_client || !taken))
+	if (s->row->secret && !taken)
 		p->has_keys = true;
 	return taken;
 }
@@ -332,9 +332,11 @@ static int take_entry(void *arg, const char *section, const char *name, const ch
 	char hint[80];
 
 	(void)section;
+	if (is_client && !conf_key_is_elsewhere(value))
+		p->has_keys = true;
 	if (!is_client) {
 		row = conf_key_find(s->row, name, hint, sizeof(hint));
-		if (s->row->secret && (!row || row->type == CONF_TYPE_KEY))
+		if (s->row->secret && (!row || (row->type == CONF_TYPE_KEY && !conf_key_is_elsewhere(value))))
 			p->has_keys = true;
 		if (!row) {
 			conf_mistake(p, p->line, s, name, "unknown key%s", hint);

@@ -162,6 +162,8 @@ bool conf_value_set(struct conf_parse *p, const struct conf_key_row *row, void *
 		    const char *value, char *why);
 /* A key as the file has it: the key itself, or where it is (conf_secret.c). */
 bool conf_node_key(struct conf_parse *p, const char *text, struct conf_key *key, char *why);
+/* Is this no key, but where one is? */
+bool conf_key_is_elsewhere(const char *text);
 /* Who can read a file that nobody else should; NULL: nobody else. */
 const char *conf_readable_by(const struct stat *st, gid_t key_group);
 /* The line of a key in a section; the section's own when it is not there. */

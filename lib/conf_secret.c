@@ -201,6 +201,11 @@ static void note_file(struct conf_parse *p, const char *path)
 	p->key_files[p->key_file_count] = NULL;
 }
 
+bool conf_key_is_elsewhere(const char *text)
+{
+	return strncmp(text, CREDENTIAL, strlen(CREDENTIAL)) == 0 || strncmp(text, FROM_FILE, strlen(FROM_FILE)) == 0;
+}
+
 bool conf_node_key(struct conf_parse *p, const char *text, struct conf_key *key, char *why)
 {
 	char path[4096], secret[SECRET_MAX + 1];

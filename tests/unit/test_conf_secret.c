@@ -60,6 +60,33 @@ static void refused(const char *nodekey, const char *why)
 	conf_report_free(&r);
 }
 
+/* A file of the configuration that only says where its keys are may be read by all. */
+static void modes(const char *reference)
+{
+	char text[PATH_MAX + 300];
+	struct conf_report r;
+	struct conf_client *c;
+	struct conf_server *s;
+
+	snprintf(text, sizeof(text), CLIENT "%s" BELOW, reference);
+	write_bytes(text, strlen(text), 0644);
+	c = conf_client_read(path, (gid_t)-1, &r);
+	assert_non_null(c);
+	assert_string_equal(c->key_files[0], reference + strlen("@file:"));
+	assert_null(c->key_files[1]);
+	conf_client_free(c);
+	conf_report_free(&r);
+	for (int key = 0; key < 2; key++) {
+		snprintf(text, sizeof(text), SERVER_HEAD "[clients]\na %s\n%s", reference, key ? "b " OTHER "\n" : "");
+		write_bytes(text, strlen(text), 0644);
+		s = conf_server_read(path, (gid_t)-1, &r);
+		assert_int_equal(s == NULL, key);
+		assert_int_equal(r.count, key);
+		conf_server_free(s);
+		conf_report_free(&r);
+	}
+}
+
 static void keys_in_files(void **state)
 {
 	char file[PATH_MAX], reference[PATH_MAX + 16];
@@ -86,6 +113,7 @@ static void keys_in_files(void **state)
 	refused(reference, "more than 255 bytes");
 	make_file("osl", GOOD "\r\n", 0600, file);
 	same_as_in_the_file(reference, GOOD);
+	modes(reference);
 	make_file("osl", GOOD, 0644, file);
 	refused(reference, "can be read by everybody (mode 0644)");
 	unlink(file);
