@@ -40,7 +40,7 @@ vol=$W/clt/mnt/osl
 check "both networks carry a path" wait_for 10 paths_are "$W/clt" 2
 
 start_stamp data "$vol/data" --blocks 2048 --jobs 8
-check "all goes over the first path" carries_more 0
+check "all goes over the first path" wait_for 10 carries_more 0
 flap 1
 check "lost once it is used again" wait_for 10 carries_more "$(path0 commands)"
 flap 3
