@@ -52,9 +52,11 @@ bool namespace_has_heirs(const struct namespace *ns, const struct session *s)
 double namespace_takeover(const struct namespace *ns)
 {
 	double noticed = namespace_noticed_within(ns, false);
-	double lease = ns->path_count ? path_lease(&ns->paths[0]->setup) / 1e3 : 0;
 
-	return (lease > noticed ? lease : noticed) + FENCE_TIME;
+	for (size_t i = 0; i < ns->path_count; i++)
+		if (path_lease(ns->paths[i]) / 1e3 > noticed)
+			noticed = path_lease(ns->paths[i]) / 1e3;
+	return noticed + FENCE_TIME;
 }
 
 /* A server that is only cut off from us goes on until its lease is over, however its

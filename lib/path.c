@@ -259,6 +259,8 @@ static void act_connect(struct path *p)
 		connect_failed(p, fd);
 		return;
 	}
+	if (p->slow)
+		sock_keep_little(fd);
 	p->fd = fd;
 	p->watch = (struct loop_fd){ .fd = fd, .events = EPOLLOUT, .ready = ready };
 	frame_init(&p->in);

@@ -104,6 +104,7 @@ struct path {
 	uint64_t last_ping;		/* when the last one was */
 	uint64_t stamp;			/* of the server's, that came with the last answer to one */
 	bool away;			/* a drill: nothing is sent, received or tried */
+	bool slow;			/* was seen to take longer than a keepalive for what its kernel had */
 	bool suspect;			/* owes an answer; commands go over others meanwhile */
 	uint64_t losses[PATH_FLAPS];	/* when it was lost while it was up; a ring */
 	unsigned loss_count;
@@ -166,6 +167,6 @@ double path_probation(const struct path *p);	/* seconds left of it; < 0: none */
  * network it is known later (path_health.c). */
 double path_noticed_within(const struct path_setup *s, bool others);
 /* What a server that hears nothing of us lets go within (ms), so that another one may go on. */
-uint32_t path_lease(const struct path_setup *s);
+uint32_t path_lease(const struct path *p);
 
 #endif

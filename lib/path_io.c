@@ -32,8 +32,8 @@ struct path_out {
 	struct out_item *items;		/* a ring; size is a power of two */
 	uint32_t size, head, tail;	/* head..tail wait; they only grow */
 	uint32_t sent;			/* bytes of the head item */
-	uint64_t put, gone;		/* bytes that were queued, and that the kernel or TLS took, ever */
-	uint64_t ping;			/* put, when the newest ping was the last in it */
+	uint64_t gone;			/* bytes that the kernel or TLS took, ever */
+	uint64_t ping;			/* of these, when the newest ping will be the last in them */
 	uint64_t arrived;		/* of gone: what the peer's kernel had when it was last looked */
 };
 
@@ -116,7 +116,29 @@ int path_put(struct path *p, const struct wire_request *r, const void *payload, 
 	i->data = payload;
 	i->length = r->length;
 	i->owned = owned;
-	o->put += WIRE_REQUEST_SIZE + r->length;
+	if (list_empty(&p->to_send))
+		p->ops->dirty(p->owner, p);
+	return 0;
+}
+
+/* A frame without a payload, in front of all that is not on its way yet.  *end: what gone
+ * will be then. */
+static int put_first(struct path *p, const struct wire_request *r, uint64_t *end)
+{
+	struct path_out *o = p->out;
+	uint32_t at;
+
+	if (o->tail - o->head == o->size && grow(o) < 0)
+		return -ENOMEM;
+	at = --o->head;
+	*end = o->gone + WIRE_REQUEST_SIZE;
+	if (o->sent) {		/* behind the rest of the frame that was begun */
+		*item(o, at) = *item(o, at + 1);
+		*end += WIRE_REQUEST_SIZE + item(o, at)->length - o->sent;
+		at++;
+	}
+	*item(o, at) = (struct out_item){ .length = 0 };
+	wire_put_request(item(o, at)->header, r);
 	if (list_empty(&p->to_send))
 		p->ops->dirty(p->owner, p);
 	return 0;
@@ -251,10 +273,9 @@ void path_ping(struct path *p)
 {
 	struct wire_request r = { .type = WIRE_PING, .offset = p->stamp };
 
-	if (path_put(p, &r, NULL, false) < 0)
-		return;
-	p->pinged = p->last_ping = loop_now(p->loop);
-	p->out->ping = p->out->put;
+	/* In front of megabytes that wait: a server's lease ends when none comes back for too long. */
+	if (put_first(p, &r, &p->out->ping) == 0)
+		p->pinged = p->last_ping = loop_now(p->loop);
 }
 
 bool path_ping_moves(struct path *p, uint64_t *ago)
@@ -266,7 +287,12 @@ bool path_ping_moves(struct path *p, uint64_t *ago)
 		return false;
 	queued += p->tls ? tls_out(p->tls).iov_len : 0;
 	o->arrived = o->gone > queued ? o->gone - queued : 0;
-	return o->arrived > before && o->arrived < o->ping;
+	if (o->arrived <= before || o->arrived >= o->ping)
+		return false;
+	if (!p->slow)
+		sock_keep_little(p->fd);
+	p->slow = true;
+	return true;
 }
 
 void path_ask(struct path *p)

@@ -328,6 +328,13 @@ int sock_connect_result(int fd)
 	return -error;
 }
 
+void sock_keep_little(int fd)
+{
+	int little = 64 << 10;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &little, sizeof little);
+}
+
 int sock_unacknowledged(int fd, uint64_t *bytes, uint64_t *ago)
 {
 	struct tcp_info i = { 0 };

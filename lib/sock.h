@@ -31,6 +31,9 @@ bool sock_equal_host(const struct sock_addr *a, const struct sock_addr *b);
  * the routes say.  Returns the descriptor (writable when the outcome is known), or -errno. */
 int sock_connect(const struct sock_addr *from, const char *device, const struct sock_addr *to);
 int sock_connect_result(int fd);	/* 0 or -errno */
+/* The kernel takes little more to send than what is on its way, so that what is urgent does
+ * not wait behind megabytes.  For slow networks: it costs calls. */
+void sock_keep_little(int fd);
 /* Of what was sent on a connection: how many bytes the peer's kernel has not acknowledged yet,
  * and how long ago (ns) it last acknowledged any.  0 or -errno. */
 int sock_unacknowledged(int fd, uint64_t *bytes, uint64_t *ago);

@@ -2,7 +2,7 @@
 # A path at 4 Mbit/s carries writes of 1 MiB, for each of which it is silent longer than
 # detect: it is neither suspected nor given up, alone or beside a fast one.  What is really
 # silent is noticed as ever: a network, a link, a server that stands still.
-# time-limit: 150
+# time-limit: 200
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lab.sh"
 requires_root
@@ -18,6 +18,8 @@ write_server_conf "$W/srv" address=10.99.0.1 address=10.99.1.1
 write_client_conf "$W/clt" "$W/srv" address=10.99.0.2 address=10.99.1.2
 printf '[defaults]\npolicy = round-robin\n' >>"$W/clt/rscltcfg"
 make_volume "$W/srv" data 64M
+printf '\n[volume shared]\npath = %s\nshared = yes\nuuid = 5f0c6a1e-6f0f-4b43-9c0e-3a9d4c1f7b22\n' "$W/shared.raw" >>"$W/srv/rssrvcfg"
+truncate -s 64M "$W/shared.raw"
 NETNS=$srv_ns start_server "$W/srv"
 NETNS=$clt_ns start_client "$W/clt"
 vol=$W/clt/mnt/osl/data
@@ -49,7 +51,7 @@ carried_more()
 	! slow 'p["suspect"]' || doubts=$((doubts + 1))
 	[ "$(written)" -ge "$1" ]
 }
-closed() { timeout 5 cat "$W/clt/mnt/osl/.rsio/volumes.json" | grep -q '"opens": 0,'; }
+closed() { ! timeout 5 cat "$W/clt/mnt/osl/.rsio/volumes.json" | grep -q '"opens": [1-9]'; }
 
 doubts=0
 big_writes both
@@ -82,4 +84,18 @@ link_up 0
 check "the fast one too" wait_for 15 paths_are "$W/clt" 2
 drop_traffic both
 check "the writer ends" wait_for 40 closed
+
+# A server that shares the volume lets go of it when no ping comes back in time.  Behind
+# megabytes that was so all the time; that the path is slow is learned once.
+vol=$W/clt/mnt/osl/shared
+link_down 0
+wait_for 5 paths_are "$W/clt" 1
+big_writes shared
+before=$(grep -c 'does not know the session' "$W/clt/rsiod.out" || true)
+check "a shared volume: 6 MiB of writes" never_late 6
+anew=$(($(grep -c 'does not know the session' "$W/clt/rsiod.out" || true) - before))
+check "the session was made anew $anew times, once at most" test "$anew" -le 1
+drop_traffic shared
+check "the writer ends" wait_for 40 closed
+link_up 0
 done_testing

@@ -19,6 +19,8 @@ static struct conn *a, *b;	/* portal 0, connection 1; portal 1, connection 2 */
 
 #define FEW 16			/* blocks: what the session may have in flight, in begin_full */
 
+#define MANY 32			/* writes of 1 MiB */
+
 /* Both paths are up, the volume is open; commands go over a (fail-over), one at a time. */
 static int begin(void **state)
 {
@@ -199,6 +201,30 @@ static void slow_is_not_silent(void **state)
 	assert_int_equal(io_wait(w), 0);
 }
 
+/* A ping does not wait behind all writes that wait. */
+static void pings_come_first(void **state)
+{
+	struct timespec pause = { 0, 40000000 };
+	struct request *r;
+	struct io *w[MANY];
+	int n = 0;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++)
+		w[i] = io_start(WIRE_WRITE, (uint64_t)i * WIRE_DATA_MAX, WIRE_DATA_MAX, 'W');
+	for (; (r = script_read(a)) && r->h.type == WIRE_WRITE; n++) {
+		script_reply(a, r, WIRE_OK, NULL, 0);
+		nanosleep(&pause, NULL);
+	}
+	assert_non_null(r);
+	assert_true(script_serve(a, r));
+	assert_in_range(n, 0, MANY - 1);
+	for (; n < MANY; n++)
+		script_reply(a, script_expect(a, WIRE_WRITE), WIRE_OK, NULL, 0);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(io_wait(w[i]), 0);
+}
+
 /* The kernel of a server that stands still takes a few small commands all the time: that
  * is no sign of life. */
 static void stuck_is_silent(void **state)
@@ -249,6 +275,7 @@ int main(void)
 		TEST(bounds_are_shown),
 		TEST(refused_ping),
 		ONE(slow_is_not_silent),
+		ONE(pings_come_first),
 		ONE(stuck_is_silent),
 	};
 
