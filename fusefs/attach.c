@@ -21,6 +21,7 @@ struct target {
 	int av;
 	uint64_t size;
 	int read_only, force;
+	int block_size;
 	char file[LOOPDEV_FILE_MAX];		/* MOUNT/NAMESPACE/VOLUME */
 };
 
@@ -29,9 +30,9 @@ static int target_parse(struct target *t, json_t *request, struct err *e)
 	json_int_t size = 0;
 
 	memset(t, 0, sizeof *t);
-	if (json_unpack(request, "{s:s, s:s, s:s, s?:i, s?:I, s?:b, s?:b}", "mount", &t->mount,
+	if (json_unpack(request, "{s:s, s:s, s:s, s?:i, s?:I, s?:b, s?:b, s?:i}", "mount", &t->mount,
 			"namespace", &t->namespace, "volume", &t->volume, "av", &t->av, "size", &size,
-			"read_only", &t->read_only, "force", &t->force) < 0 ||
+			"read_only", &t->read_only, "force", &t->force, "block_size", &t->block_size) < 0 ||
 	    !conf_name_valid(t->namespace) || !conf_name_valid(t->volume) || t->av < 0 || t->av >= AVS)
 		return err_set(e, EINVAL, "a request for a device that makes no sense");
 	t->size = (uint64_t)size;
@@ -195,7 +196,7 @@ static int make_loop(const struct target *t, struct err *e)
 
 	if (file < 0)
 		return err_sys(e, errno, "%s cannot be opened", t->file);
-	number = loopdev_make(file, t->read_only, e);
+	number = loopdev_make(file, t->read_only, (uint32_t)t->block_size, e);
 	close(file);
 	d = malloc(sizeof *d);
 	if (number < 0 || !d) {

@@ -22,7 +22,7 @@
 json_t *attach_list(const char *mount_dir);
 
 /* The helper's verbs: the reply's members, or NULL with e filled.
- * attach: mount, namespace, volume, av, size, read_only -> block, raw, loop, and opener: who
+ * attach: mount, namespace, volume, av, size, read_only, block_size -> block, raw, loop, and opener: who
  *   opened the file (0: it was attached already, which is fine).
  * detach: mount, namespace, volume, force -> note (or absent).
  * resize: mount, namespace, volume, size -> loop. */

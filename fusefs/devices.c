@@ -125,12 +125,12 @@ static json_t *ask(struct devices *d, const char *what, const struct volume_quer
 		err_set(e, EPERM, "block devices need an rsiod that root started");
 		return NULL;
 	}
-	return helper_call(d->helper, json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:b}", "do", what,
+	return helper_call(d->helper, json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:b, s:i}", "do", what,
 						"mount", d->client->mount_dir, "namespace", q->namespace,
 						"volume", q->volume, "av", (int)q->info.av,
 						"size", (json_int_t)q->info.size, "read_only",
 						(int)(q->info.flags & WIRE_FLAG_READ_ONLY), "force",
-						(int)force), e);
+						(int)force, "block_size", (int)q->info.block_size), e);
 }
 
 json_t *devices_attach(struct devices *d, const char *namespace, const char *volume, struct err *e)

@@ -126,11 +126,11 @@ static int open_new(int number, int flags)
 	return open_device(number, flags);
 }
 
-static int configure(int fd, int file, bool read_only)
+static int configure(int fd, int file, bool read_only, uint32_t block_size)
 {
 	struct loop_config config = {
 		.fd = (uint32_t)file,
-		.block_size = 512,
+		.block_size = block_size,
 		.info.lo_flags = LO_FLAGS_DIRECT_IO | (read_only ? LO_FLAGS_READ_ONLY : 0),
 	};
 	struct loop_info64 info;
@@ -144,11 +144,13 @@ static int configure(int fd, int file, bool read_only)
 	return -EOPNOTSUPP;
 }
 
-int loopdev_make(int file, bool read_only, struct err *e)
+int loopdev_make(int file, bool read_only, uint32_t block_size, struct err *e)
 {
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
 	int r = -EBUSY, number = -1;
 
+	block_size = block_size < 512 ? 512 : block_size > page ? page : block_size;
 	if (control < 0)
 		return err_sys(e, errno, "/dev/loop-control");
 	for (int i = 0; i < TRIES && r == -EBUSY; i++) {
@@ -164,7 +166,7 @@ int loopdev_make(int file, bool read_only, struct err *e)
 			r = fd;
 			break;
 		}
-		r = configure(fd, file, read_only);
+		r = configure(fd, file, read_only, block_size);
 		close(fd);
 	}
 	close(control);

@@ -30,8 +30,10 @@ const char *loopdev_name(int number, char buf[24]);
 /* st_dev of the file system that the file behind it is on; 0: not known. */
 dev_t loopdev_backing(int number);
 
-/* A new one over an open file; direct I/O, or it fails.  Its number or -errno. */
-int loopdev_make(int file, bool read_only, struct err *e);
+/* A new one over an open file; direct I/O, or it fails.  block_size: its logical blocks, at most
+ * a page, else 512: a volume of several servers must not be written in parts of its own.
+ * Its number or -errno. */
+int loopdev_make(int file, bool read_only, uint32_t block_size, struct err *e);
 /* The size that a device over so many bytes has: whole sectors. */
 uint64_t loopdev_size(uint64_t bytes);
 /* Takes the file's size anew; bytes is what it should be. */
