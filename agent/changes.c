@@ -75,6 +75,12 @@ static void compare_lists(const struct author *a, const char *what, const char *
 		      list_text(now, after), list_text(old, before), a->who);
 }
 
+static void compare_pools(const struct author *a, const struct conf_pool *old, const struct conf_pool *now)
+{
+	compare_lists(a, "pool", now->name, old->clients, now->clients);
+	compare_lists(a, "managing pool", now->name, old->manage, now->manage);
+}
+
 void changes_audit(const struct conf_server *old, const struct conf_server *now, const char *source, const char *who)
 {
 	const struct author a = { source, who };
@@ -88,6 +94,5 @@ void changes_audit(const struct conf_server *old, const struct conf_server *now,
 	for (size_t i = 0; i < now->pool_count; i++)
 		for (size_t k = 0; k < old->pool_count; k++)
 			if (strcmp(old->pools[k].name, now->pools[i].name) == 0)
-				compare_lists(&a, "managing pool", now->pools[i].name, old->pools[k].manage,
-					      now->pools[i].manage);
+				compare_pools(&a, &old->pools[k], &now->pools[i]);
 }

@@ -13,6 +13,7 @@
 #include "pool.h"
 #include "registry.h"
 #include "server.h"
+#include "text.h"
 
 /* A directory's time of change has the resolution of the kernel's tick at best;
  * for that long after a change it is read again. */
@@ -102,6 +103,13 @@ struct pool *pool_open(struct server *s, const struct conf_pool *conf, double wa
 	pthread_mutex_init(&p->owner_lock, NULL);
 	snprintf(p->name, sizeof(p->name), "%s", conf->name);
 	p->path = strdup(conf->path);
+	p->clients = strings_copy(conf->clients);
+	if (!p->path || (conf->clients && !p->clients)) {
+		err_set(e, ENOMEM, "no memory for pool %s", conf->name);
+		p->dirfd = -1;
+		pool_close(p);
+		return NULL;
+	}
 	p->dirfd = open(conf->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (p->dirfd < 0) {
 		err_sys(e, errno, "[pool %s]: cannot open %s", conf->name, conf->path);
@@ -127,6 +135,8 @@ void pool_close(struct pool *p)
 	if (p->dirfd >= 0)
 		close(p->dirfd);
 	pthread_mutex_destroy(&p->owner_lock);
+	strings_free(p->clients);
+	strings_free(p->next_clients);
 	free(p->path);
 	free(p);
 }
@@ -160,6 +170,11 @@ static void see(struct pool *p, const char *file)
 		o = offer_new(p->server, name, p->dirfd, file, meta);
 		if (!o)
 			return;		/* the next look tries again */
+		o->conf.clients = strings_copy(p->clients);
+		if (p->clients && !o->conf.clients) {
+			offer_free(o);
+			return;
+		}
 		o->pool = p->name;
 		o->owned = &p->owner;
 		o->conf.shared = p->shared;
@@ -169,6 +184,61 @@ static void see(struct pool *p, const char *file)
 		p->offers = o;
 	}
 	o->seen = true;
+}
+
+void pool_set_clients(struct pool *p, char *const *clients)
+{
+	char **copy = strings_copy(clients);
+
+	if (clients && !copy) {
+		log_error("pool", "%s: no memory for its list of clients: it stays as it was", p->name);
+		return;
+	}
+	pthread_mutex_lock(&p->owner_lock);
+	strings_free(p->next_clients);
+	p->next_clients = copy;
+	p->has_next = true;
+	pthread_mutex_unlock(&p->owner_lock);
+}
+
+static void give_clients(struct pool *p, struct offer *o)
+{
+	char **mine = strings_copy(p->clients), **volumes = strings_copy(p->clients);
+
+	if (p->clients && (!mine || !volumes)) {
+		log_error("pool", "%s: no memory for the clients of %s", p->name, o->name);
+		strings_free(mine);
+		strings_free(volumes);
+		return;
+	}
+	strings_free(o->conf.clients);
+	o->conf.clients = mine;
+	if (o->volume)
+		registry_update(p->server->registry, o->volume, &(struct volume_attributes){
+			volumes, o->conf.read_only, o->conf.av, o->order });
+	else
+		strings_free(volumes);
+}
+
+static void take_clients(struct pool *p)
+{
+	char **next;
+	bool any;
+
+	pthread_mutex_lock(&p->owner_lock);
+	any = p->has_next;
+	next = p->next_clients;
+	p->has_next = false;
+	p->next_clients = NULL;
+	pthread_mutex_unlock(&p->owner_lock);
+	if (!any || strings_equal(next, p->clients)) {
+		strings_free(next);
+		return;
+	}
+	strings_free(p->clients);
+	p->clients = next;
+	for (struct offer *o = p->offers; o; o = o->next)
+		give_clients(p, o);
 }
 
 static void drop_unseen(struct pool *p)
@@ -229,6 +299,7 @@ void pool_look(struct pool *p)
 	struct stat st;
 	unsigned n = 0;
 
+	take_clients(p);
 	if (!pool_owner(p))
 		try_to_own(p);
 	if (fstat(p->dirfd, &st) == 0 &&

@@ -24,9 +24,12 @@ struct pool {
 	bool shared;
 	int dirfd, lock;
 	atomic_bool owner;		/* a pool of one server: always */
-	pthread_mutex_t owner_lock;	/* of owner_name */
+	pthread_mutex_t owner_lock;	/* of owner_name and next_clients */
 	char owner_name[CONF_NAME_MAX + 1];	/* the last that was heard of; "" none yet */
+	char **next_clients;		/* of another configuration, for the thread that watches it */
+	bool has_next;
 	/* Of the thread that watches it. */
+	char **clients;			/* of its volumes; NULL: every client */
 	struct offer *offers;
 	struct timespec changed;	/* the directory's, at the last scan */
 	uint64_t scanned;
@@ -44,6 +47,8 @@ static inline bool pool_owner(const struct pool *p)
 	return atomic_load(&p->owner);
 }
 void pool_owner_name(struct pool *p, char out[CONF_NAME_MAX + 1]);
+/* Its list of clients is this one from the next look on. */
+void pool_set_clients(struct pool *p, char *const *clients);
 /* One look: new, gone, replaced, resized.  Blocks as long as the file system does. */
 void pool_look(struct pool *p);
 

@@ -316,12 +316,17 @@ static bool wanted(const struct pool *p, const struct conf_server *conf)
 	return false;
 }
 
-/* Its lock is of the other kind, and must not be given back for a moment. */
-static void warn_shared(const struct pool *p, const struct conf_server *conf)
+/* Its lock is of the other kind when it is shared or not any more, and must not be given
+ * back for a moment. */
+static void change_pool(struct pool *p, const struct conf_server *conf)
 {
-	for (size_t i = 0; i < conf->pool_count; i++)
-		if (strcmp(p->name, conf->pools[i].name) == 0 && p->shared != conf->pools[i].shared)
+	for (size_t i = 0; i < conf->pool_count; i++) {
+		if (strcmp(p->name, conf->pools[i].name) != 0)
+			continue;
+		if (p->shared != conf->pools[i].shared)
 			log_warning("pool", "%s: 'shared' changes only with a restart", p->name);
+		pool_set_clients(p, conf->pools[i].clients);
+	}
 }
 
 static void add_new_pools(struct watch *w, const struct conf_server *conf)
@@ -353,7 +358,7 @@ void watch_apply(struct watch *w, const struct conf_server *conf)
 	for (struct watcher *k = w->watchers; k; k = k->next) {
 		if (k->pool) {
 			k->stop |= !wanted(k->pool, conf);
-			warn_shared(k->pool, conf);
+			change_pool(k->pool, conf);
 			continue;
 		}
 		unused = k->pending;

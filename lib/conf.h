@@ -140,6 +140,7 @@ struct conf_listen {		/* server [interface NAME]: a portal */
 struct conf_pool {
 	char name[CONF_NAME_MAX + 1];
 	char *path;
+	char **clients;		/* as a volume's: who sees what is in it, and may write to it */
 	char **manage;		/* NULL-terminated client names; NULL: every client */
 	bool shared;		/* with other servers */
 	int line;

@@ -194,6 +194,9 @@ static const struct conf_key_row key_rows[] = {
 
 	{ SRV, "pool", "path", "directory", NULL, "Where the pool's volumes are.",
 	  MUST, CONF_TYPE_PATH, AT(conf_pool, path), 0, 0 },
+	{ SRV, "pool", "clients", "clients, CLIENT:ro", "every client",
+	  "Who sees the pool's volumes, and who of them may only read them.",
+	  MAY, CONF_TYPE_ACCESS, AT(conf_pool, clients), 0, 0 },
 	{ SRV, "pool", "manage", "clients", "every client",
 	  "Who may create and change volumes.",
 	  MAY, CONF_TYPE_LIST, AT(conf_pool, manage), 0, 0 },

@@ -217,6 +217,7 @@ static void add_pool(struct conf_parse *p, const struct conf_section *s, struct 
 	conf_copy_name(pool->name, s);
 	pool->line = s->line;
 	conf_fill(p, s, pool);
+	check_list(p, s, "clients", pool->clients, c);
 	check_list(p, s, "manage", pool->manage, c);
 	for (const struct conf_pool *other = c->pools; other < pool && pool->path; other++) {
 		if (other->path && strcmp(other->path, pool->path) == 0) {
@@ -307,6 +308,7 @@ void conf_server_free(struct conf_server *c)
 	}
 	for (size_t i = 0; i < c->pool_count; i++) {
 		free(c->pools[i].path);
+		conf_list_free(c->pools[i].clients);
 		conf_list_free(c->pools[i].manage);
 	}
 	for (size_t i = 0; i < c->volume_count; i++) {
