@@ -110,16 +110,56 @@ void client_fini(struct client *c)
 
 /* Namespaces. */
 
+static void set_own(struct node *node, const struct conf_own *own)
+{
+	if (own->has_uid)
+		node->uid = own->uid;
+	if (own->has_gid)
+		node->gid = own->gid;
+	if (own->has_mode)
+		node->mode = S_IFREG | own->mode;
+}
+
+static bool same_own(const struct conf_own *a, const struct conf_own *b)
+{
+	return a->has_uid == b->has_uid && a->has_gid == b->has_gid && a->has_mode == b->has_mode &&
+	       a->uid == b->uid && a->gid == b->gid && a->mode == b->mode;
+}
+
+void client_reown(struct client *c, const struct conf_client *old, const struct conf_client *now)
+{
+	struct list *pos, *volume;
+
+	list_each(pos, &c->members) {
+		struct member *m = container_of(pos, struct member, link);
+
+		list_each(volume, &m->dir->children) {
+			struct node *node = container_of(volume, struct node, sibling);
+			struct conf_own was = conf_own_of(old, m->dir->name, node->name);
+			struct conf_own is = conf_own_of(now, m->dir->name, node->name);
+
+			if (node->kind == NODE_VOLUME && !same_own(&was, &is))
+				set_own(node, &is);
+		}
+	}
+}
+
 static void added(void *arg, struct namespace *ns, struct mpio *v)
 {
 	struct member *m = arg;
 	const struct wire_volume *info = mpio_info(v);
+	bool fresh = !names_find(m->dir, info->name);
 	struct node *node = names_add_volume(&m->client->names, m->dir, info->name, ns, v, info->size,
 					     info->flags & WIRE_FLAG_READ_ONLY);
 
 	if (!node) {
 		log_error(namespace_name(ns), "no memory to show volume %s", info->name);
 		return;
+	}
+	if (fresh) {
+		struct conf_own own = conf_own_of(m->client->newest->conf, namespace_name(ns), info->name);
+
+		set_own(node, &own);
 	}
 	mpio_set_tag(v, node);
 	log_debug(namespace_name(ns), "volume %s is there", info->name);

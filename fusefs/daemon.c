@@ -136,7 +136,7 @@ static int open_mount(struct daemon *d, struct err *e)
 	struct call c = { .daemon = d };
 
 	d->mount.gone = mount_gone;
-	if (mount_open(&d->mount, &d->client, d->helper, d->client.mount_dir, e) < 0)
+	if (mount_open(&d->mount, &d->client, d->helper, d->config->conf->allow_other, e) < 0)
 		return -e->code;
 	pthread_mutex_lock(&d->lock);
 	d->unmounted = false;
@@ -176,6 +176,7 @@ static void apply(void *arg)
 	struct config *old = d->client.newest;
 
 	d->client.newest = d->config;
+	client_reown(&d->client, old->conf, d->config->conf);
 	reload_apply(&d->client, d->config);
 	set_poll(d);
 	config_put(old);
@@ -199,6 +200,8 @@ static int read_again(struct daemon *d, struct err *e)
 		return r;
 	if (conf->mount && strcmp(conf->mount, d->client.mount_dir) != 0 && !d->options->mount)
 		log_warning("reload", "another mount takes effect when rsiod is started again");
+	if (conf->allow_other != d->client.newest->conf->allow_other)
+		log_warning("reload", "another allow-other takes effect when rsiod is started again");
 	d->config = config_new(conf);
 	return d->config ? 0 : err_set(e, ENOMEM, "no memory for the configuration");
 }

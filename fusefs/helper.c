@@ -385,9 +385,9 @@ int helper_mounted(struct helper *h, const char *dir, int made, struct err *e)
 	return j ? 0 : -e->code;
 }
 
-int helper_mount(struct helper *h, const char *dir, bool *made, struct err *e)
+int helper_mount(struct helper *h, const char *dir, bool others, bool *made, struct err *e)
 {
-	json_t *j = helper_call(h, json_pack("{s:s, s:s}", "do", "mount", "dir", dir), e);
+	json_t *j = helper_call(h, json_pack("{s:s, s:s, s:b}", "do", "mount", "dir", dir, "others", (int)others), e);
 	json_t *fd = json_object_get(j, "fd");
 	int r = fd ? (int)json_integer_value(fd) : -EIO;
 

@@ -37,9 +37,9 @@ void helper_stop(struct helper *h);
  * reference), or NULL with e filled. */
 json_t *helper_call(struct helper *h, json_t *request, struct err *e);
 
-/* As root: mounts at dir, which is made where it is missing (*made).  The descriptor of
- * /dev/fuse, or -errno with e filled. */
-int helper_mount(struct helper *h, const char *dir, bool *made, struct err *e);
+/* As root: mounts at dir, which is made where it is missing (*made).  others: not for root
+ * alone.  The descriptor of /dev/fuse, or -errno with e filled. */
+int helper_mount(struct helper *h, const char *dir, bool others, bool *made, struct err *e);
 
 /* What to clean up should the daemon die: dir is mounted (NULL: nothing is), and was
  * made by the daemon. */

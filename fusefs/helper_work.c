@@ -86,7 +86,7 @@ int helper_umount(const char *dir, int lazy, struct err *e)
 }
 
 /* Mounts what fuse_session_mount() would, and gives the descriptor to whoever asked. */
-static int mount_fuse(const char *dir, struct err *e)
+static int mount_fuse(const char *dir, bool others, struct err *e)
 {
 	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	char options[128];
@@ -97,8 +97,8 @@ static int mount_fuse(const char *dir, struct err *e)
 		err_next(e, "load the module fuse, or give the container that device");
 		return r;
 	}
-	snprintf(options, sizeof options, "fd=%d,rootmode=%o,user_id=%u,group_id=%u," MOUNT_OPTIONS, fd,
-		 (unsigned)S_IFDIR, geteuid(), getegid());
+	snprintf(options, sizeof options, "fd=%d,rootmode=%o,user_id=%u,group_id=%u," MOUNT_OPTIONS "%s",
+		 fd, (unsigned)S_IFDIR, geteuid(), getegid(), others ? MOUNT_OTHERS : "");
 	if (mount("rsio", dir, MOUNTS_OURS, MS_NOSUID | MS_NODEV, options) < 0) {
 		int r = err_sys(e, errno, "%s cannot be mounted", dir);
 
@@ -120,7 +120,7 @@ static json_t *do_mount(json_t *request, struct err *e)
 	}
 	if (mount_make_dir(dir, &made, e) < 0)
 		return NULL;
-	fd = mount_fuse(dir, e);
+	fd = mount_fuse(dir, json_is_true(json_object_get(request, "others")), e);
 	if (fd < 0 && made)
 		rmdir(dir);
 	return fd < 0 ? NULL : json_pack("{s:i, s:b}", "fd", fd, "made", (int)made);

@@ -248,9 +248,8 @@ int mount_make_dir(const char *dir, bool *made, struct err *e)
 static struct fuse_session *make_session(struct client *c)
 {
 	char program[] = "rsiod", o[] = "-o";
-	char root[] = "fsname=rsio,subtype=rsio," MOUNT_OPTIONS;
-	char plain[] = "fsname=rsio,subtype=rsio,max_read=1048576,default_permissions";
-	char *argv[] = { program, o, geteuid() == 0 ? root : plain, NULL };
+	char options[] = "fsname=rsio,subtype=rsio," MOUNT_OPTIONS;
+	char *argv[] = { program, o, options, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 	struct fuse_session *s = fuse_session_new(&args, &ops_table, sizeof ops_table, c);
 
@@ -259,9 +258,9 @@ static struct fuse_session *make_session(struct client *c)
 }
 
 /* libfuse takes a mount that is there already by the name of its descriptor. */
-static int mount_as_root(struct mount *m, struct helper *h, const char *dir, struct err *e)
+static int mount_as_root(struct mount *m, struct helper *h, const char *dir, bool others, struct err *e)
 {
-	int fd = helper_mount(h, dir, &m->made, e);
+	int fd = helper_mount(h, dir, others, &m->made, e);
 	char name[32];
 
 	if (fd < 0)
@@ -285,15 +284,16 @@ static int mount_as_user(struct mount *m, const char *dir, struct err *e)
 	return -EIO;
 }
 
-int mount_open(struct mount *m, struct client *c, struct helper *h, const char *dir, struct err *e)
+int mount_open(struct mount *m, struct client *c, struct helper *h, bool others, struct err *e)
 {
+	const char *dir = c->mount_dir;
 	int fd, flags;
 
 	m->client = c;
 	m->session = make_session(c);
 	if (!m->session)
 		return err_set(e, ENOMEM, "no FUSE session");
-	if ((geteuid() == 0 ? mount_as_root(m, h, dir, e) : mount_as_user(m, dir, e)) < 0) {
+	if ((geteuid() == 0 ? mount_as_root(m, h, dir, others, e) : mount_as_user(m, dir, e)) < 0) {
 		mount_close(m);
 		return -e->code;
 	}

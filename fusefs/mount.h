@@ -34,9 +34,11 @@ enum mount_found mount_look(const char *dir, struct err *e);
 /* Makes dir where it is missing: *made.  0 or -errno with e filled. */
 int mount_make_dir(const char *dir, bool *made, struct err *e);
 /* Root's, for the kernel and for libfuse. */
-#define MOUNT_OPTIONS "max_read=1048576,default_permissions,allow_other"
-/* Makes dir where it is missing and mounts there, as root by the helper; nothing may be mounted. */
-int mount_open(struct mount *m, struct client *c, struct helper *h, const char *dir, struct err *e);
+#define MOUNT_OPTIONS "max_read=1048576,default_permissions"
+#define MOUNT_OTHERS ",allow_other"
+/* Makes c->mount_dir where it is missing and mounts there, as root by the helper; nothing
+ * may be mounted.  others: root's tree is not for root alone. */
+int mount_open(struct mount *m, struct client *c, struct helper *h, bool others, struct err *e);
 /* On the loop: takes requests from now on. */
 int mount_receive(struct mount *m);
 /* On the loop: takes no more. */

@@ -80,6 +80,13 @@ struct conf_portal {		/* client [server NAME]: one portal of a server */
 	int line;
 };
 
+struct conf_own {		/* whose a volume's file in the tree is; what is not said is as it is by default */
+	bool has_uid, has_gid, has_mode;
+	uid_t uid;
+	gid_t gid;
+	mode_t mode;		/* 0..0777 */
+};
+
 struct conf_volume_rule {	/* client [volume NS:NAME] */
 	char namespace[CONF_NAME_MAX + 1];
 	char name[CONF_NAME_MAX + 1];
@@ -87,6 +94,7 @@ struct conf_volume_rule {	/* client [volume NS:NAME] */
 	bool has_policy, has_on_loss;
 	enum policy policy;
 	enum conf_on_loss on_loss;
+	struct conf_own own;
 	struct shares shares;	/* they alone give it the namespace's policy as its own */
 	int line;
 };
@@ -98,6 +106,7 @@ struct conf_namespace {		/* client [namespace NAME] */
 	struct conf_key key;
 	int port;		/* 0: not set here */
 	struct conf_behaviour behaviour;
+	struct conf_own own;	/* of its volumes */
 	struct conf_portal *portals;
 	size_t portal_count;
 	int line;
@@ -107,6 +116,7 @@ struct conf_client {
 	char *path;
 	char *mount;		/* NULL: the default mount point */
 	char *admin_group;	/* NULL: none */
+	bool allow_other;	/* others than root get into root's tree */
 	char *on_event;
 	int port;		/* [defaults] port, else 5000 */
 	struct conf_interface interfaces[CONF_IFACE_MAX];
@@ -118,6 +128,8 @@ struct conf_client {
 	char **key_files;	/* that were read for keys; NULL at the end; NULL: none */
 };
 
+/* Whose a volume is: what its own section says, else its namespace's. */
+struct conf_own conf_own_of(const struct conf_client *c, const char *namespace, const char *volume);
 /* The first interface that s speaks of and the configuration does not have; or NULL. */
 const char *conf_unknown_interface(const struct conf_client *c, const struct shares *s);
 void conf_interface_names(const struct conf_client *c, char *out, size_t size);	/* "if0, if1" */

@@ -236,6 +236,32 @@ static void add_volume(struct conf_parse *p, const struct conf_section *s, struc
 	check_volume(p, s, c, v);
 }
 
+static void own_add(struct conf_own *own, const struct conf_own *said)
+{
+	if (said->has_uid)
+		own->uid = said->uid;
+	if (said->has_gid)
+		own->gid = said->gid;
+	if (said->has_mode)
+		own->mode = said->mode;
+	own->has_uid |= said->has_uid;
+	own->has_gid |= said->has_gid;
+	own->has_mode |= said->has_mode;
+}
+
+struct conf_own conf_own_of(const struct conf_client *c, const char *namespace, const char *volume)
+{
+	struct conf_own own = { .has_uid = false };
+
+	for (size_t i = 0; i < c->namespace_count; i++)
+		if (strcmp(c->namespaces[i].name, namespace) == 0)
+			own_add(&own, &c->namespaces[i].own);
+	for (size_t i = 0; i < c->volume_count; i++)
+		if (strcmp(c->volumes[i].namespace, namespace) == 0 && strcmp(c->volumes[i].name, volume) == 0)
+			own_add(&own, &c->volumes[i].own);
+	return own;
+}
+
 /* The whole. */
 
 const char *conf_unknown_interface(const struct conf_client *c, const struct shares *s)
@@ -328,6 +354,7 @@ struct conf_client *conf_client_build(struct conf_parse *p)
 	read_defaults(p, &d);
 	c->mount = d.mount;
 	c->admin_group = d.admin_group;
+	c->allow_other = d.allow_other;
 	c->on_event = d.on_event;
 	c->port = d.port;
 	for (size_t i = 0; i < p->section_count; i++) {

@@ -49,6 +49,9 @@ enum conf_type {
 	CONF_TYPE_MICROSECONDS_OR_AUTO,	/* the same, or CONF_POLL_AUTO */
 	CONF_TYPE_BOOL,		/* bool: yes or no */
 	CONF_TYPE_MODE,		/* bool: ro or rw */
+	CONF_TYPE_OWNER,	/* of struct conf_own the uid, the gid, the mode */
+	CONF_TYPE_GROUP,
+	CONF_TYPE_PERMISSIONS,
 	CONF_TYPE_SECURITY,	/* enum conf_security */
 	CONF_TYPE_POLICY,	/* enum policy */
 	CONF_TYPE_ON_LOSS,	/* enum conf_on_loss */
@@ -60,6 +63,7 @@ struct conf_defaults {
 	struct conf_behaviour behaviour;
 	int port;
 	char *mount, *admin_group, *on_event;
+	bool allow_other;
 };
 
 /* What a section's header may be. */
@@ -164,6 +168,10 @@ bool conf_value_set(struct conf_parse *p, const struct conf_key_row *row, void *
 bool conf_node_key(struct conf_parse *p, const char *text, struct conf_key *key, char *why);
 /* Is this no key, but where one is? */
 bool conf_key_is_elsewhere(const char *text);
+/* conf_own.c: false with why. */
+bool conf_set_owner(struct conf_own *own, const char *text, char *why);
+bool conf_set_group(struct conf_own *own, const char *text, char *why);
+bool conf_set_permissions(struct conf_own *own, const char *text, char *why);
 /* Who can read a file that nobody else should; NULL: nobody else. */
 const char *conf_readable_by(const struct stat *st, gid_t key_group);
 /* The line of a key in a section; the section's own when it is not there. */

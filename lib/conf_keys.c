@@ -98,6 +98,20 @@ static const struct conf_section_row section_rows[] = {
 	  "How long to look for more work before sleeping.",					\
 	  MAY, CONF_TYPE_MICROSECONDS, AT(conf_server, poll), 0, 100000 }
 
+/* Whose volumes are. */
+#define OWN(section, base, of)									\
+	{ CONF_FILE_CLIENT, section, "owner", "user", of("root, or the user who runs rsiod"),	\
+	  "Whose the file is.",									\
+	  MAY, CONF_TYPE_OWNER, AT(base, own), 0, 0 },						\
+	{ CONF_FILE_CLIENT, section, "group", "group", of("disk, or that user's"),		\
+	  "Which group's the file is.",								\
+	  MAY, CONF_TYPE_GROUP, AT(base, own), 0, 0 },						\
+	{ CONF_FILE_CLIENT, section, "mode", "permissions", of("0660, or 0600 where a user runs rsiod"), \
+	  "Who may read and write it, from 0000 to 0777.",					\
+	  MAY, CONF_TYPE_PERMISSIONS, AT(base, own), 0, 0 }
+#define DEFAULT_OWN(text) text
+#define FROM_OWN(text) "as in [namespace]"
+
 #define FROM_NAMESPACE(text) "as in [namespace]"
 
 #define CLT CONF_FILE_CLIENT
@@ -115,6 +129,9 @@ static const struct conf_key_row key_rows[] = {
 	{ CLT, "defaults", "admin-group", "group", NULL,
 	  "Whose members may change things beside root and the owner.",
 	  MAY, CONF_TYPE_TEXT, AT(conf_defaults, admin_group), 0, 0 },
+	{ CLT, "defaults", "allow-other", "yes|no", "yes",
+	  "Whether others than root get into the tree that root mounts.",
+	  MAY, CONF_TYPE_BOOL, AT(conf_defaults, allow_other), 0, 0 },
 	{ CLT, "defaults", "on-event", "command", NULL, "Is run when something happens.",
 	  INERT, CONF_TYPE_TEXT, AT(conf_defaults, on_event), 0, 0 },
 
@@ -144,6 +161,7 @@ static const struct conf_key_row key_rows[] = {
 	  "What carries the frames.",
 	  MAY, CONF_TYPE_PROTOCOL, 0, 0, 0 },
 	BEHAVIOUR("namespace", conf_namespace, behaviour., INHERITED),
+	OWN("namespace", conf_namespace, DEFAULT_OWN),
 
 	{ CLT, "server", "address", "address or host name", NULL, "The portal's address.",
 	  MUST, CONF_TYPE_PORTAL, AT(conf_portal, address), 0, 0 },
@@ -164,6 +182,7 @@ static const struct conf_key_row key_rows[] = {
 	{ CLT, "volume", "on-loss", ON_LOSS, "as in [namespace]",
 	  "What happens to this volume after give-up.",
 	  MAY, CONF_TYPE_ON_LOSS, AT(conf_volume_rule, on_loss), 0, 0 },
+	OWN("volume", conf_volume_rule, FROM_OWN),
 	{ CLT, "volume", "attach", "yes|no", "no",
 	  "Whether the volume gets a block device at start.",
 	  MAY, CONF_TYPE_BOOL, AT(conf_volume_rule, attach), 0, 0 },

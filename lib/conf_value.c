@@ -473,6 +473,9 @@ bool conf_value_set(struct conf_parse *p, const struct conf_key_row *row, void *
 	case CONF_TYPE_MICROSECONDS_OR_AUTO: return set_microseconds(&v);
 	case CONF_TYPE_BOOL: return set_bool(&v);
 	case CONF_TYPE_MODE: return set_mode(&v);
+	case CONF_TYPE_OWNER: return conf_set_owner(v.to, text, why);
+	case CONF_TYPE_GROUP: return conf_set_group(v.to, text, why);
+	case CONF_TYPE_PERMISSIONS: return conf_set_permissions(v.to, text, why);
 	case CONF_TYPE_SECURITY: return set_security(&v);
 	case CONF_TYPE_POLICY: return set_policy(&v);
 	case CONF_TYPE_WEIGHTS:
