@@ -118,11 +118,12 @@ void *secure_alloc(size_t size)
 
 void secure_free(void *p)
 {
-	char *block = (char *)p - BLOCK_HEADER;
+	char *block;
 	size_t size;
 
 	if (!p)
 		return;
+	block = (char *)p - BLOCK_HEADER;
 	size = *(size_t *)block;
 	secure_wipe(block, size);
 	munmap(block, size);

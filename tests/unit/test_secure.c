@@ -229,6 +229,20 @@ static void server_proof_is_over_the_clients(void **state)
 	secure_transcript_free(t);
 }
 
+/* Nothing is freed as well; the sanitizer sees what is done with it before. */
+static void memory(void **state)
+{
+	uint8_t *p = secure_alloc(5000);
+
+	(void)state;
+	assert_non_null(p);
+	for (int i = 0; i < 5000; i++)
+		assert_int_equal(p[i], 0);
+	memset(p, 1, 5000);
+	secure_free(p);
+	secure_free(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +251,7 @@ int main(void)
 		cmocka_unit_test(ids),
 		cmocka_unit_test(randoms),
 		cmocka_unit_test(equal),
+		cmocka_unit_test(memory),
 		cmocka_unit_test(proofs),
 		cmocka_unit_test(transcript_goes_on),
 		cmocka_unit_test(everything_counts),
