@@ -1,5 +1,6 @@
 """TLS as rsio-protocol(7) has it, by OpenSSL's own client: a second implementation of one end."""
 
+import atexit
 import hashlib
 import hmac
 import os
@@ -38,6 +39,7 @@ class Tls:
                  *(["-psk", psk(key, identity).hex(), "-psk_identity", identity] if identity else [])],
                 stdin=other, stdout=other, stderr=said)
         other.close()
+        atexit.register(self.close)  # it would stay until the server closes
 
     def binding(self, seconds=10):
         """tls_binding() of lib/tls.h; None when there was no handshake."""
