@@ -6,6 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/matrix.sh"
 requires_loop
 requires_cmd mkfs.ext4 e2fsck
+probation=0	# or nothing would be noticed of the next failure of a path that had some
 
 postgres_bin()	# where the newest one is
 {

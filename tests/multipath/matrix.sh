@@ -17,6 +17,7 @@ requires_program rssrv rsiod rsconfig
 give_up=8		# seconds
 away=$(sample_or_all 8 10)	# for so long a server is gone of which another one takes over
 slow=${RSIO_SLOW:-1}
+probation=10s		# as it is anyway
 half=256		# blocks that each client writes
 n_servers=0 n_paths=0
 policies=(adaptive round-robin round-robin-subset fail-over least-queue weighted least-blocks)
@@ -117,7 +118,8 @@ matrix_client_conf()	# NUMBER PATHS
 	done
 	write_client_conf "$c" "${views[@]}" node="c$1" "${address[@]}"
 	{
-		printf '[defaults]\ngive-up = %ss\nweight = if0=3,if1=1\nstandby = if%d\n' $give_up $((p - 1))
+		printf '[defaults]\ngive-up = %ss\nweight = if0=3,if1=1\nstandby = if%d\nprobation = %s\n' \
+			$give_up $((p - 1)) $probation
 		for v in "${policies[@]}"; do
 			printf '[volume osl:%s]\npolicy = %s\n' "$v" "$v"
 			case $v in

@@ -79,7 +79,7 @@ load()
 }
 
 held=0
-for ((round = 1; round <= $(sample_or_all 2 10); round++)); do
+for ((round = 1; round <= $(sample_or_all 1 10); round++)); do
 	load
 	relay hold
 	all_anew "held back $round: all is written anew over the other" 40

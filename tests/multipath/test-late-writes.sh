@@ -4,6 +4,7 @@
 # up and its lease is over, but the other server takes over when these writes are done, and
 # not before.  Two clients, each with blocks of its own.
 # time-limit: 150
+# long-time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/matrix.sh"
 requires_cmd cc
@@ -82,7 +83,7 @@ VG="env LD_PRELOAD=$W/late.so LATE_WRITES=$W/late" matrix_server 1
 matrix_clients 2
 vol=$W/c1/mnt/osl/round-robin raw=$W/pool/round-robin.raw
 
-for round in 1 2; do
+for ((round = 1; round <= $(sample_or_all 1 4); round++)); do
 	start_stamp data "$vol" --volume data --blocks 256 --jobs 16 --seed $((${RSIO_SEED:-1} + round))
 	start_stamp other "$W/c2/mnt/osl/round-robin" --volume other --first 256 --blocks 256 --jobs 4
 	is_used 1 1
