@@ -162,11 +162,15 @@ static const char *better_interface(const struct path *p)
 static bool find_way(struct path *p)
 {
 	const struct conf_interface *f = p->setup.interface;
+	struct sock_addr to;
 	const char *better;
 
 	p->from.length = 0;
 	p->device[0] = 0;
-	if (sock_parse(p->setup.portal->address, p->setup.port, &p->to) && !p->to.length) {
+	/* What a name stands for was found before, and stays. */
+	if (sock_parse(p->setup.portal->address, p->setup.port, &to) == 0)
+		p->to = to;
+	if (!p->to.length) {
 		path_refuse(p, "the host name %s has no address yet", p->setup.portal->address);
 		start_resolve(p);
 		return false;

@@ -71,4 +71,13 @@ stop_client "$W/clt"
 check_fails 1 "at the end nothing is mounted" grep -q " $m " /proc/self/mounts
 start_client "$W/clt"
 check "after a restart the key is read from there" test -s "$m/osl/vol"
+stop_client "$W/clt"
+
+# Names are looked up by a confined thread.
+if getent ahosts localhost | head -n 1 | grep -q '^127\.0\.0\.1 '; then
+	sed -i '/^\[server/,/^address/ s/^address *=.*127\.0\.0\.1$/address = localhost/' "$W/clt/rscltcfg"
+	check "a server's address is a name now" grep -q '^address = localhost' "$W/clt/rscltcfg"
+	start_client "$W/clt"
+	check "which is found" test -s "$m/osl/vol"
+fi
 done_testing
