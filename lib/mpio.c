@@ -405,7 +405,8 @@ void mpio_lose(struct mpio *v)
 	if (v->on_loss == CONF_ON_LOSS_QUEUE || v->lost || !is_lost(v))
 		return;
 	v->lost = true;
-	log_error(v->info.name, "no path to %s:%s for %.0f s: I/O ends with an error (on-loss = %s)", v->namespace,
+	log_error(v->info.name, "%s %s:%s for %.0f s: I/O ends with an error (on-loss = %s)",
+		  mpio_reachable(v) ? "no server could take over the writes of" : "no path to", v->namespace,
 		  v->info.name, v->give_up, conf_on_loss_name(v->on_loss));
 	if (v->on_loss == CONF_ON_LOSS_READ_ONLY) {
 		v->no_writes = v->users > 0;	/* who opens it afterwards begins anew */
