@@ -37,15 +37,16 @@ bool mpio_changes_data(const struct command *c)
 }
 
 /* Does it leave a part of a block as it is, which its server has to read first, while other
- * servers may write to the block too? */
+ * servers may write to the block too?  Once yes, always yes: a server that shares the volume no
+ * longer may still have such a write under way, and others may be held for it. */
 static bool partial(const struct mpio *v, const struct command *c)
 {
-	return v->info.shared && ((c->offset | c->count) & (v->info.block_size - 1));
+	return v->whole && ((c->offset | c->count) & (v->whole - 1));
 }
 
 static bool overlaps(const struct mpio *v, const struct command *a, const struct command *b)
 {
-	uint64_t mask = partial(v, a) || partial(v, b) ? v->info.block_size - 1 : 0;
+	uint64_t mask = partial(v, a) || partial(v, b) ? v->whole - 1 : 0;
 
 	return (a->offset & ~mask) < ((b->offset + b->count + mask) & ~mask) &&
 	       (b->offset & ~mask) < ((a->offset + a->count + mask) & ~mask);
@@ -230,7 +231,7 @@ static void forget(struct mpio *v, struct command *c)
 	list_remove(&c->all);
 	v->counts.in_flight--;
 	v->counts.bytes_in_flight -= c->count;
-	if (was_ordered || v->info.shared)
+	if (was_ordered || v->whole)
 		release_held(v);
 	mpio_close_unused(v);
 }

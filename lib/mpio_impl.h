@@ -51,6 +51,7 @@ struct mpio {
 	bool cache_lost;		/* the server lost what was written and not flushed */
 	struct policy_choice *choice;	/* its own policy; NULL: the session's */
 	unsigned users;
+	uint32_t whole;			/* bytes: the largest block of any server that shares it, or ever did; 0: none */
 	struct session *refused;	/* offers another volume under this name, or the same one not as shared */
 
 	struct list all;		/* every command from submit to done */

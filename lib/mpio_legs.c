@@ -150,6 +150,8 @@ int mpio_leg_offered(struct mpio *v, struct session *s, const struct wire_volume
 	g->size = info->size;
 	g->block_size = info->block_size;
 	g->flags = info->flags;
+	if (info->shared && info->block_size > v->whole)
+		v->whole = info->block_size;
 	if (mpio_servers(v) == 1)
 		v->info = *info;
 	combine(v);

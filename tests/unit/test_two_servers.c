@@ -356,6 +356,26 @@ static void parts_of_blocks(void **state)
 	answer(a, part, io_expect(a, part));
 }
 
+/* They stop sharing it while a part of a block waits for a whole one: it does not wait for ever. */
+static void parts_of_blocks_no_longer(void **state)
+{
+	struct io *whole = io_start(WIRE_WRITE, 0, BLOCK, 'w'), *part;
+	struct request *r;
+
+	(void)state;
+	r = io_expect(a, whole);
+	part = io_start(WIRE_WRITE, 512, 512, 'p');
+	io_barrier(a);
+	server.volume.shared = false;
+	server.volume.block_size = 512;
+	script_event(b, WIRE_EVENT_VOLUME_RESIZED);
+	script_reply(b, script_expect(b, WIRE_CLOSE), WIRE_OK, NULL, 0);
+	script_event(a, WIRE_EVENT_VOLUME_RESIZED);
+	io_barrier(a);
+	answer(a, whole, r);
+	answer(a, part, io_expect(a, part));
+}
+
 /* The host of one restarts: the storage is the same. */
 static void a_host_restarts(void **state)
 {
@@ -469,6 +489,7 @@ int main(void)
 		WITH(begin_in_turn, flushes_both),
 		WITH(begin, a_flush_fails),
 		WITH(begin, parts_of_blocks),
+		WITH(begin, parts_of_blocks_no_longer),
 		WITH(begin, a_host_restarts),
 		WITH(begin, open_waits),
 		WITH(begin_other, not_shared),
