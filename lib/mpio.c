@@ -181,7 +181,7 @@ void mpio_submit(struct mpio *v, struct command *c)
 }
 
 /* Held writes that nothing stands in the way of any more go on, in their order. */
-static void release_held(struct mpio *v)
+void mpio_release_held(struct mpio *v)
 {
 	struct list held;
 
@@ -232,7 +232,7 @@ static void forget(struct mpio *v, struct command *c)
 	v->counts.in_flight--;
 	v->counts.bytes_in_flight -= c->count;
 	if (was_ordered || v->whole)
-		release_held(v);
+		mpio_release_held(v);
 	mpio_close_unused(v);
 }
 
@@ -294,6 +294,7 @@ void mpio_completed(struct mpio *v, struct command *c, int error, const uint8_t 
 		note_durability(&v->legs[c->leg], c, error);
 	if (goes_on(v, c, error)) {
 		mpio_dispatch(v, c);
+		mpio_release_held(v);	/* held for c, and now c for it? */
 		return;
 	}
 	if (!c->abandoned)

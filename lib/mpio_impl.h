@@ -106,6 +106,7 @@ void mpio_give_back(struct list *finished);
 /* Between mpio.c and mpio_legs.c. */
 bool mpio_changes_data(const struct command *c);
 void mpio_dispatch(struct mpio *v, struct command *c);	/* to a leg, or where it has to wait */
+void mpio_release_held(struct mpio *v);	/* what nothing stands in the way of any more */
 void mpio_finish(struct mpio *v, struct command *c, int error);
 void mpio_end_all(struct mpio *v, int error, int write_error);
 int mpio_pick_leg(struct mpio *v, const struct command *c);	/* -1: none can take it now */

@@ -244,6 +244,8 @@ static void pull(struct mpio *v, struct mpio_leg *g)
 		list_remove(&c->link);
 		mpio_dispatch(v, c);
 	}
+	/* What was held for one of these, which is now held for it, goes first. */
+	mpio_release_held(v);
 }
 
 void mpio_leg_withdrawn(struct mpio *v, struct mpio_leg *g)

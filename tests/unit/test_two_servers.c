@@ -356,6 +356,21 @@ static void parts_of_blocks(void **state)
 	answer(a, part, io_expect(a, part));
 }
 
+/* A whole block for which a part waits has to be sent anew: they do not wait for each other. */
+static void parts_of_blocks_anew(void **state)
+{
+	struct io *whole = io_start(WIRE_WRITE, 0, BLOCK, 'w'), *part;
+	struct request *r;
+
+	(void)state;
+	r = io_expect(a, whole);
+	part = io_start(WIRE_WRITE, 512, 512, 'p');
+	io_barrier(a);
+	script_reply(a, r, WIRE_E_HANDLE, NULL, 0);
+	answer(a, part, io_expect(a, part));
+	answer(a, whole, io_expect(a, whole));
+}
+
 /* They stop sharing it while a part of a block waits for a whole one: it does not wait for ever. */
 static void parts_of_blocks_no_longer(void **state)
 {
@@ -489,6 +504,7 @@ int main(void)
 		WITH(begin_in_turn, flushes_both),
 		WITH(begin, a_flush_fails),
 		WITH(begin, parts_of_blocks),
+		WITH(begin, parts_of_blocks_anew),
 		WITH(begin, parts_of_blocks_no_longer),
 		WITH(begin, a_host_restarts),
 		WITH(begin, open_waits),
