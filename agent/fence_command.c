@@ -294,7 +294,7 @@ bool fence_command_run(const char *command, const struct fence_target *t)
 {
 	struct output o = { .fd = -1 };
 	struct outcome outcome;
-	int answer, r;
+	int answer = -1, r;
 
 	log_warning("fence", "server %s (id %u) keeps its claims, client %s waits: running fence-command \"%s\"",
 		    t->server, t->id, t->client, command);

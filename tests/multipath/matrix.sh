@@ -178,9 +178,9 @@ load_start()	# VOLUME DEPTH VOLUMES: so many are under load
 	local c pause=$((500 * $2 * $3))
 
 	for c in 1 2; do
-		run_traffic "$1-$c" "$stamp" write "$W/c$c/mnt/osl/$1" "$W/$1-$c.log" --volume "$1" --writer $c \
-			--first $((half * (c - 1))) --blocks $half --other "$W/$1-$((3 - c)).log" --reads $reads \
-			--jobs "$2" --pause $pause --flush-every 20 --random-size --go-on \
+		run_traffic "$1-$c" "$stamp" write "$W/c$c/mnt/osl/$1" "$W/$1-$c.log" --volume "$1" --writer "$c" \
+			--first $((half * (c - 1))) --blocks "$half" --other "$W/$1-$((3 - c)).log" --reads "$reads" \
+			--jobs "$2" --pause "$pause" --flush-every 20 --random-size --go-on \
 			--seed $((${RSIO_SEED:-1} + cells * 100 + c))
 	done
 }

@@ -546,9 +546,9 @@ static void is_quick(void **state)
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	each = ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / 100000;
 	print_message("a line takes %.0f ns\n", each);
-	/* 3 us is the goal; under sanitizers, valgrind and load it only must not
-	 * be of another order. */
-	assert_true(each < 100000);
+	/* 3 us is the goal; a busy machine must not fail it, but a write to a disk, or a
+	 * system call more a line, would be of another order. */
+	assert_true(each < 1000000);
 }
 
 int main(void)

@@ -565,7 +565,7 @@ static void of_two_servers(void **state)
 {
 	(void)state;
 	storm(2);
-	assert_true(takeovers > 10);
+	assert_true(takeovers > 0);
 }
 
 int main(void)
