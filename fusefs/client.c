@@ -246,8 +246,12 @@ static void close_volumes(struct client *c, struct namespace *ns)
 	list_each(pos, &c->opens) {
 		struct handle *h = container_of(pos, struct handle, link);
 
-		if (h->ns == ns && h->volume)
-			cut(h);
+		if (h->ns != ns || !h->volume)
+			continue;
+		if (h->device)
+			log_warning("attach", "the device of %s:%s gives errors only from now on: attach it again",
+				    namespace_name(ns), mpio_info(h->volume)->name);
+		cut(h);
 	}
 }
 
@@ -352,6 +356,24 @@ void client_cut_device(struct client *c, const char *namespace, const char *volu
 	}
 }
 
+bool client_device_is_cut(const struct client *c, const char *namespace, const char *volume)
+{
+	const struct member *m = client_member(c, namespace);
+	const struct node *node = m ? names_find(m->dir, volume) : NULL;
+	struct list *pos;
+
+	if (!node)
+		return false;
+	list_each(pos, &c->opens) {
+		const struct handle *h = container_of(pos, struct handle, link);
+
+		/* Its node left the tree with the namespace; the one that came for it has the same number. */
+		if (h->device && !h->volume && h->node != node && h->node->ino == node->ino)
+			return true;
+	}
+	return false;
+}
+
 void client_each_volume(struct client *c, void (*fn)(void *arg, struct mpio *v), void *arg)
 {
 	struct list *pos;
@@ -400,9 +422,12 @@ static json_t *devices(const struct client *c, const json_t *namespaces)
 	json_array_foreach(c->devices, i, known) {
 		/* Deep: the status goes to other threads, this stays here. */
 		json_t *d = json_deep_copy(known);
-		json_t *v = find_volume(namespaces, json_string_value(json_object_get(d, "namespace")),
-					json_string_value(json_object_get(d, "volume")));
+		const char *namespace = json_string_value(json_object_get(d, "namespace"));
+		const char *volume = json_string_value(json_object_get(d, "volume"));
+		json_t *v = find_volume(namespaces, namespace, volume);
 
+		if (!json_object_get(d, "state") && client_device_is_cut(c, namespace, volume))
+			json_object_set_new(d, "state", json_string("cut-off"));
 		for (size_t m = 0; v && m < sizeof members / sizeof *members; m++)
 			if (!json_object_get(d, members[m]))
 				json_object_set(d, members[m], json_object_get(v, members[m]));

@@ -85,6 +85,8 @@ struct mpio *client_volume(const struct client *c, const char *namespace, const 
 void client_mark_device(struct client *c, pid_t opener);
 /* The devices over a volume get EIO from now on, for good. */
 void client_cut_device(struct client *c, const char *namespace, const char *volume);
+/* The volume is offered, and a device of it was cut off before: its namespace was started anew. */
+bool client_device_is_cut(const struct client *c, const char *namespace, const char *volume);
 /* Every volume that is offered, of all namespaces. */
 void client_each_volume(struct client *c, void (*fn)(void *arg, struct mpio *v), void *arg);
 /* Tells the main thread that something changed; any thread. */

@@ -33,7 +33,7 @@ static void join(char *buf, size_t size, const char *namespace, const char *volu
 struct volume_query {
 	struct client *client;
 	const char *namespace, *volume;
-	bool found, fail;
+	bool found, fail, cut;
 	struct wire_volume info;
 };
 
@@ -46,6 +46,7 @@ static void query_volume(void *arg)
 		return;
 	q->found = true;
 	q->info = *mpio_info(v);
+	q->cut = client_device_is_cut(q->client, q->namespace, q->volume);
 	if (!q->fail)
 		return;
 	/* What waits ends, and the device's file gets nothing more done: whoever has the
@@ -133,6 +134,22 @@ static json_t *ask(struct devices *d, const char *what, const struct volume_quer
 						(int)force, "block_size", (int)q->info.block_size), e);
 }
 
+/* A device that was cut off gives errors for good: another one is made, when nobody has it. */
+static int replace_cut(struct devices *d, const struct volume_query *q, struct err *e)
+{
+	struct err why = { 0 };
+	json_t *j = ask(d, "detach", q, false, &why);
+
+	if (!j) {
+		err_set(e, why.code, "its namespace was started anew, and the old device gives errors only: %s", why.text);
+		err_next(e, "end that, then attach again");
+		return -why.code;
+	}
+	log_info("attach", "%s:%s is detached from %s, which was cut off", q->namespace, q->volume, member(j, "loop"));
+	json_decref(j);
+	return 0;
+}
+
 json_t *devices_attach(struct devices *d, const char *namespace, const char *volume, struct err *e)
 {
 	struct volume_query q = { .client = d->client, .namespace = namespace, .volume = volume };
@@ -145,6 +162,8 @@ json_t *devices_attach(struct devices *d, const char *namespace, const char *vol
 		err_next(e, "rsconfig -q shows what there is");
 		return NULL;
 	}
+	if (q.cut && replace_cut(d, &q, e) < 0)
+		return NULL;
 	j = ask(d, "attach", &q, false, e);
 	m.opener = (pid_t)json_integer_value(json_object_get(j, "opener"));
 	if (m.opener > 0)

@@ -95,4 +95,23 @@ cp "$W/good" "$cfg"
 check "and is put in again" reload
 check "it is there" wait_for 5 test -s "$m/lab/vol"
 exec 5<&-
+
+# The device of a namespace that is started anew.
+if [ -b "/dev/av0/$new" ]; then
+	attach() { timeout 15 "$BUILD/rsconfig" --run-dir "$W/clt/run" -a "osl:$new" 2>&1; }
+	device_state() { jq -r '.devices[0].state' "$m/.rsio/status.json"; }
+	is "$(device_state)" ready "its device is ready"
+	exec 7<"/dev/av0/$new"
+	sed -i '/namespace osl/a give-up = 8' "$cfg"
+	check "another give-up" reload
+	cut_off() { [ "$(device_state)" = cut-off ]; }
+	check "cuts it off, and the state says so" wait_for 5 cut_off
+	out=$(attach) && status=0 || status=$?
+	is "$status" 1 "it is not attached anew while somebody has it"
+	like "$out" 'the old device gives errors only: .* is in use: ' "which is said"
+	exec 7<&-
+	check "then it is" wait_for 5 attach
+	is "$(device_state)" ready "with a device that is ready"
+	check "and can be read" dd if="/dev/av0/$new" of=/dev/null bs=4k count=1 iflag=direct status=none
+fi
 done_testing
