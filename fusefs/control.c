@@ -275,6 +275,12 @@ static bool all_known(const struct verb *v, json_t *request, struct err *e)
 	return true;
 }
 
+/* How a drill stands is asked several times a second: the log has room for better. */
+static bool only_looks(const struct verb *v, const json_t *request)
+{
+	return v->run == do_drill && !json_object_get(request, "target");
+}
+
 json_t *control_handle(void *arg, const struct ctl_peer *peer, const char *what, json_t *request,
 		       struct err *e)
 {
@@ -288,7 +294,7 @@ json_t *control_handle(void *arg, const struct ctl_peer *peer, const char *what,
 			err_next(e, "root, its owner and the members of admin-group may");
 			return NULL;
 		}
-		if (v->changes)
+		if (v->changes && !only_looks(v, request))
 			log_info("control", "%s asked for by pid %d, uid %d", what, (int)peer->pid, (int)peer->uid);
 		return all_known(v, request, e) ? v->run(arg, request, e) : NULL;
 	}

@@ -34,7 +34,10 @@ start_stamp data "$vol/data" --blocks 2048 --jobs 16 --flush-every 100
 goes_on data "writes go on" 20
 
 # One path of two: what it had under way goes on over the other.
+asked() { grep -c 'drill asked for by' "$W/clt/rsiod.out"; }
+before=$(asked)
 drill=$(rsconfig -m drill "$path" --for 6 --json)
+is "$(asked)" $((before + 1)) "it is in the log once"
 check "a drill with a path passes" jq -e '.passed and .others and (.volumes | length) == 1' <<<"$drill"
 check "what it had under way waited until the path was given up" jq -e '.volumes[0].longest > 1' <<<"$drill"
 check "and no longer than it may" jq -e '.volumes[0].longest <= .limit' <<<"$drill"
