@@ -420,10 +420,12 @@ static void fire(struct loop_timer *t)
 		path_event(p, PATH_EV_BYE);
 		break;
 	case PATH_CONNECTING:
-		path_lost(p, "no answer to a connection attempt within %d s", (int)(LOGIN_TIME / SECOND));
+		path_lost(p, "no answer to a connection attempt within %d s; is the host up, and does the network lead there?",
+			  (int)(LOGIN_TIME / SECOND));
 		break;
 	default:
-		path_lost(p, "no answer to the login within %d s", (int)(LOGIN_TIME / SECOND));
+		path_lost(p, "no answer to the login within %d s; is rssrv stopped there, or does it hang?",
+			  (int)(LOGIN_TIME / SECOND));
 		break;
 	}
 }
