@@ -63,19 +63,18 @@ static int choose_for_volume(struct mpio *v, const struct policy_wish *w, const 
 static int choose_for_sessions(struct namespace *ns, const struct policy_wish *w, const struct policy_choice *c,
 			       struct err *e)
 {
-	bool found = !w->target;
+	bool single = w->as_before || c->policy == POLICY_LEAST_BLOCKS, found = !w->target;
 	struct list *l;
 
-	if (w->as_before || c->policy == POLICY_LEAST_BLOCKS)
-		return err_set(e, EINVAL, "%s is for single volumes: name one, as %s:VOLUME",
-			       w->as_before ? "default" : "least-blocks", ns->conf->name);
 	list_each(l, &ns->sessions) {
 		struct session *s = container_of(l, struct session, link);
 
 		if (w->target && strcmp(s->name, w->target))
 			continue;
-		s->choice = *c;
 		found = true;
+		if (single)
+			break;
+		s->choice = *c;
 		log_info(s->name, "policy is now %s", policy_name(c->policy));
 	}
 	if (!found) {
@@ -83,6 +82,9 @@ static int choose_for_sessions(struct namespace *ns, const struct policy_wish *w
 		err_next(e, "rsconfig -q shows those that there are");
 		return -ENOENT;
 	}
+	if (single)
+		return err_set(e, EINVAL, "%s is for single volumes: name one, as %s:VOLUME",
+			       w->as_before ? "default" : "least-blocks", ns->conf->name);
 	if (!w->target)		/* also of servers that are met later */
 		ns->choice = *c;
 	return 0;

@@ -129,6 +129,7 @@ like "$(says -m policy osl weighted --weight if7=2)" "there is no interface if7 
 like "$(says -m policy osl weighted --weight if0=101)" "weight 'if0=101' is not INTERFACE=WEIGHT,... with weights from 1 to 100$" \
 	"a weight that is none"
 like "$(says -m policy osl least-blocks)" "least-blocks is for single volumes: name one, as osl:VOLUME$" "least-blocks"
+like "$(says -m policy osl:orcale least-blocks)" "namespace osl has no volume and no server orcale$" "nor a volume of that name"
 like "$(says -m policy osl:orcale adaptive)" "namespace osl has no volume and no server orcale$" "nobody of that name"
 like "$(says -m policy osl:orcale adaptive)" "^rsconfig: rsconfig -q shows those that there are$" "with the next step"
 split "after mistakes as before" 300 0
