@@ -86,7 +86,7 @@ static void query_path(FILE *f, const json_t *path, int verbosity)
 static void put_volume_trouble(FILE *f, const json_t *v)
 {
 	if (json_is_string(json_object_get(v, "waits_for")))
-		fprintf(f, "      waits: %s\n", view_str(v, "waits_for"));
+		fprintf(f, "      waits: %s\n      " VIEW_CLAIM_NEXT "\n", view_str(v, "waits_for"));
 	if (json_is_string(json_object_get(v, "refused")))
 		fprintf(f, "      not used: the %s of server %s, which is not this volume\n", view_str(v, "name"),
 			view_str(v, "refused"));

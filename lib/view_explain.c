@@ -204,7 +204,7 @@ static void explain_legs(FILE *f, const json_t *ns)
 				100 * view_num(leg, "share", 0), view_is(leg, "state", "open") ? "" : ": ",
 				view_is(leg, "state", "open") ? "" : view_str(leg, "state"));
 		if (json_is_string(json_object_get(v, "waits_for")))
-			fprintf(f, "    writes wait: %s\n", view_str(v, "waits_for"));
+			fprintf(f, "    writes wait: %s\n    " VIEW_CLAIM_NEXT "\n", view_str(v, "waits_for"));
 	}
 }
 

@@ -49,6 +49,9 @@ const char *view_wait(char *buf, const json_t *object, const char *key);
  * fail", or "I/O waits 5 s, then goes on over another server". */
 const char *view_last(char *buf, size_t size, const json_t *ns, const json_t *server);
 
+/* What to do where a server's claim is in the way. */
+#define VIEW_CLAIM_NEXT "let that server go on, or end its rssrv or its host: Claims in rssrv(8)"
+
 /* A path with what it belongs to. */
 struct view_path {
 	const json_t *path;

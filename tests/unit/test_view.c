@@ -306,7 +306,8 @@ static void test_explain(void **state)
 		  "{'name':'redo','legs':[{'server':'big-9','state':'open','share':1}]}]}]}",
 		  "osl\n  no server was reached yet: rsconfig -m status shows why\n"
 		  "  volume oracle goes over several servers, by the same rules:\n"
-		  "    big-9, 75 % so far: away\n    big-10, 25 % so far\n    writes wait: big-9 is stopped\n");
+		  "    big-9, 75 % so far: away\n    big-10, 25 % so far\n    writes wait: big-9 is stopped\n"
+		  "    let that server go on, or end its rssrv or its host: Claims in rssrv(8)\n");
 }
 
 /* How long I/O may stand still: one path of two, the last one, a server. */
