@@ -323,12 +323,20 @@ static void let_go(struct path *p)
 	p->leaving = p->old_key = false;
 }
 
-/* Another key.  A path that is not up will log in with it anyway. */
+/* Another key.  A path that is not up logs in with it anyway, and does not wait for that when
+ * its key was what was refused. */
 
 void namespace_key_changed(struct namespace *ns)
 {
-	for (size_t i = 0; i < ns->path_count; i++)
-		ns->paths[i]->old_key = true;
+	for (size_t i = 0; i < ns->path_count; i++) {
+		struct path *p = ns->paths[i];
+
+		p->old_key = true;
+		if (p->state == PATH_DOWN && p->refused == WIRE_E_KEY) {
+			p->refused = WIRE_OK;
+			path_kick(p);
+		}
+	}
 	ns->leaving = true;
 }
 

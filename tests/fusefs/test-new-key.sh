@@ -50,4 +50,17 @@ check "a file that was open all the time is good" dd of=/dev/null bs=4k count=1 
 check "the client's log says why" grep -q 'its key changed, its paths log in anew' "$m/.rsio/log"
 check_fails 1 "no key in the client's log" grep -q -e "$new" -e "$TEST_KEY" "$m/.rsio/log"
 exec 5>&-
+
+# A wrong one is refused, and mended at once: nobody waits until a refused login is tried again,
+# which is after 5 s.
+set_key() {
+	sed -i "s/^nodekey = .*/nodekey = $1/" "$W/clt/rscltcfg"
+	timeout 15 "$BUILD/rsconfig" --run-dir "$W/clt/run" -m reload
+}
+states() { jq -r '[.servers[].paths[] | .refused // .state] | unique | join(" ")' "$m/osl/.rsio/status.json"; }
+states_are() { [ "$(states)" = "$1" ]; }
+check "a key that the server does not have" set_key "$(new_key)"
+check "is refused, and one path stays as it was" wait_for 10 states_are "key up"
+check "the right one" set_key "$new"
+check "is tried at once" try_for 4 states_are up
 done_testing
