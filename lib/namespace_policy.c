@@ -47,8 +47,11 @@ static int understand(const struct namespace *ns, const struct mpio *v, const st
 	if (!unknown)
 		return 0;
 	conf_interface_names(ns->client, names, sizeof names);
-	return err_set(e, EINVAL, "there is no interface %s in namespace %s; there is %s", unknown, ns->conf->name,
-		       *names ? names : "none that has a name");
+	err_set(e, EINVAL, "there is no interface %s in namespace %s; there is %s", unknown, ns->conf->name,
+		*names ? names : "none that has a name");
+	if (!*names)
+		err_next(e, "an [interface] section in the configuration gives one a name");
+	return -EINVAL;
 }
 
 static int choose_for_volume(struct mpio *v, const struct policy_wish *w, const struct policy_choice *c, struct err *e)

@@ -88,8 +88,8 @@ static void put_volume_trouble(FILE *f, const json_t *v)
 	if (json_is_string(json_object_get(v, "waits_for")))
 		fprintf(f, "      waits: %s\n      " VIEW_CLAIM_NEXT "\n", view_str(v, "waits_for"));
 	if (json_is_string(json_object_get(v, "refused")))
-		fprintf(f, "      not used: the %s of server %s, which is not this volume\n", view_str(v, "name"),
-			view_str(v, "refused"));
+		fprintf(f, "      not used: the %s of server %s, which is not this volume; rename one of the two\n",
+			view_str(v, "name"), view_str(v, "refused"));
 }
 
 static void query_volume(FILE *f, const json_t *v, int verbosity)
