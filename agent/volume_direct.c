@@ -8,6 +8,12 @@
  * write back each other's old part.  The lock is this server's; ordering
  * between servers is the client's business (it fences one before it uses the
  * other).
+ *
+ * Clients count on it that what was acknowledged here is on the storage: a flush
+ * that another server carries out covers it, and it stays when this host is lost
+ * (mpio_legs.c, 4).  Of a file the data alone is not enough.  Which blocks it has, and
+ * which of them were ever written, waits in this host's journal.  So a write to blocks
+ * that are new, and what makes holes, is done when that is stable too.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -126,6 +132,14 @@ static int complete(struct volume *v, const struct blocks *b, uint32_t count)
 	return r;
 }
 
+/* Does it change more of the file than the data?  A file system that cannot tell says no. */
+static bool is_new(const struct volume *v, const struct blocks *b)
+{
+	off_t hole = v->device ? (off_t)(b->from + b->length) : lseek(v->fd, (off_t)b->from, SEEK_HOLE);
+
+	return hole < 0 || (uint64_t)hole < b->from + b->length;
+}
+
 static int direct_write(struct volume *v, const void *buf, uint32_t count, uint64_t offset, bool fua)
 {
 	struct range_lock range;
@@ -138,8 +152,8 @@ static int direct_write(struct volume *v, const void *buf, uint32_t count, uint6
 	r = complete(v, &b, count);
 	if (!r) {
 		memcpy(b.data + b.skip, buf, count);
-		r = fua ? store_write_sync(v, b.data, b.length, b.from) :
-			  store_write(v->fd, b.data, b.length, b.from, 0);
+		r = fua || is_new(v, &b) ? store_write_sync(v, b.data, b.length, b.from) :
+			store_write(v->fd, b.data, b.length, b.from, 0);
 	}
 	range_release(v, &range);
 	free(b.data);
@@ -153,7 +167,9 @@ static int direct_flush(struct volume *v)
 
 static int direct_zero(struct volume *v, uint32_t count, uint64_t offset, bool discard)
 {
-	return store_zero(v, count, offset, discard, v->align);
+	int r = store_zero(v, count, offset, discard, v->align);
+
+	return r || v->device ? r : volume_flush(v);
 }
 
 const struct volume_ops volume_direct_ops = {

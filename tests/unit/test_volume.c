@@ -229,8 +229,11 @@ static int check_failures(int fd)
 	return -1;
 }
 
+static atomic_uint syncs;
+
 int fdatasync(int fd)
 {
+	atomic_fetch_add(&syncs, 1);
 	return syscall(SYS_fdatasync, fd) < 0 ? -1 : check_failures(fd);
 }
 
@@ -238,7 +241,38 @@ ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t offset, int flags
 {
 	ssize_t done = syscall(SYS_pwritev2, fd, iov, n, (long)offset, 0L, flags);
 
+	atomic_fetch_add(&syncs, flags & RWF_DSYNC ? 1 : 0);
 	return done < 0 || !(flags & RWF_DSYNC) || !check_failures(fd) ? done : -1;
+}
+
+static bool syncs_to_write(struct volume *v, uint32_t count, uint64_t offset)
+{
+	static uint8_t data[8192] = { 1 };
+	unsigned before = atomic_load(&syncs);
+
+	assert_int_equal(volume_write(v, data, count, offset, false), 0);
+	return atomic_load(&syncs) != before;
+}
+
+/* A flush by another server does not reach what this host knows of the file's blocks. */
+static void new_blocks_of_a_shared_file(void **state)
+{
+	struct volume *v = open_volume("v", "v.raw", true);
+	unsigned before;
+
+	(void)state;
+	assert_true(syncs_to_write(v, 4096, 65536));
+	assert_false(syncs_to_write(v, 4096, 65536));
+	assert_true(syncs_to_write(v, 8192, 65536));	/* half of it is new */
+	assert_true(syncs_to_write(v, 8192, SIZE - 8192));
+	assert_false(syncs_to_write(v, 8192, SIZE - 8192));
+	before = atomic_load(&syncs);
+	assert_int_equal(volume_zero(v, 8192, 65536, true, false), 0);
+	assert_int_not_equal(atomic_load(&syncs), before);
+	volume_put(v);
+	v = open_volume("v", "v.raw", false);		/* nobody else flushes it */
+	assert_false(syncs_to_write(v, 4096, 1 << 20));
+	volume_put(v);
 }
 
 static int set_up_failures(void **state)
@@ -380,6 +414,7 @@ int main(void)
 		WITH(past_the_cache),
 		WITH(parts_of_a_block_at_once),
 		WITH(extents),
+		WITH(new_blocks_of_a_shared_file),
 		WITH(a_file_that_was_cut),
 		WITH(a_failed_flush_is_final),
 		WITH(power_is_lost),
