@@ -249,13 +249,14 @@ static bool is_off(const struct word *w, const struct other_claim *k, uint64_t n
 
 bool others_wait(struct others *o, const struct other_claim *k)
 {
-	uint64_t now = clock_now();
 	bool off, now_fence;
 	struct wait *w;
+	uint64_t now;
 
 	if (!o || k->id >= IDS)
 		return false;
 	pthread_mutex_lock(&o->lock);
+	now = clock_now();	/* not before: nothing that is noted here may be later than now */
 	off = is_off(&o->words[k->id], k, now);
 	w = off ? NULL : note(o, k, now);
 	now_fence = w && shall_fence(o, w, now);
@@ -298,12 +299,13 @@ static json_t *words_json(struct others *o, uint64_t now)
 
 json_t *others_json(struct others *o)
 {
-	uint64_t now = clock_now();
+	uint64_t now;
 	json_t *j;
 
 	if (!o)
 		return json_null();
 	pthread_mutex_lock(&o->lock);
+	now = clock_now();
 	j = json_pack("{s:o, s:o}", "waits", waits_json(o, now), "fences", words_json(o, now));
 	pthread_mutex_unlock(&o->lock);
 	return j;

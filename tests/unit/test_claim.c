@@ -2,14 +2,19 @@
  * test_claim.c - which bytes claims are, who gets one, and how long a lease lasts.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <cmocka.h>
 #include "agent_parts.h"
 #include "../../agent/claim.h"
 #include "../../agent/lease.h"
+#include "../../agent/others.h"
+#include "conf.h"
 
 #define LIFE_MAX ((1ull << 47) - 1)
 #define MS 1000000ull
@@ -171,6 +176,73 @@ static void links_are_followed(void **state)
 	volume_put(v);
 }
 
+static struct others *others;
+static const struct other_claim claims_of[] = {
+	{ .node = "ws1", .server = "big-8", .id = 8, .life = 1, .lease = 15000 * MS },
+	{ .node = "ws2", .server = "big-8", .id = 8, .life = 2, .lease = 15000 * MS },
+};
+static pthread_t second;
+static void (*after_clock)(void);
+
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+	long r = syscall(SYS_clock_gettime, clock, t);
+	void (*fn)(void) = clock == CLOCK_BOOTTIME ? after_clock : NULL;
+
+	if (fn) {
+		after_clock = NULL;
+		fn();
+	}
+	return (int)r;
+}
+
+static void *ask(void *arg)
+{
+	others_wait(others, &claims_of[1]);
+	return arg;
+}
+
+/* In another thread, which has time to end if nothing holds it up. */
+static void ask_meanwhile(void)
+{
+	struct timespec until;
+
+	assert_int_equal(pthread_create(&second, NULL, ask, NULL), 0);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += 100000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	if (pthread_timedjoin_np(second, NULL, &until) == 0)
+		second = 0;
+}
+
+/* One looks at the clock, then another one does and begins to wait: it is not as if that one
+ * had been silent for an age. */
+static void two_ask_at_once(void **state)
+{
+	static struct conf_server conf;
+	struct err e = { 0 };
+	json_t *j;
+
+	(void)state;
+	conf.fence_command = (char *)"true";
+	server.conf = &conf;
+	others = others_new(&server, &e);
+	assert_non_null(others);
+	after_clock = ask_meanwhile;
+	assert_false(others_wait(others, &claims_of[0]));
+	if (second)
+		pthread_join(second, NULL);
+	j = others_json(others);
+	assert_int_equal(json_array_size(json_object_get(j, "waits")), 2);
+	assert_int_equal(json_array_size(json_object_get(j, "fences")), 0);
+	json_decref(j);
+	for (int i = 0; i < 2; i++)
+		others_free(others, claims_of[i].node, claims_of[i].life, claims_of[i].id);
+	free(others);
+	server.conf = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +251,7 @@ int main(void)
 		cmocka_unit_test(leases),
 		cmocka_unit_test_setup_teardown(claims, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(links_are_followed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(two_ask_at_once, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
