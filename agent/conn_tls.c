@@ -15,7 +15,8 @@
 #include "secure.h"
 #include "server.h"
 
-_Static_assert(LOOP_SCRATCH >= TLS_RECEIVE, "what is received fits there when it is decrypted");
+_Static_assert(LOOP_SCRATCH == TLS_RECEIVE, "what is received fits there when it is decrypted, and what came "
+	       "before there was TLS fits into what tls_want gives");
 
 enum tls_who conn_tls_who(void *arg, const char *namespace, const char *node, uint8_t keys[TLS_KEYS][TLS_KEY_SIZE])
 {
