@@ -470,5 +470,7 @@ void mpio_put(struct mpio *v)
 		return;
 	v->no_writes = false;
 	v->cache_lost = false;
+	if (mpio_idle(v))
+		v->waits_for[0] = 0;
 	mpio_close_unused(v);
 }

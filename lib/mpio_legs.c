@@ -290,7 +290,8 @@ static void open_failed(struct mpio *v, struct mpio_leg *g, int error)
 		log_info(v->info.name, "%s:%s waits for a server to let go what an earlier run of this client had open",
 			 v->namespace, v->info.name);
 	if (g->busy)
-		snprintf(v->waits_for, sizeof v->waits_for, "a server has it open for an earlier run of this client");
+		snprintf(v->waits_for, sizeof v->waits_for, "a server has it open for an earlier run of this client;"
+			 " the log of one that answers says which");
 	if (!another_may_open(v))
 		fail_pending(v, error);
 }

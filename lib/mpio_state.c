@@ -85,6 +85,8 @@ enum mpio_state mpio_state(const struct mpio *v)
 		return MPIO_CACHE_LOST;
 	if (v->lost)
 		return MPIO_LOST;
+	if (v->waits_for[0] && !mpio_idle(v))
+		return MPIO_WAITING;
 	return mpio_reachable(v) && !mpio_waits_since(v) ? MPIO_READY : MPIO_WAITING;
 }
 

@@ -174,7 +174,7 @@ static void volume_status(void *arg, struct mpio *v)
 		"on_loss", conf_on_loss_name(v->on_loss),
 		"give_up_in", left < 0 ? json_null() : json_real(left),
 		"opens", (int)v->users, "in_flight", (int)n->in_flight, "bytes_in_flight", (json_int_t)n->bytes_in_flight,
-		"legs", legs_status(v), "waits_for", optional_text(v->waits_for),
+		"legs", legs_status(v), "waits_for", optional_text(mpio_idle(v) ? "" : v->waits_for),
 		"refused", optional_text(v->refused ? v->refused->name : NULL),
 		"reads", (json_int_t)n->reads, "read_bytes", (json_int_t)n->read_bytes,
 		"writes", (json_int_t)n->writes, "write_bytes", (json_int_t)n->write_bytes,

@@ -73,4 +73,21 @@ end_stamp reader
 end_stamp data
 verified data "$W/store/data.raw" "the storage has what was acknowledged" --buffered
 verified data "$W/c2/mnt/osl/data" "and so it reads for the other client"
+
+# A client that was killed, while a server that may still write for it stands still.
+dd if=/dev/zero of="$W/c1/mnt/osl/data" bs=4k count=1 oflag=direct conv=notrunc status=none
+kill -STOP "$(server_pid "$W/s1")"
+kill_client "$W/c1"
+check "the client's tree goes" wait_for 10 test ! -e "$W/c1/mnt/osl"
+start_client "$W/c1"
+volume() { jq -r '.volumes[0] | "\(.state), \(.waits_for)"' "$W/c1/mnt/osl/.rsio/status.json"; }
+volume_is() { volume | grep -q "^$1"; }
+dd if="$W/c1/mnt/osl/data" of=/dev/null bs=4k count=1 iflag=direct status=none 2>/dev/null &
+reader=$!
+check "its next run waits, and says for what" wait_for 20 volume_is 'waiting, a server has it open for an earlier run'
+kill -KILL $reader
+check "with nobody who wants it nothing waits" wait_for 10 volume_is 'ready, null'
+kill_server "$W/s1"
+check "when that server has ended it is read" timeout 20 \
+	dd if="$W/c1/mnt/osl/data" of=/dev/null bs=4k count=1 iflag=direct status=none
 done_testing
