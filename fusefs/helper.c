@@ -316,7 +316,7 @@ static json_t *await(struct helper *h, json_int_t id, struct err *e)
 	}
 	if (error == ETIMEDOUT) {
 		err_set(e, error, "the kernel did not finish this within %d s", HELPER_TIMEOUT);
-		err_next(e, "it may still finish: look with rsconfig -lvvv; rsclogcat may say why it hangs");
+		err_next(e, "it may still finish: look with rsconfig -lvvv; rsconfig -q says what the volume waits for");
 	} else {
 		err_sys(e, error, "the helper process of rsiod is gone");
 	}
