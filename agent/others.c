@@ -28,6 +28,7 @@ struct word {
 	bool running, said, off;
 	uint64_t at;			/* when the last run ended */
 	uint8_t life[16];		/* of the process that it was about */
+	char server[WIRE_NAME_MAX + 1];	/* that it was about: a client's word, of a device */
 	bool device;
 };
 
@@ -172,6 +173,7 @@ static void *run_thread(void *arg)
 	w->at = clock_now();
 	w->device = r->device;
 	memcpy(w->life, r->life, sizeof(w->life));
+	memcpy(w->server, r->target.server, sizeof(w->server));
 	pthread_mutex_unlock(&o->lock);
 	free(r->command);
 	free(r);
@@ -243,7 +245,7 @@ static bool is_off(const struct word *w, const struct other_claim *k, uint64_t n
 	if (!w->said || !w->off || w->device != k->device)
 		return false;
 	if (k->device)
-		return now - w->at < DEVICE_WORD;
+		return now - w->at < DEVICE_WORD && strcmp(w->server, k->server) == 0;
 	return memcmp(w->life, k->server_life, sizeof(w->life)) == 0;
 }
 

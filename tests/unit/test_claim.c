@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include "agent_parts.h"
 #include "../../agent/claim.h"
+#include "../../agent/fence_command.h"
 #include "../../agent/lease.h"
 #include "../../agent/others.h"
 #include "conf.h"
@@ -243,6 +244,27 @@ static void two_ask_at_once(void **state)
 	server.conf = NULL;
 }
 
+/* Of a device's server the client says the name: that another one is off is no word about it. */
+static void the_name_is_part_of_the_word(void **state)
+{
+	static struct conf_server conf;
+	static const struct timespec pause = { 0, 20000000 };
+	struct other_claim off = { .node = "ws1", .server = "big-9", .id = 8, .life = 1, .device = true };
+	struct other_claim on = { .node = "ws2", .server = "big-8", .id = 8, .life = 2, .device = true };
+	struct err e = { 0 };
+
+	(void)state;
+	conf.fence_command = (char *)"test $RSIO_SERVER = big-9";
+	server.conf = &conf;
+	others = others_new(&server, &e);
+	assert_non_null(others);
+	assert_int_equal(fence_command_start(conf.fence_command, &e), 0);
+	while (!others_wait(others, &off))
+		nanosleep(&pause, NULL);
+	assert_false(others_wait(others, &on));
+	server.conf = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +274,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(claims, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(links_are_followed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(two_ask_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_name_is_part_of_the_word, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
