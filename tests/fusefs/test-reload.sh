@@ -79,7 +79,7 @@ if losetup -f >/dev/null 2>&1; then
 	cleanup_fn detach
 	make_volume "$W/srv" "$new" 4M
 	kill -HUP "$(server_pid "$W/srv")"
-	check "a volume with attach = yes is attached when it appears" wait_for 3 test -b "/dev/av0/$new"
+	check "a volume with attach = yes is attached when it appears" wait_for 20 test -b "/dev/av0/$new"
 else
 	ok "attach = yes # SKIP no loop devices"
 fi
