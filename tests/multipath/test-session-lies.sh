@@ -16,6 +16,8 @@ ports_taken+="$honest "
 lying=$(free_port)
 printf 'osl 200 srv 127.0.0.1 %s\n' "$honest" "$lying" >"$W/srv/portals"
 TEST_SECURITY=auth write_client_conf "$W/clt" "$W/srv"
+# Commands go over the lying path as soon as it is there, however often it was lost.
+printf '[defaults]\nprobation = 0\npolicy = round-robin\n' >>"$W/clt/rscltcfg"
 vol=$W/clt/mnt/osl/vol
 
 coproc LIAR { trap - EXIT; exec env PYTHONPATH="$TESTS_DIR/peer" PYTHONDONTWRITEBYTECODE=1 \
