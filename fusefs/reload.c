@@ -40,7 +40,8 @@ static bool same_behaviour(const struct conf_behaviour *a, const struct conf_beh
 {
 	return a->security == b->security && a->policy == b->policy && a->detect == b->detect &&
 	       a->retry == b->retry && a->probation == b->probation && a->give_up == b->give_up && a->on_loss == b->on_loss &&
-	       a->learn_portals == b->learn_portals && a->payload_crc == b->payload_crc && a->poll == b->poll && shares_equal(&a->shares, &b->shares);
+	       a->learn_portals == b->learn_portals && a->payload_crc == b->payload_crc &&
+	       a->poll == b->poll && shares_equal(&a->shares, &b->shares);
 }
 
 /* attach is ours to see to, and no reason to end a session. */

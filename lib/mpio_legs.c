@@ -352,14 +352,16 @@ static unsigned in_order(const struct mpio *v, unsigned order[MPIO_LEGS_MAX])
 	return n;
 }
 
-/* Of the best path to any of them. */
-static unsigned best_rank(const struct mpio *v)
+/* Each one's, UINT_MAX for those that cannot be used; the best of them. */
+static unsigned ranks(const struct mpio *v, unsigned rank[MPIO_LEGS_MAX])
 {
 	unsigned best = UINT_MAX;
 
-	for (unsigned i = 0; i < v->leg_count; i++)
-		if (usable(&v->legs[i]) && session_rank(v->legs[i].session) < best)
-			best = session_rank(v->legs[i].session);
+	for (unsigned i = 0; i < v->leg_count; i++) {
+		rank[i] = usable(&v->legs[i]) ? session_rank(v->legs[i].session) : UINT_MAX;
+		if (rank[i] < best)
+			best = rank[i];
+	}
 	return best;
 }
 
@@ -367,17 +369,17 @@ static int pick_by_policy(struct mpio *v, const struct command *c)
 {
 	struct policy_path view[MPIO_LEGS_MAX] = { 0 };
 	const struct policy_choice *choice = v->choice;
-	unsigned order[MPIO_LEGS_MAX], n = in_order(v, order), best = best_rank(v);
+	unsigned order[MPIO_LEGS_MAX], rank[MPIO_LEGS_MAX], n = in_order(v, order), best = ranks(v, rank);
 	int picked, first = -1;
 
 	for (unsigned k = 0; k < n; k++) {
 		const struct mpio_leg *g = &v->legs[order[k]];
 
-		if (!usable(g) || session_rank(g->session) != best)
+		if (!usable(g) || rank[order[k]] != best)
 			continue;
 		if (!choice)
 			choice = &g->session->choice;
-		session_load(g->session, choice, &view[k]);
+		session_load(g->session, best, choice, &view[k]);
 		if (first < 0)
 			first = (int)k;
 	}
@@ -500,15 +502,17 @@ static void release(struct command *c)
 void mpio_took_over(struct mpio *v, struct mpio_leg *g, const struct session *from, int error, const char *text)
 {
 	struct mpio_leg *away = mpio_leg_of(v, from);
+	char why[sizeof v->waits_for];
 
 	g->asking = false;
 	if (!away || from->up)
 		return;		/* it was reached meanwhile, and answers for itself */
 	if (error) {
-		if (strcmp(v->waits_for, text))
+		snprintf(why, sizeof why, "%s", *text ? text : strerror(-error));
+		if (strcmp(v->waits_for, why))	/* it is asked often, and said once */
 			log_warning(v->info.name, "%s:%s: writes wait for %s: %s", v->namespace, v->info.name,
-				    from->name, *text ? text : strerror(-error));
-		snprintf(v->waits_for, sizeof v->waits_for, "%s", *text ? text : strerror(-error));
+				    from->name, why);
+		memcpy(v->waits_for, why, sizeof why);
 		loop_arm(v->loop, &v->timer, loop_now(v->loop) + ASK_AGAIN);
 		return;
 	}

@@ -99,11 +99,13 @@ const char *mpio_state_name(enum mpio_state s)
 
 double mpio_give_up_in(const struct mpio *v)
 {
+	uint64_t since = mpio_waits_since(v);
 	double left;
 
-	if (mpio_state(v) != MPIO_WAITING || v->on_loss == CONF_ON_LOSS_QUEUE)
+	/* Waiting for an open, of which a server that answers says that it is not ready, does not count. */
+	if (!since || mpio_state(v) != MPIO_WAITING || v->on_loss == CONF_ON_LOSS_QUEUE)
 		return -1;
-	left = v->give_up - (double)(loop_now(v->loop) - mpio_waits_since(v)) / 1e9;
+	left = v->give_up - (double)(loop_now(v->loop) - since) / 1e9;
 	return left > 0 ? left : 0;
 }
 

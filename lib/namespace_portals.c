@@ -47,6 +47,13 @@ static bool leads_to(const struct path *p, const struct sock_addr *at, int port)
 	return p->setup.port == port && sock_equal_host(&to, at);
 }
 
+static bool is_from(const struct path *p, const struct conf_interface *f)
+{
+	const struct conf_interface *own = p->setup.interface;
+
+	return f && own ? !strcmp(f->name, own->name) : f == own;
+}
+
 /* The configuration's path or, without one, another, from this interface to that place; or NULL. */
 static struct path *find_path(struct namespace *ns, const struct conf_interface *f, const struct sock_addr *at, int port)
 {
@@ -55,8 +62,7 @@ static struct path *find_path(struct namespace *ns, const struct conf_interface 
 	for (size_t i = 0; i < ns->path_count; i++) {
 		struct path *p = ns->paths[i];
 
-		if (way_of(p)->obsolete || (f ? !p->setup.interface || strcmp(f->name, p->setup.interface->name) : p->setup.interface != NULL) ||
-		    !leads_to(p, at, port))
+		if (way_of(p)->obsolete || !is_from(p, f) || !leads_to(p, at, port))
 			continue;
 		if (!found || !p->setup.learned)
 			found = p;

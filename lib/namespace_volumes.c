@@ -63,7 +63,9 @@ static struct mpio *from_attic(struct namespace *ns, struct session *s, const st
 	list_each(l, &ns->attic) {
 		struct mpio *v = container_of(l, struct mpio, link);
 
-		if ((mpio_leg_of(v, s) || (v->info.shared && info->shared)) && !v->stale &&
+		bool room = v->info.shared && info->shared && v->leg_count < MPIO_LEGS_MAX;
+
+		if ((mpio_leg_of(v, s) || room) && !v->stale &&
 		    !strcmp(v->info.name, info->name) && same_content(&v->info, info))
 			return v;
 	}

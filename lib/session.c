@@ -247,11 +247,6 @@ void session_path_gone(struct session *s, struct path *p)
 	}
 }
 
-static void become_founder(struct session *s, struct path *p)
-{
-	s->founder = p;
-}
-
 int session_welcome(struct session *s, struct path *p, const struct wire_welcome *w, uint8_t join[WIRE_SESSION_SIZE])
 {
 	if (s->up && memcmp(w->machine, s->machine, sizeof s->machine)) {
@@ -270,7 +265,7 @@ int session_welcome(struct session *s, struct path *p, const struct wire_welcome
 	}
 	if (s->founder && s->founder != p)
 		return 0;
-	become_founder(s, p);
+	s->founder = p;
 	return 1;
 }
 
@@ -283,7 +278,7 @@ static void next_founder(struct session *s)
 	for (size_t i = 0; i < s->path_count; i++) {
 		if (s->paths[i]->state != PATH_WAITING)
 			continue;
-		become_founder(s, s->paths[i]);
+		s->founder = s->paths[i];
 		path_proceed(s->paths[i], none);
 		return;
 	}
@@ -501,15 +496,13 @@ static struct path *pick(struct session *s, const struct command *c, uint64_t by
 	return i < 0 ? NULL : s->paths[i];
 }
 
-void session_load(const struct session *s, const struct policy_choice *choice, struct policy_path *out)
+void session_load(const struct session *s, unsigned rank, const struct policy_choice *choice, struct policy_path *out)
 {
-	unsigned best = session_rank(s);
-
 	*out = (struct policy_path){ .full = true, .standby = true };
 	for (size_t k = 0; k < s->path_count; k++) {
 		const struct path *p = s->paths[k];
 
-		if (!works(p) || path_rank(p) != best)
+		if (!works(p) || path_rank(p) != rank)
 			continue;
 		out->usable = true;
 		out->full &= !path_room(p);

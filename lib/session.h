@@ -122,7 +122,7 @@ int session_takeover(struct session *s, struct mpio *v, uint32_t handle, const s
 /* Takes all of v's commands out of the records of connections that ended. */
 void session_settle(struct session *s, struct mpio *v, void (*release)(struct command *c));
 /* For a choice between servers.  What all its paths that take commands have together. */
-void session_load(const struct session *s, const struct policy_choice *choice, struct policy_path *out);
+void session_load(const struct session *s, unsigned rank, const struct policy_choice *choice, struct policy_path *out);
 unsigned session_rank(const struct session *s);	/* path_rank of the best one that is up; UINT_MAX: none is */
 bool session_before(const struct session *a, const struct session *b);	/* in the configuration */
 uint32_t session_new_handle(struct session *s);

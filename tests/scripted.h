@@ -110,6 +110,7 @@ struct mpio *client_new_volume(const struct mpio *old);	/* waits until another o
 bool client_offered(void);			/* is one? */
 unsigned client_volumes(void);			/* how many are offered */
 enum mpio_state client_state(void);
+double client_gives_up_in(void);		/* mpio_give_up_in */
 /* A text or number of that path's status: "state", "reason", "rtt_us". */
 void client_path(int portal, const char *key, char *out, size_t size);
 /* The same of the path with that name; false: there is none. */
@@ -118,6 +119,7 @@ size_t client_paths(void);			/* how many there are */
 void client_path_becomes(int portal, const char *state);	/* waits for it */
 void client_kick(void);			/* paths that are down try at once */
 void client_call(void (*fn)(void *arg), void *arg);	/* on the loop */
+unsigned client_logged(const char *what);	/* lines of its log that have this in them */
 
 struct io {
 	struct command command;		/* first */

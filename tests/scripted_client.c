@@ -127,6 +127,21 @@ static const char *log_path(void)
 	return path;
 }
 
+unsigned client_logged(const char *what)
+{
+	struct err e = { 0 };
+	struct log_reader *r = log_reader_open(log_path(), &e);
+	char line[1024];
+	uint64_t lost;
+	unsigned n = 0;
+
+	assert_non_null(r);
+	while (log_reader_next(r, line, sizeof line, &lost) > 0)
+		n += strstr(line, what) != NULL;
+	log_reader_close(r);
+	return n;
+}
+
 void client_start(struct script *s, const struct client_setup *setup)
 {
 	static struct namespace_identity id;
@@ -273,6 +288,19 @@ unsigned client_volumes(void)
 static void get_state(void *arg)
 {
 	*(enum mpio_state *)arg = mpio_state(client.held);
+}
+
+static void give_up_in(void *arg)
+{
+	*(double *)arg = mpio_give_up_in(client.held);
+}
+
+double client_gives_up_in(void)
+{
+	double left = 0;
+
+	client_call(give_up_in, &left);
+	return left;
 }
 
 enum mpio_state client_state(void)

@@ -90,6 +90,17 @@ static void say_busy(const struct request *r)
 	script_reply(b, r, WIRE_E_BUSY, body, (uint32_t)wire_put_text_body(body, sizeof body, "it is stopped"));
 }
 
+/* A longer text than is kept of it. */
+static void say_busy_at_length(const struct request *r)
+{
+	char text[WIRE_TEXT_MAX + 1];
+	uint8_t body[2 * WIRE_TEXT_MAX];
+
+	memset(text, 'l', sizeof text);
+	text[WIRE_TEXT_MAX] = 0;
+	script_reply(b, r, WIRE_E_BUSY, body, (uint32_t)wire_put_text_body(body, sizeof body, text));
+}
+
 /* srv is reached again, its process is what it was: the path joins the session. */
 static void a_is_back(uint8_t session, uint32_t number)
 {
@@ -356,31 +367,37 @@ static void parts_of_blocks(void **state)
 	answer(a, part, io_expect(a, part));
 }
 
-/* A whole block for which a part waits has to be sent anew: they do not wait for each other. */
-static void parts_of_blocks_anew(void **state)
+/* A whole block is out, and a part of it waits for that. */
+static struct request *part_waits(struct io **whole, struct io **part)
 {
-	struct io *whole = io_start(WIRE_WRITE, 0, BLOCK, 'w'), *part;
 	struct request *r;
 
-	(void)state;
-	r = io_expect(a, whole);
-	part = io_start(WIRE_WRITE, 512, 512, 'p');
+	*whole = io_start(WIRE_WRITE, 0, BLOCK, 'w');
+	r = io_expect(a, *whole);
+	*part = io_start(WIRE_WRITE, 512, 512, 'p');
 	io_barrier(a);
+	return r;
+}
+
+/* The whole block has to be sent anew: they do not wait for each other. */
+static void parts_of_blocks_anew(void **state)
+{
+	struct io *whole, *part;
+	struct request *r = part_waits(&whole, &part);
+
+	(void)state;
 	script_reply(a, r, WIRE_E_HANDLE, NULL, 0);
 	answer(a, part, io_expect(a, part));
 	answer(a, whole, io_expect(a, whole));
 }
 
-/* They stop sharing it while a part of a block waits for a whole one: it does not wait for ever. */
+/* They stop sharing it meanwhile: the part does not wait for ever. */
 static void parts_of_blocks_no_longer(void **state)
 {
-	struct io *whole = io_start(WIRE_WRITE, 0, BLOCK, 'w'), *part;
-	struct request *r;
+	struct io *whole, *part;
+	struct request *r = part_waits(&whole, &part);
 
 	(void)state;
-	r = io_expect(a, whole);
-	part = io_start(WIRE_WRITE, 512, 512, 'p');
-	io_barrier(a);
 	server.volume.shared = false;
 	server.volume.block_size = 512;
 	script_event(b, WIRE_EVENT_VOLUME_RESIZED);
@@ -389,6 +406,21 @@ static void parts_of_blocks_no_longer(void **state)
 	io_barrier(a);
 	answer(a, whole, r);
 	answer(a, part, io_expect(a, part));
+}
+
+/* However often it is asked, and however long the answer is. */
+static void said_once(void **state)
+{
+	struct io *w = io_start(WIRE_WRITE, 0, BLOCK, 'W');
+
+	(void)state;
+	io_expect(a, w);
+	script_close(a);
+	for (int i = 0; i < 4; i++)
+		say_busy_at_length(asked());
+	script_reply(b, asked(), WIRE_OK, NULL, 0);
+	answer(b, w, io_expect(b, w));
+	assert_int_equal(client_logged("writes wait for srv"), 1);
 }
 
 /* The host of one restarts: the storage is the same. */
@@ -409,7 +441,7 @@ static void a_host_restarts(void **state)
 	assert_int_equal(client_state(), MPIO_READY);
 }
 
-/* An earlier run of this client still has a server: the open waits. */
+/* An earlier run of this client still has a server: the open waits, and nothing counts down. */
 static void open_waits(void **state)
 {
 	static const uint8_t data[BLOCK];
@@ -426,6 +458,7 @@ static void open_waits(void **state)
 	for (int i = 0; i < 3; i++)
 		script_reply(a, script_expect(a, WIRE_OPEN), WIRE_E_BUSY, NULL, 0);
 	assert_false(io_done(r));
+	assert_true(client_gives_up_in() < 0);
 	script_open(a);
 	script_reply(a, io_expect(a, r), WIRE_OK, data, BLOCK);
 	assert_int_equal(io_wait(r), 0);
@@ -506,6 +539,7 @@ int main(void)
 		WITH(begin, parts_of_blocks),
 		WITH(begin, parts_of_blocks_anew),
 		WITH(begin, parts_of_blocks_no_longer),
+		WITH(begin, said_once),
 		WITH(begin, a_host_restarts),
 		WITH(begin, open_waits),
 		WITH(begin_other, not_shared),
