@@ -41,18 +41,28 @@ mounts()
 	awk -v d="$dir/" 'index($5 "/", d) == 1 { print $5 }' /proc/self/mountinfo | sort -r
 }
 
-# The backing file of a loop device whose mount is gone has lost its directory.
+# "DEVICE BACKING-FILE".  To be asked before anything is unmounted: the file loses its
+# directory then.
 loops()
 {
-	local back
+	local back file
 
 	for back in /sys/block/loop*/loop/backing_file; do
 		[ -r "$back" ] || continue
-		if [[ $(<"$back") == "$dir"/* ]]; then
+		file=$(<"$back")
+		if [[ $file == "$dir"/* ]]; then
 			back=${back#/sys/block/}
-			echo "/dev/${back%%/*}"
+			echo "/dev/${back%%/*} $file"
 		fi
 	done
+}
+
+# Not when another one has it meanwhile.
+detach()	# DEVICE BACKING-FILE
+{
+	local now
+	now=$(cat "/sys/block/${1#/dev/}/loop/backing_file" 2>/dev/null) || return 0
+	[ -z "$now" ] || [[ $2 != *"$now" ]] || losetup -d "$1" 2>/dev/null
 }
 
 namespaces()
@@ -76,7 +86,10 @@ for pid in "${daemons[@]}" "${others[@]}"; do
 	echo "process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)"
 done
 mounts | sed 's/^/mount /'
-loops | sed 's/^/loop device /'
+mapfile -t devices < <(loops)
+for d in "${devices[@]}"; do
+	echo "loop device $d"
+done
 namespaces | sed 's/^/network namespace /'
 [ -z "$list" ] || exit 0
 
@@ -86,8 +99,8 @@ for m in $(mounts); do
 	umount -l "$m" 2>/dev/null || fusermount3 -u -z "$m" 2>/dev/null
 done
 [ ${#others[@]} -eq 0 ] || kill -9 "${others[@]}" 2>/dev/null
-for l in $(loops); do
-	losetup -d "$l" 2>/dev/null
+for d in "${devices[@]}"; do
+	detach "${d%% *}" "${d#* }"
 done
 for n in $(namespaces); do
 	ip netns del "$n" 2>/dev/null
