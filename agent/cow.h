@@ -1,0 +1,37 @@
+/*
+ * cow.h - a volume's content of one moment, where the file system cannot share blocks.
+ *
+ * From cow_start on each chunk of the volume is copied to the target before it is
+ * overwritten for the first time, by whoever is about to overwrite it, while
+ * cow_run copies the rest.  A write waits for its own chunk alone, and never
+ * fails because of this: if the target cannot take a chunk (no space), the copy has failed
+ * and the write goes on.
+ *
+ *	h = hold_begin(...);
+ *	for each: c[i] = cow_start(v[i], target[i], e);
+ *	r = hold_end(h, ...);			(not 0: cow_free each, remove the targets)
+ *	for each: r = cow_run(c[i], progress, e);	cow_free(c[i]);
+ */
+#ifndef RSSRV_COW_H
+#define RSSRV_COW_H
+
+#include "progress.h"
+#include "volume.h"
+
+struct cow;
+
+/* The moment is when this is called: between hold_begin and hold_end.  `target` is a new
+ * file, open for writing, which gets the volume's size; it is not closed, and stays open
+ * until cow_free.  The caller has a reference to v until then.  NULL with e filled:
+ * EBUSY a copy of this volume is under way already; ENOMEM. */
+struct cow *cow_start(struct volume *v, int target, struct err *e);
+/* Copies what is left, holes kept, and syncs the target.  Adds to p->of and p->done.
+ * 0; -ECANCELED; -errno with e filled, also for what a writer could not copy. */
+int cow_run(struct cow *c, struct progress *p, struct err *e);
+/* Ends it, done or not: from here on nobody copies into the target.  NULL is fine. */
+void cow_free(struct cow *c);
+
+/* For volume.c: before a write or zeroes, on a thread that may block. */
+void cow_before(struct volume *v, uint64_t offset, uint64_t count);
+
+#endif
