@@ -67,12 +67,15 @@ void clients_leave_all(struct clients *t)
 	clients_unlock(t);
 }
 
-/* Under clients.lock. */
-static void post(struct client *c, const uint8_t *body, size_t length)
+/* Under clients.lock; snapshot: of one, which not every connection may be told of. */
+static void post(struct client *c, const uint8_t *body, size_t length, bool snapshot)
 {
 	for (unsigned i = 0; i < c->conn_count; i++) {
-		struct event *ev = malloc(sizeof(*ev));
+		struct event *ev;
 
+		if (snapshot && !c->conns[i]->snapshots)
+			continue;
+		ev = malloc(sizeof(*ev));
 		if (!ev) {
 			log_error("client", "%s: no memory to tell it of a change", c->node);
 			return;
@@ -96,7 +99,7 @@ static void announce(struct clients *t, const struct wire_event_body *b, const s
 	wire_put_event(readers, sizeof(readers), &for_readers);	/* of the same length */
 	for (struct client *c = clients_first(t); c; c = c->next)
 		if (!v || registry_visible(v, c->node))
-			post(c, !v || registry_may_write(v, c->node) ? body : readers, length);
+			post(c, !v || registry_may_write(v, c->node) ? body : readers, length, v && v->snapshot);
 }
 
 void clients_announce(struct clients *t, enum wire_event kind, struct volume *v)

@@ -82,6 +82,7 @@ struct conn {
 	unsigned key_place;		/* which of its node's that is; under clients.lock */
 	struct wire_limits limits;
 	bool crc;
+	bool snapshots;			/* it knows what they are: else there are none */
 	bool secure;			/* logged in within TLS */
 	struct conn *next_waiting;	/* client->waiting; under clients.lock */
 	struct client *waits_for;	/* under clients.lock */

@@ -104,7 +104,7 @@ static void welcome(struct conn *c, const struct wire_hello *h, const struct con
 	static const struct wire_limits mine = { WIRE_DATA_MAX, WIRE_IN_FLIGHT_MAX, WIRE_SESSION_BYTES_MAX };
 	const struct server *s = c->loop->server;
 	struct wire_welcome w = {
-		.features.payload_crc = h->features.payload_crc,
+		.features = { .payload_crc = h->features.payload_crc, .snapshots = h->features.snapshots },
 		.limits = wire_merge_limits(mine, h->limits),
 		.server_id = (uint16_t)conf->server_id,
 	};
@@ -121,6 +121,7 @@ static void welcome(struct conn *c, const struct wire_hello *h, const struct con
 		return;
 	}
 	c->crc = w.features.payload_crc;
+	c->snapshots = w.features.snapshots;
 	c->secure = c->tls != NULL;
 	c->limits = w.limits;
 	r.length = (uint32_t)wire_put_welcome(body, &w);

@@ -18,7 +18,7 @@
 struct offer {
 	struct offer *next;
 	struct server *server;
-	char name[CONF_NAME_MAX + 1];
+	char name[WIRE_VOLUME_NAME_MAX + 1];
 	int dirfd;			/* of the pool; AT_FDCWD */
 	char *file;			/* relative to dirfd */
 	char *meta;			/* where the identity is kept, likewise */

@@ -87,6 +87,8 @@ struct volume *registry_at(struct registry *r, size_t i)
 
 static int in_order(const struct volume *a, const struct volume *b)
 {
+	if (a->snapshot != b->snapshot)
+		return a->snapshot ? 1 : -1;
 	if (a->order != b->order)
 		return a->order < b->order ? -1 : 1;
 	return strcmp(a->name, b->name);
@@ -94,29 +96,33 @@ static int in_order(const struct volume *a, const struct volume *b)
 
 #define NO_ID UINT32_MAX
 
-static bool id_taken(const struct registry *r, uint32_t id)
+static bool id_taken(const struct registry *r, bool snapshot, uint32_t id)
 {
 	for (size_t i = 0; i < r->count; i++)
-		if (r->volumes[i]->id == id)
+		if (r->volumes[i]->id == id && r->volumes[i]->snapshot == snapshot)
 			return true;
 	return false;
 }
 
 /* Numbers follow the order as long as no client has seen any.  Afterwards a volume
- * keeps its number while it is offered, and a new one gets the least that is free. */
+ * keeps its number while it is offered, and a new one gets the least that is free.
+ * Snapshots, which come last, have numbers of their own. */
 static void renumber(struct registry *r)
 {
+	size_t disks = 0;
+
 	for (size_t i = 0; i < r->count; i++) {
 		struct volume *v = r->volumes[i];
 		uint32_t id = 0;
 
 		if (!r->seen) {
-			v->id = (uint32_t)i;
+			v->id = (uint32_t)(i - (v->snapshot ? disks : 0));
 		} else if (v->id == NO_ID) {
-			while (id_taken(r, id))
+			while (id_taken(r, v->snapshot, id))
 				id++;
 			v->id = id;
 		}
+		disks += !v->snapshot;
 	}
 }
 

@@ -420,7 +420,7 @@ static int serve_list(struct conn *c)
 	registry_lock(g);
 	registry_seen(g);
 	for (size_t i = 0; (v = registry_at(g, i)); i++) {
-		if (!registry_visible(v, c->client->node))
+		if (!registry_visible(v, c->client->node) || (v->snapshot && !c->snapshots))
 			continue;
 		if (seen++ < r->offset || (r->count && put >= r->count) ||
 		    wire_writer_used(&w, o->payload) > LIST_BYTES - 2 * WIRE_VOLUME_MAX)

@@ -163,6 +163,10 @@ int serve_open(struct conn *c, const uint8_t *payload, uint32_t length)
 
 	if (wire_get_open(payload, length, &q.body, &why))
 		return conn_fail(c, "%s", why);
+	if (!c->snapshots && strchr(q.body.name, '@')) {
+		reply(c, &q, WIRE_E_NO_VOLUME, NULL);
+		return 0;
+	}
 	status = client_open(c->client, q.handle, &q.body, q.read_only, &v, &claim_on);
 	if (claim_on)
 		status = start_claim(c, &q, claim_on);

@@ -251,6 +251,8 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 		goto no_memory;
 	snprintf(v->name, sizeof(v->name), "%s", setup->name);
 	v->shared = setup->shared;
+	v->snapshot = setup->snapshot;
+	v->taken = setup->taken;
 	r = open_file(v, setup);
 	if (r < 0) {
 		err_sys(e, -r, "cannot open %s for volume %s", v->path, setup->name);
@@ -438,6 +440,9 @@ void volume_describe(const struct volume *v, struct wire_volume *out)
 	out->block_size = v->shared ? v->align : 512;
 	out->id = v->id;
 	out->flags = atomic_load(&v->read_only) ? WIRE_FLAG_READ_ONLY : 0;
+	if (v->snapshot)
+		out->flags = WIRE_FLAG_READ_ONLY | WIRE_FLAG_SNAPSHOT;
+	out->taken = v->taken;
 	out->av = (uint8_t)v->av;
 	out->shared = v->shared;
 }

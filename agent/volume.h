@@ -81,10 +81,12 @@ struct volume {
 
 	/* Fixed. */
 	const struct volume_ops *ops;
-	char name[WIRE_NAME_MAX + 1];
+	char name[WIRE_VOLUME_NAME_MAX + 1];	/* of a snapshot: VOLUME@SNAP */
 	uint8_t uuid[WIRE_UUID_SIZE];
 	uint64_t generation;
 	bool shared;
+	bool snapshot;			/* nobody writes to it, and only some clients know of it */
+	uint64_t taken;			/* a snapshot: seconds since 1970, UTC; 0: not known */
 	char *path;			/* of the file or device, for people */
 	char *pool;			/* its pool's name; NULL for a [volume] */
 	int fd;
@@ -131,6 +133,8 @@ struct volume_setup {
 	int dirfd;			/* path is relative to it; AT_FDCWD */
 	const char *pool, *directory;	/* the pool's name and path; NULL for a [volume] */
 	bool read_only, shared;
+	bool snapshot;			/* name is VOLUME@SNAP, and read_only is set */
+	uint64_t taken;
 };
 struct volume *volume_open(struct server *s, const struct volume_setup *setup, struct err *e);
 struct volume *volume_get(struct volume *v);

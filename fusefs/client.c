@@ -148,6 +148,9 @@ static void added(void *arg, struct namespace *ns, struct mpio *v)
 {
 	struct member *m = arg;
 	const struct wire_volume *info = mpio_info(v);
+
+	if (info->flags & WIRE_FLAG_SNAPSHOT)
+		return;
 	bool fresh = !names_find(m->dir, info->name);
 	struct node *node = names_add_volume(&m->client->names, m->dir, info->name, ns, v, info->size,
 					     info->flags & WIRE_FLAG_READ_ONLY);

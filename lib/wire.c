@@ -11,6 +11,7 @@
 #define REQUEST_SUM 36		/* where the header's own checksum is */
 #define REPLY_SUM 28
 #define VOLUME_FIXED 44		/* a volume's bytes before its name */
+#define VOLUME_FLAGS (WIRE_FLAG_READ_ONLY | WIRE_FLAG_SNAPSHOT)	/* a snapshot has both */
 
 /*
  * Types: what a request of each may be, and what its reply.
@@ -375,13 +376,32 @@ bool wire_name_ok(const char *name, size_t length)
 	return true;
 }
 
+bool wire_snapshot_name_ok(const char *name, size_t length)
+{
+	size_t digits = 0;
+
+	if (!wire_name_ok(name, length))
+		return false;
+	while (digits < length && name[digits] >= '0' && name[digits] <= '9')
+		digits++;
+	return digits < length;		/* a number behind a volume's @ is a device's */
+}
+
+bool wire_volume_name_ok(const char *name, size_t length)
+{
+	const char *at = length <= WIRE_VOLUME_NAME_MAX ? memchr(name, '@', length) : NULL;
+	size_t volume = at ? (size_t)(at - name) : length;
+
+	return wire_name_ok(name, volume) && (!at || wire_snapshot_name_ok(at + 1, length - volume - 1));
+}
+
 /*
  * Volumes.
  */
 void wire_put_volume(struct wire_writer *w, const struct wire_volume *v)
 {
-	size_t length = strnlen(v->name, WIRE_NAME_MAX);
-	uint8_t b[VOLUME_FIXED + WIRE_NAME_MAX];
+	size_t length = strnlen(v->name, WIRE_VOLUME_NAME_MAX), size = VOLUME_FIXED + length;
+	uint8_t b[VOLUME_FIXED + WIRE_VOLUME_NAME_MAX + 8];
 
 	memcpy(b, v->uuid, WIRE_UUID_SIZE);
 	put64(b + 16, v->generation);
@@ -393,15 +413,21 @@ void wire_put_volume(struct wire_writer *w, const struct wire_volume *v)
 	b[42] = v->shared;
 	b[43] = (uint8_t)length;
 	memcpy(b + VOLUME_FIXED, v->name, length);
-	wire_put(w, WIRE_TAG_VOLUME, b, VOLUME_FIXED + length);
+	if (v->flags & WIRE_FLAG_SNAPSHOT) {
+		put64(b + size, v->taken);
+		size += 8;
+	}
+	wire_put(w, WIRE_TAG_VOLUME, b, size);
 }
 
 static bool volume_ok(const struct wire_volume *v)
 {
+	bool snapshot = strchr(v->name, '@');
 	uint32_t bs = v->block_size;
 
 	return bs >= 512 && bs <= 65536 && !(bs & (bs - 1)) && v->size <= INT64_MAX &&
-	       v->size % bs == 0 && !(v->flags & ~WIRE_FLAG_READ_ONLY) && v->av <= 3;
+	       v->size % bs == 0 && !(v->flags & ~VOLUME_FLAGS) && v->av <= 3 &&
+	       (snapshot ? (v->flags & VOLUME_FLAGS) == VOLUME_FLAGS : !(v->flags & WIRE_FLAG_SNAPSHOT));
 }
 
 int wire_get_volume(const struct wire_record *r, struct wire_volume *v)
@@ -410,7 +436,7 @@ int wire_get_volume(const struct wire_record *r, struct wire_volume *v)
 	const char *name = (const char *)b + VOLUME_FIXED;
 
 	if (r->length < VOLUME_FIXED || b[43] > r->length - VOLUME_FIXED ||
-	    !wire_name_ok(name, b[43]) || b[42] > 1)
+	    !wire_volume_name_ok(name, b[43]) || b[42] > 1)
 		return -EPROTO;
 	memset(v, 0, sizeof *v);
 	memcpy(v->uuid, b, WIRE_UUID_SIZE);
@@ -422,6 +448,11 @@ int wire_get_volume(const struct wire_record *r, struct wire_volume *v)
 	v->av = b[41];
 	v->shared = b[42];
 	memcpy(v->name, name, b[43]);
+	if (v->flags & WIRE_FLAG_SNAPSHOT) {
+		if (r->length < VOLUME_FIXED + b[43] + 8u)
+			return -EPROTO;
+		v->taken = get64(b + VOLUME_FIXED + b[43]);
+	}
 	return volume_ok(v) ? 0 : -EPROTO;
 }
 

@@ -51,6 +51,11 @@
  * length, bytes.  A tag with the top bit set is mandatory: who does not know it
  * refuses the frame and names it; others are skipped.  So are features: a list of
  * names, each marked optional or mandatory.
+ *
+ * SNAPSHOTS are volumes that are only read, named VOLUME@SNAP, with the flag SNAPSHOT
+ * and the time at which they were taken.  They exist on connections whose HELLO and
+ * reply both name the feature "snapshots"; on others they are neither listed nor told of,
+ * and cannot be opened.
  */
 #ifndef RSIO_WIRE_H
 #define RSIO_WIRE_H
@@ -67,6 +72,7 @@
 #define WIRE_REPLY_SIZE 32
 
 #define WIRE_NAME_MAX 40
+#define WIRE_VOLUME_NAME_MAX 81		/* of a volume, or VOLUME@SNAP of a snapshot */
 #define WIRE_UUID_SIZE 16
 #define WIRE_NONCE_SIZE 32
 #define WIRE_PROOF_SIZE 32
@@ -119,6 +125,7 @@ enum wire_flag {
 	WIRE_FLAG_CRC = 2,	/* the payload checksum field counts */
 	WIRE_FLAG_READ_ONLY = 4,	/* OPEN; in its reply and in LIST: only reads are allowed */
 	WIRE_FLAG_FIRST = 8,	/* AUTH: a new session is meant; SESSION, which decides, is zero then */
+	WIRE_FLAG_SNAPSHOT = 16,	/* VOLUME: it is a snapshot, and READ_ONLY; in no header */
 };
 
 /* One code per cause.  wire_status_errno maps each to the errno an application
@@ -187,6 +194,8 @@ int wire_check_reply(const struct wire_reply *r, const char **why);
 
 /* 1..40 of [A-Za-z0-9._-], no dot or dash in front: all names that travel. */
 bool wire_name_ok(const char *name, size_t length);
+bool wire_snapshot_name_ok(const char *name, size_t length);	/* such a name, and no bare number */
+bool wire_volume_name_ok(const char *name, size_t length);	/* NAME, or NAME@SNAP of a snapshot */
 
 /* Records.  A writer never passes its end: it remembers that it would have. */
 struct wire_writer {
@@ -233,7 +242,7 @@ enum wire_tag {
 	WIRE_TAG_CONNECTION,	/* u32: number of a connection in its session */
 	WIRE_TAG_PROOF,		/* 32 bytes */
 	WIRE_TAG_TEXT,		/* a sentence for the user, beside a refusal */
-	WIRE_TAG_NAME,		/* of a volume */
+	WIRE_TAG_NAME,		/* of a volume or snapshot */
 	WIRE_TAG_UUID,		/* 16 bytes */
 	WIRE_TAG_GENERATION,	/* u64 */
 	WIRE_TAG_VOLUME,	/* see struct wire_volume: repeated */
@@ -262,27 +271,29 @@ enum wire_event {
  *   16  u64       generation       41  u8  av
  *   24  u64       size             42  u8  shared: 0, 1
  *   32  u32       block size       43  u8  length of the name
- *   36  u32       id               44  the name; what follows it is for later versions
+ *   36  u32       id               44  the name; of a snapshot, then u64 when it was taken;
+ *                                      what follows is for later versions
  * A size passes neither 2^63 - 1 nor a whole number of blocks; a block is a
  * power of two of 512..65,536 bytes. */
-#define WIRE_VOLUME_MAX 88		/* the largest record that put makes, its header included */
+#define WIRE_VOLUME_MAX 137		/* the largest record that put makes, its header included */
 struct wire_volume {
-	char name[WIRE_NAME_MAX + 1];
+	char name[WIRE_VOLUME_NAME_MAX + 1];
 	uint8_t uuid[WIRE_UUID_SIZE];
 	uint64_t generation;
 	uint64_t size;		/* bytes */
 	uint32_t block_size;	/* logical, bytes; 512 */
 	uint32_t id;		/* the number in `rsconfig -q`: order of the server's configuration */
-	uint8_t flags;		/* WIRE_FLAG_READ_ONLY */
+	uint8_t flags;		/* WIRE_FLAG_READ_ONLY, WIRE_FLAG_SNAPSHOT: with it the name has an @ */
 	uint8_t av;		/* 0..3: /dev/avN */
 	bool shared;
+	uint64_t taken;		/* SNAPSHOT: seconds since 1970, UTC; 0: not known.  Else 0 */
 };
 void wire_put_volume(struct wire_writer *w, const struct wire_volume *v);
 int wire_get_volume(const struct wire_record *r, struct wire_volume *v);	/* 0 or -EPROTO */
 
 /* HELLO and its reply in one struct each; absent records are zero. */
 struct wire_features {
-	bool payload_crc;
+	bool payload_crc, snapshots;
 	/* The name of the first mandatory feature that is not known; else "". */
 	char unknown[WIRE_NAME_MAX + 1];
 };
@@ -347,7 +358,7 @@ uint64_t wire_get_stamp(const uint8_t in[WIRE_STAMP_SIZE]);
 /* OPEN's payload; buf of WIRE_OPEN_MAX. */
 #define WIRE_OPEN_MAX 128
 struct wire_open {
-	char name[WIRE_NAME_MAX + 1];
+	char name[WIRE_VOLUME_NAME_MAX + 1];
 	bool has_identity;	/* uuid and generation must match */
 	uint8_t uuid[WIRE_UUID_SIZE];
 	uint64_t generation;

@@ -9,10 +9,12 @@
 #include "wire_bytes.h"
 
 #define FEATURE_CRC "payload-crc"
+#define FEATURE_SNAPSHOTS "snapshots"
 #define LEAST_LIMIT 512
 
 enum kind {
 	NAME,		/* char[WIRE_NAME_MAX + 1], by the rule for names; absent when "" */
+	VOLUME_NAME,	/* char[WIRE_VOLUME_NAME_MAX + 1], likewise; perhaps of a snapshot */
 	LABEL,		/* char[size], any printable ASCII; absent when "" */
 	BYTES,		/* size of them */
 	U16, U32, U64,
@@ -41,10 +43,17 @@ struct body {
 static void put_features(struct wire_writer *w, const struct wire_features *f)
 {
 	/* The first byte: mandatory or not. */
-	static const uint8_t crc[] = "\0" FEATURE_CRC;
+	static const uint8_t crc[] = "\0" FEATURE_CRC, snapshots[] = "\0" FEATURE_SNAPSHOTS;
 
 	if (f->payload_crc)
 		wire_put(w, WIRE_TAG_FEATURE, crc, sizeof crc - 1);
+	if (f->snapshots)
+		wire_put(w, WIRE_TAG_FEATURE, snapshots, sizeof snapshots - 1);
+}
+
+static bool is_feature(const char *name, size_t length, const char *known)
+{
+	return length == strlen(known) && !memcmp(name, known, length);
 }
 
 static int get_feature(const struct wire_record *r, struct wire_features *f)
@@ -57,8 +66,10 @@ static int get_feature(const struct wire_record *r, struct wire_features *f)
 	length = r->length - 1u;
 	if (!wire_name_ok(name, length))
 		return -EPROTO;
-	if (length == strlen(FEATURE_CRC) && !memcmp(name, FEATURE_CRC, length))
+	if (is_feature(name, length, FEATURE_CRC))
 		f->payload_crc = true;
+	else if (is_feature(name, length, FEATURE_SNAPSHOTS))
+		f->snapshots = true;
 	else if (r->data[0] && !f->unknown[0])
 		memcpy(f->unknown, name, length);	/* zeroed before: ends with a zero */
 	return 0;
@@ -154,6 +165,9 @@ static int get_field(const struct field *f, const struct wire_record *r, void *t
 	case NAME:
 		return wire_name_ok((const char *)r->data, r->length) ? get_label(r, to, f->size) :
 									-EPROTO;
+	case VOLUME_NAME:
+		return wire_volume_name_ok((const char *)r->data, r->length) ? get_label(r, to, f->size) :
+									       -EPROTO;
 	case LABEL:
 		return get_label(r, to, f->size);
 	case BYTES:
@@ -183,6 +197,7 @@ static void put_field(struct wire_writer *w, const struct field *f, const void *
 {
 	switch ((enum kind)f->kind) {
 	case NAME:
+	case VOLUME_NAME:
 	case LABEL:
 		if (*(const char *)from)
 			wire_put(w, f->tag, from, strnlen(from, f->size - 1u));
@@ -423,7 +438,7 @@ void wire_get_text_body(const uint8_t *buf, size_t length, char text[WIRE_TEXT_M
  * Open.
  */
 static const struct field open_fields[] = {
-	{ WIRE_TAG_NAME, NAME, FIELD(wire_open, name), true },
+	{ WIRE_TAG_NAME, VOLUME_NAME, FIELD(wire_open, name), true },
 	{ WIRE_TAG_UUID, BYTES, FIELD(wire_open, uuid), false },
 	{ WIRE_TAG_GENERATION, U64, FIELD(wire_open, generation), false },
 };

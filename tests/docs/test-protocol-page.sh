@@ -56,7 +56,7 @@ compare errnos "$errnos" "$(rows STATUSES | awk -F'\t' '{ print $2, $3 }')"
 
 # Limits are plain numbers or shifts.
 limits=$(sed -nE 's/^#define WIRE_([A-Z_]+_MAX) (\([^)]*\)|[0-9]+u?)([ \t].*)?$/\1 \2/p' lib/wire.h |
-  grep -vE '^(VOLUME|OPEN|FENCE)_' |
+  grep -vE '^(VOLUME|OPEN|FENCE)_MAX ' |
   while read -r name value; do
     echo "$name $((${value//u/}))"
   done | sort)

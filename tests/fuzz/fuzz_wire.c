@@ -151,7 +151,7 @@ static void try_event(const uint8_t *p, size_t n, uint8_t *buf)
 
 	if (wire_get_event(p, n, &e, &why))
 		return;
-	fuzz_check(!e.has_volume || wire_name_ok(e.volume.name, strlen(e.volume.name)));
+	fuzz_check(!e.has_volume || wire_volume_name_ok(e.volume.name, strlen(e.volume.name)));
 	n = wire_put_event(buf, WIRE_LOGIN_MAX, &e);
 	fuzz_check(wire_get_event(buf, n, &again, &why) == 0 && memcmp(&e, &again, sizeof(e)) == 0);
 }

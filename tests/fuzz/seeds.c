@@ -93,6 +93,8 @@ static void wire_other_bodies(uint8_t *b)
 				    .statuses = { 0, WIRE_E_NO_SPACE, 0 } };
 	struct wire_event_body event = { .kind = WIRE_EVENT_VOLUME_ADDED, .has_volume = true,
 					 .volume = a_volume() };
+	struct wire_event_body snapshot = { .kind = WIRE_EVENT_VOLUME_ADDED, .has_volume = true,
+					    .volume = a_snapshot() };
 	struct wire_event_body portal = { .kind = WIRE_EVENT_PORTAL_ADDED,
 					  .portal = "192.168.45.10/5000" };
 	struct wire_volume v = a_volume();
@@ -102,6 +104,7 @@ static void wire_other_bodies(uint8_t *b)
 	wire_body(5, "fence", b, wire_put_fence(b, &fence, false));
 	wire_body(6, "fence-reply", b, wire_put_fence(b, &fence, true));
 	wire_body(7, "event-volume", b, wire_put_event(b, WIRE_LOGIN_MAX, &event));
+	wire_body(7, "event-snapshot", b, wire_put_event(b, WIRE_LOGIN_MAX, &snapshot));
 	wire_body(7, "event-portal", b, wire_put_event(b, WIRE_LOGIN_MAX, &portal));
 	wire_body(9, "text", b, wire_put_text_body(b, WIRE_LOGIN_MAX, "no such namespace"));
 	wire_writer_init(&w, b, WIRE_LOGIN_MAX);

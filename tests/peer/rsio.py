@@ -27,7 +27,7 @@ TYPES = ("HELLO AUTH LIST OPEN CLOSE READ WRITE FLUSH DISCARD WRITE_ZEROES STATU
 (HELLO, AUTH, LIST, OPEN, CLOSE, READ, WRITE, FLUSH, DISCARD, WRITE_ZEROES, STATUS, FENCE, PING,
  BYE, EVENT, CONTROL, TAKEOVER) = range(1, 18)
 
-F_FUA, F_CRC, F_READ_ONLY, F_FIRST = 1, 2, 4, 8
+F_FUA, F_CRC, F_READ_ONLY, F_FIRST, F_SNAPSHOT = 1, 2, 4, 8, 16
 
 STATUSES = ("OK IO NO_SPACE QUOTA READ_ONLY RANGE INVALID UNSUPPORTED HANDLE NO_VOLUME IDENTITY "
             "GENERATION BUSY NO_MEMORY CHECKSUM VERSION FEATURE NAMESPACE KEY IN_USE SECURITY "
@@ -224,22 +224,28 @@ def text_of(payload):
         return ""
 
 
-Volume = collections.namedtuple("Volume", "name uuid generation size block_size id flags av shared")
+Volume = collections.namedtuple(
+    "Volume", "name uuid generation size block_size id flags av shared taken", defaults=(0,))
 VOLUME = struct.Struct("<16sQQIIBBBB")
 
 
 def put_volume(v):
     name = v.name.encode()
     return rec(T_VOLUME, VOLUME.pack(v.uuid, v.generation, v.size, v.block_size, v.id, v.flags,
-                                     v.av, v.shared, len(name)) + name)
+                                     v.av, v.shared, len(name)) + name +
+               (struct.pack("<Q", v.taken) if v.flags & F_SNAPSHOT else b""))
 
 
 def get_volume(data):
     uuid, generation, size, block_size, ident, flags, av, shared, length = VOLUME.unpack_from(data)
     name = data[VOLUME.size:VOLUME.size + length]
-    if len(name) != length:
+    taken = data[VOLUME.size + length:][:8] if flags & F_SNAPSHOT else b""
+    if len(name) != length or (flags & F_SNAPSHOT and len(taken) != 8):
         raise Broken("torn volume")
-    return Volume(name.decode(), uuid, generation, size, block_size, ident, flags, av, shared)
+    if bool(flags & F_SNAPSHOT) != (b"@" in name):
+        raise Broken("volume %s has the flags %#x" % (name.decode(), flags))
+    return Volume(name.decode(), uuid, generation, size, block_size, ident, flags, av, shared,
+                  int.from_bytes(taken, "little"))
 
 
 def fence_body(connection, cookies, statuses=None):
@@ -356,7 +362,7 @@ class Client(Stream):
 
     def __init__(self, address, port, namespace="ns", namespace_id=0, node="node", key="key",
                  machine=None, boot=None, run=None, life=None, crc=True, timeout=10.0, lease=0,
-                 within=None):
+                 within=None, snapshots=False):
         """within: a connection that is made already, in which frames travel (tls.py)."""
         if within is None:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -372,6 +378,7 @@ class Client(Stream):
         self.machine, self.boot = machine or b"M" * 16, boot or b"B" * 16
         self.run, self.life = run or os.urandom(16), life or os.urandom(16)
         self.crc, self.transcript, self.lease = crc, b"", lease
+        self.snapshots = snapshots
         self.session, self.connection, self.proof = bytes(16), 0, b""
         self.sequence, self.stash, self.events = 0, {}, []
 
@@ -379,6 +386,7 @@ class Client(Stream):
         """The hello's records by name; over replaces one, None leaves it out."""
         r = dict(versions=rec(T_VERSIONS, struct.pack("<HH", 1, 1)),
                  feature=feature("payload-crc") if self.crc else b"",
+                 snapshots=feature("snapshots") if self.snapshots else b"",
                  limits=limits(*LIMITS), namespace=rec(T_NAMESPACE, self.namespace),
                  namespace_id=rec16(T_NAMESPACE_ID, self.namespace_id),
                  node=rec(T_NODE, self.node), machine=rec(T_MACHINE, self.machine),
@@ -535,6 +543,7 @@ class Peer(Stream):
     def __init__(self, server, sock, timeout=10.0):
         super().__init__(sock, timeout)
         self.server, self.crc, self.transcript = server, False, b""
+        self.snapshots = False
         self.session, self.connection, self.client_proof = bytes(16), 0, b""
 
     def expect(self, kind):
@@ -545,13 +554,14 @@ class Peer(Stream):
 
     def read_hello(self):
         self.hello = self.expect(HELLO)
-        self.crc = any(t == T_FEATURE and d[1:] == b"payload-crc"
-                       for t, _, d in records(self.hello.payload))
+        features = [d[1:] for t, _, d in records(self.hello.payload) if t == T_FEATURE]
+        self.crc, self.snapshots = b"payload-crc" in features, b"snapshots" in features
         return self.hello
 
     def welcome_records(self, **over):
         s = self.server
-        r = dict(feature=feature("payload-crc") if self.crc else b"", limits=limits(*LIMITS),
+        r = dict(feature=feature("payload-crc") if self.crc else b"",
+                 snapshots=feature("snapshots") if self.snapshots else b"", limits=limits(*LIMITS),
                  server=rec(T_SERVER, s.name), server_id=rec16(T_SERVER_ID, s.server_id),
                  machine=rec(T_MACHINE, s.machine), boot=rec(T_BOOT, s.boot),
                  life=rec(T_LIFE, s.life), nonce=rec(T_NONCE, os.urandom(32)),

@@ -467,6 +467,36 @@ static void names(void **state)
 	}
 }
 
+static bool volume_name_ok(const char *name)
+{
+	return wire_volume_name_ok(name, strlen(name));
+}
+
+static void volume_names(void **state)
+{
+	char name[WIRE_VOLUME_NAME_MAX + 2] = "";
+
+	(void)state;
+	memset(name, 'n', WIRE_VOLUME_NAME_MAX);
+	name[WIRE_NAME_MAX] = '@';
+	assert_true(volume_name_ok(name));
+	name[WIRE_VOLUME_NAME_MAX] = 'n';
+	assert_false(volume_name_ok(name));
+	assert_true(volume_name_ok("oracle"));
+	assert_true(volume_name_ok("7"));
+	assert_true(volume_name_ok("oracle@monday"));
+	assert_true(volume_name_ok("oracle@2026-11-26"));
+	assert_true(volume_name_ok("7@7a"));
+	assert_false(volume_name_ok(""));
+	assert_false(volume_name_ok("@monday"));
+	assert_false(volume_name_ok("oracle@"));
+	assert_false(volume_name_ok("oracle@0"));
+	assert_false(volume_name_ok("oracle@12"));
+	assert_false(volume_name_ok("oracle@.x"));
+	assert_false(volume_name_ok("oracle@a@b"));
+	assert_false(volume_name_ok("ora/cle@a"));
+}
+
 static void extents(void **state)
 {
 	static const uint8_t want[WIRE_EXTENT_SIZE] = { 8, 7, 6, 5, 4, 3, 2, 1, 1, 0, 0, 0 };
@@ -500,6 +530,7 @@ int main(void)
 		cmocka_unit_test(records),
 		cmocka_unit_test(writer_never_passes_its_end),
 		cmocka_unit_test(names),
+		cmocka_unit_test(volume_names),
 		cmocka_unit_test(extents),
 	};
 

@@ -197,10 +197,15 @@ static void unknown_records_and_features(void **state)
 	assert_int_equal(hello_with(WIRE_TAG_FEATURE, "\0later", 6), 0);
 	assert_string_equal(body.hello.features.unknown, "");
 	assert_true(body.hello.features.payload_crc);
+	assert_false(body.hello.features.snapshots);
 	assert_int_equal(hello_with(WIRE_TAG_FEATURE, "\1later", 6), 0);
 	assert_string_equal(body.hello.features.unknown, "later");
 	assert_int_equal(hello_with(WIRE_TAG_FEATURE, "\1payload-crc", 12), 0);
 	assert_string_equal(body.hello.features.unknown, "");
+	assert_int_equal(hello_with(WIRE_TAG_FEATURE, "\0snapshots", 10), 0);
+	assert_true(body.hello.features.snapshots);
+	assert_int_equal(hello_with(WIRE_TAG_FEATURE, "\0snapshot", 9), 0);
+	assert_false(body.hello.features.snapshots);
 	assert_int_equal(hello_with(WIRE_TAG_FEATURE, "\2later", 6), -EPROTO);
 	assert_int_equal(hello_with(WIRE_TAG_FEATURE, "\1", 1), -EPROTO);
 	assert_int_equal(hello_with(WIRE_TAG_FEATURE, "", 0), -EPROTO);
@@ -370,10 +375,13 @@ static void opens(void **state)
 	assert_int_equal(get_open(buf, n), 0);
 	assert_again(wire_put_open(again, &body.open), n);
 	assert_int_equal(body.open.has_identity, o.has_identity);
+	memset(o.name, 'n', WIRE_VOLUME_NAME_MAX);
+	o.name[WIRE_NAME_MAX] = '@';
+	assert_int_equal(get_open(buf, wire_put_open(buf, &o)), 0);
+	assert_string_equal(body.open.name, o.name);
 	o.has_identity = true;
 	o.generation = 5;
 	fill(o.uuid, 16, 3);
-	memset(o.name, 'n', WIRE_NAME_MAX);
 	n = wire_put_open(buf, &o);
 	assert_true(n <= WIRE_OPEN_MAX);
 	assert_int_equal(get_open(buf, n), 0);
@@ -439,6 +447,39 @@ static void volumes(void **state)
 	REFUSED(v.size -= 1);
 	REFUSED(v.flags |= WIRE_FLAG_FUA);
 	REFUSED(v.av = 4);
+#undef REFUSED
+}
+
+static void snapshots(void **state)
+{
+	struct wire_volume v = a_snapshot(), got;
+	struct wire_record r = { .tag = WIRE_TAG_VOLUME };
+
+	(void)state;
+	assert_int_equal(volume_back(&v, &got), 0);
+	assert_string_equal(got.name, "oracle@monday");
+	assert_int_equal(got.flags, WIRE_FLAG_READ_ONLY | WIRE_FLAG_SNAPSHOT);
+	assert_true(got.taken == v.taken);
+	assert_int_equal(buf[4 + 44 + 13], v.taken & 0xff);
+	r.data = buf + 4;
+	for (r.length = 44; r.length < 44 + 13 + 8; r.length++)
+		assert_int_equal(wire_get_volume(&r, &got), -EPROTO);
+	assert_int_equal(wire_get_volume(&r, &got), 0);
+	memset(v.name, 'n', WIRE_VOLUME_NAME_MAX);
+	v.name[WIRE_NAME_MAX] = '@';
+	assert_int_equal(volume_back(&v, &got), 0);
+	assert_string_equal(got.name, v.name);
+
+#define REFUSED(change) do { v = a_snapshot(); change; \
+		assert_int_equal(volume_back(&v, &got), -EPROTO); } while (0)
+	REFUSED(v.flags = WIRE_FLAG_SNAPSHOT);
+	REFUSED(v.flags = WIRE_FLAG_READ_ONLY);
+	REFUSED(v.flags = 0);
+	REFUSED(strcpy(v.name, "oracle"));
+	REFUSED(strcpy(v.name, "oracle@7"));
+	REFUSED(strcpy(v.name, "oracle@"));
+	REFUSED(strcpy(v.name, "@monday"));
+	REFUSED(strcpy(v.name, "oracle@mon@day"));
 #undef REFUSED
 }
 
@@ -589,6 +630,7 @@ int main(void)
 		cmocka_unit_test(takeovers),
 		cmocka_unit_test(stamps),
 		cmocka_unit_test(volumes),
+		cmocka_unit_test(snapshots),
 		cmocka_unit_test(volume_lengths),
 		cmocka_unit_test(portals),
 		cmocka_unit_test(fences),

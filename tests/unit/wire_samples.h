@@ -3,6 +3,7 @@
 #define RSIO_WIRE_SAMPLES_H
 
 #include <stdint.h>
+#include <string.h>
 #include "wire.h"
 
 static inline void fill(uint8_t *p, size_t size, uint8_t first)
@@ -45,6 +46,16 @@ static inline struct wire_volume a_volume(void)
 				 .flags = WIRE_FLAG_READ_ONLY, .av = 3, .shared = true };
 
 	fill(v.uuid, 16, 0xe0);
+	return v;
+}
+
+static inline struct wire_volume a_snapshot(void)
+{
+	struct wire_volume v = a_volume();
+
+	strcpy(v.name, "oracle@monday");
+	v.flags = WIRE_FLAG_READ_ONLY | WIRE_FLAG_SNAPSHOT;
+	v.taken = 1795680000;
 	return v;
 }
 
