@@ -237,16 +237,15 @@ static int errno_of(const char *name)
 	return EREMOTEIO;
 }
 
-static void take_error(const json_t *reply, const char *daemon, struct err *e)
+void ctl_take_error(const json_t *error, const char *who, struct err *e)
 {
-	const json_t *error = json_object_get(reply, "error");
 	const char *text = json_string_value(json_object_get(error, "text"));
 	const char *next = json_string_value(json_object_get(error, "next"));
 
 	err_set(e, errno_of(json_string_value(json_object_get(error, "code"))), "%s",
 		text ? text : "an error without a text");
 	if (!text)
-		err_next(e, "%s may be of another version", daemon);
+		err_next(e, "%s may be of another version", who);
 	else if (next)
 		err_next(e, "%s", next);
 }
@@ -339,7 +338,7 @@ json_t *ctl_call(const char *path, const char *daemon, json_t *request, double t
 	close(fd);
 	if (!reply || json_is_true(json_object_get(reply, "ok")))
 		return reply;
-	take_error(reply, daemon, e);
+	ctl_take_error(json_object_get(reply, "error"), daemon, e);
 	json_decref(reply);
 	return NULL;
 fail:

@@ -59,6 +59,9 @@ void ctl_server_stop(struct ctl_server *s);
  * ENOENT or ECONNREFUSED).  timeout in seconds; 0 waits for ever. */
 json_t *ctl_call(const char *path, const char *daemon, json_t *request, double timeout, struct err *e);
 
+/* An "error" as it travels, {"code", "text", "next"}; who: the program that sent it. */
+void ctl_take_error(const json_t *error, const char *who, struct err *e);
+
 /* The text of an object that a peer sent, whichever way it came; NULL with e filled.  What
  * is nested more than 64 deep is refused before the parser, which recurses, sees it. */
 json_t *ctl_parse(const char *text, size_t size, struct err *e);

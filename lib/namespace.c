@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "log.h"
+#include "manage.h"
 #include "namespace_impl.h"
 
 /* A send that fails moves commands to other paths, so this goes round until there is
@@ -62,6 +63,7 @@ struct namespace *namespace_new(struct loop *l, const struct conf_client *conf, 
 	list_init(&ns->volumes);
 	list_init(&ns->attic);
 	list_init(&ns->finished);
+	list_init(&ns->manages);
 	if (namespace_make_paths(ns) < 0) {
 		namespace_free(ns);
 		err_set(e, ENOMEM, "no memory for the paths of namespace %s", c->name);
@@ -93,6 +95,7 @@ void namespace_free(struct namespace *ns)
 	if (!ns->stopped)
 		ns->stopped = nothing;
 	ns->freed = true;	/* nothing is posted that would come when it is gone */
+	manage_end_all(ns);
 	for (size_t i = 0; i < ns->path_count; i++)
 		path_fini(ns->paths[i]);
 	list_each_safe(l, keep, &ns->volumes)

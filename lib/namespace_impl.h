@@ -33,6 +33,7 @@ struct namespace {
 	struct list attic;		/* no longer offered, somebody still has them */
 	struct mpio *buckets[NAMESPACE_BUCKETS];	/* offered, by name */
 	struct list finished;		/* commands to give back before the loop sleeps */
+	struct list manages;		/* struct manage: under way */
 
 	void (*stopped)(void *arg);
 	void *stopped_arg;

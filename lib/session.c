@@ -580,6 +580,7 @@ struct session *session_new(struct loop *l, const struct wire_welcome *w, const 
 	s->down_since = loop_now(l);
 	list_init(&s->link);
 	list_init(&s->waiting);
+	list_init(&s->asked);
 	list_init(&s->fences);
 	return s;
 }

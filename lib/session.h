@@ -74,6 +74,7 @@ struct session {
 	uint64_t handles[(WIRE_HANDLE_MAX + 1) / 64];	/* a bit for each that is taken */
 	bool dirty;
 
+	struct list asked;			/* session_control's that are not answered yet */
 	struct command *listing;		/* a LIST under way */
 	bool list_again;			/* another is wanted after it */
 	bool list_old;			/* an event came meanwhile: what it says may be older than that */
@@ -112,6 +113,9 @@ void session_close(struct session *s, uint32_t handle);
  * session ended before.  After a path failed it is asked again.  0 or -ENOMEM. */
 typedef void (*session_control_fn)(void *arg, int error, const char *text, size_t length);
 int session_control(struct session *s, const char *json, session_control_fn answered, void *arg);
+/* Whoever asked with this arg waits no more: what was not sent yet never is, and answered does
+ * not come.  Not from within answered. */
+void session_control_forget(struct session *s, void *arg);
 void session_list(struct session *s);	/* what it offers and which portals it has, once more */
 /* One that no volume has; it is free again after session_close, or with the session, or
  * when the server did not open it. */

@@ -16,8 +16,9 @@ struct own {
 	struct mpio *volume;		/* OPEN; told to the owner */
 	const struct session *from;	/* TAKEOVER, from that server */
 	uint8_t from_id[WIRE_SESSION_SIZE];
-	session_control_fn answered;	/* CONTROL */
+	session_control_fn answered;	/* CONTROL; NULL: nobody waits any more */
 	void *arg;
+	struct list asked;		/* CONTROL: on the session's list */
 	uint8_t body[];
 };
 
@@ -30,7 +31,14 @@ static struct own *own_new(uint8_t type, size_t body)
 	o->command.type = type;
 	o->command.data = o->body;
 	list_init(&o->command.link);
+	list_init(&o->asked);
 	return o;
+}
+
+static void own_free(struct own *o)
+{
+	list_remove(&o->asked);
+	free(o);
 }
 
 static struct own *own_of(struct command *c)
@@ -218,8 +226,24 @@ int session_control(struct session *s, const char *json, session_control_fn answ
 	o->command.length = (uint32_t)length;
 	o->answered = answered;
 	o->arg = arg;
+	list_append(&s->asked, &o->asked);
 	session_submit(s, &o->command);
 	return 0;
+}
+
+void session_control_forget(struct session *s, void *arg)
+{
+	struct list *l, *keep;
+
+	list_each_safe(l, keep, &s->asked) {
+		struct own *o = container_of(l, struct own, asked);
+
+		if (o->arg != arg)
+			continue;
+		o->answered = NULL;
+		if (session_withdraw(s, &o->command))
+			own_free(o);
+	}
 }
 
 int session_takeover(struct session *s, struct mpio *v, uint32_t handle, const struct session *from)
@@ -293,21 +317,23 @@ void session_own_answered(struct session *s, struct path *p, struct command *c, 
 		takeover_answered(s, o, r, payload);
 		break;
 	case WIRE_CONTROL:
-		o->answered(o->arg, -wire_status_errno(r->status), (const char *)payload, r->length);
+		if (o->answered)
+			o->answered(o->arg, -wire_status_errno(r->status), (const char *)payload, r->length);
 		break;
 	default:	/* CLOSE: nothing to learn */
 		break;
 	}
-	free(o);
+	own_free(o);
 }
 
 void session_own_lost(struct session *s, struct command *c, struct list *again)
 {
 	struct own *o = own_of(c);
 
-	if (c->type == WIRE_FENCE) {
+	if (c->type == WIRE_FENCE)
 		o->fence->sent = false;
-		free(o);
+	if (c->type == WIRE_FENCE || (c->type == WIRE_CONTROL && !o->answered)) {
+		own_free(o);
 		return;
 	}
 	(void)s;
@@ -323,9 +349,9 @@ void session_drop_own(struct session *s, struct command *c)
 	if (c == s->listing)
 		s->listing = NULL;
 	list_remove(&c->link);
-	if (c->type == WIRE_CONTROL)
+	if (c->type == WIRE_CONTROL && o->answered)
 		o->answered(o->arg, -EIO, NULL, 0);
-	free(o);
+	own_free(o);
 }
 
 void session_event(struct session *s, struct path *p, const uint8_t *payload, uint32_t length)

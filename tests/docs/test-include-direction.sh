@@ -29,7 +29,8 @@ declare -A may=(
   [path]="frame wire sock secure tls buf crc loop list inflight policy conf mpio"
   [session]="path policy inflight mpio wire loop list conf buf secure"
   [mpio]="session policy wire list conf loop buf"
-  [namespace]="session mpio path policy shares conf loop wire list sock secure discover"
+  [namespace]="session mpio path policy shares conf loop wire list sock secure discover manage"
+  [manage]="namespace session mpio conf ctl loop wire list secure"
   [ssh]="" [deploy]="ssh conf" [term]=""
 )
 without_log=" err log list crc wire policy shares frame inflight "
@@ -37,7 +38,7 @@ without_log=" err log list crc wire policy shares frame inflight "
 # Programs: folder -> modules of lib/ that it may not include.  ops is listed by what it may.
 declare -A may_not=(
   [fusefs]="term ssh deploy"
-  [agent]="term ssh deploy mpio session path policy inflight namespace"
+  [agent]="term ssh deploy mpio session path policy inflight namespace manage"
 )
 declare -A only=(
   [tui]="ctl conf opt ssh term view err log"
@@ -60,7 +61,7 @@ doors=(
   '^(ncurses|curses)'   'lib/term/.*'
   '^blkid'              'agent/volume[a-z_]*\.c'
   '^systemd/'           '(agent|fusefs|lib)/(main|daemon|notify)[a-z_]*\.[ch]'
-  '^jansson'            '(lib/(confine|ctl|view|namespace|session|mpio)[a-z_]*|fusefs/[a-z_]*|agent/[a-z_]*|ops/[a-z_]*|tui/.*|wizard/.*)\.[ch]'
+  '^jansson'            '(lib/(confine|ctl|view|namespace|session|mpio|manage)[a-z_]*|fusefs/[a-z_]*|agent/[a-z_]*|ops/[a-z_]*|tui/.*|wizard/.*)\.[ch]'
 )
 # Of a program's files these never see JSON: they are the data path.
 no_json='^(agent/(serve|conn|conn_out|engine|engine_[a-z]*|arena|workers|handle)|fusefs/(io|range|interrupt|request))\.[ch]$'
