@@ -81,6 +81,13 @@ static struct handle *next_of(struct handle_table *t, const struct volume *v, ui
 	return NULL;
 }
 
+bool handle_opened(struct handle_table *t, const struct volume *v)
+{
+	uint32_t id = 0;
+
+	return next_of(t, v, &id) != NULL;
+}
+
 void handle_revoke(struct handle_table *t, const struct volume *v)
 {
 	struct handle *h;

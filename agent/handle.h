@@ -49,6 +49,7 @@ void handle_put(struct handle *h);
  * else -EBUSY; -ENOMEM. */
 int handle_open(struct server *s, struct handle_table *t, uint32_t id, struct volume *v, bool read_only);
 int handle_close(struct server *s, struct handle_table *t, uint32_t id);	/* -EBADF: not open */
+bool handle_opened(struct handle_table *t, const struct volume *v);	/* is it open, under any handle? */
 void handle_revoke(struct handle_table *t, const struct volume *v);
 void handle_limit(struct handle_table *t, const struct volume *v, bool reads_only);
 /* Nobody can look at the table any more. */

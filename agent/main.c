@@ -27,6 +27,7 @@
 #include "listen.h"
 #include "lock.h"
 #include "log.h"
+#include "manage.h"
 #include "opt.h"
 #include "others.h"
 #include "registry.h"
@@ -202,6 +203,7 @@ static int learn_identity(struct server *s, struct err *e)
 static void on_control_tick(struct engine *l)
 {
 	clients_tick(l->server->clients, l->now);
+	manage_tick(l->server->manage, l->now);
 	audit_tick(l->now);
 }
 
@@ -366,7 +368,8 @@ static int make_parts(struct server *s, const struct options *o, struct err *e)
 	if (make_engines(s, o->loops, e) < 0 || watch_signals(s, e) < 0)
 		return -e->code;
 	if (!(s->workers = workers_new(e)) || !(s->registry = registry_new(s, e)) ||
-	    !(s->clients = clients_new(s, e)) || !(s->others = others_new(s, e)) || !(s->listeners = listeners_new(s, e)))
+	    !(s->clients = clients_new(s, e)) || !(s->others = others_new(s, e)) ||
+	    !(s->manage = manage_new(s, e)) || !(s->listeners = listeners_new(s, e)))
 		return -e->code;
 	return 0;
 }
@@ -443,6 +446,8 @@ static void leave(struct server *s)
 		nanosleep(&pause, NULL);
 	clients_close_all(s->clients, "the server ends");
 	watch_stop(s->watch);
+	if (!manage_stop(s->manage, 2))
+		log_warning("main", "a change of a pool does not end: the next start goes on with it or forgets it");
 	if (!workers_stop(s->workers, 1))
 		log_warning("main", "a disk does not answer: its requests end with the process");
 	for (unsigned i = 0; i < s->loop_count; i++) {

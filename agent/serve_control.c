@@ -1,17 +1,32 @@
 /*
  * serve_control.c - what a client may ask of the server itself: a JSON object
  * whose "do" names it, answered by a JSON object.  rsio-protocol(7) lists them.
+ *
+ * It is parsed on the loop, where others wait, so a request is small.  What the answer
+ * needs is in memory, but for "volume": a worker of that volume reads its files.
  */
+#include <errno.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include "conn.h"
 #include "ctl.h"
+#include "manage.h"
+#include "manage_impl.h"
+#include "registry.h"
 #include "serve.h"
 #include "server.h"
 
-#define REQUEST_MAX 4096u	/* it is parsed on the loop, where others wait */
-#define ANSWER_MAX 256
+#define REQUEST_MAX 16384u
+
+/* "volume", while a worker reads its files. */
+struct control_job {
+	struct job job;			/* first */
+	uint64_t cookie;
+	struct volume *volume;		/* a reference */
+	json_t *answer;
+};
 
 static double cpu_seconds(void)
 {
@@ -22,20 +37,125 @@ static double cpu_seconds(void)
 	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
-static void counters(struct conn *c)
+static json_t *counters(struct conn *c)
 {
 	const struct server *s = c->loop->server;
-	struct wire_reply reply = { .type = WIRE_CONTROL, .cookie = c->request.cookie };
-	json_t *j = json_pack("{s:f, s:f}", "cpu", cpu_seconds(),
-			      "uptime", (double)(clock_now() - s->started) / SECOND);
-	char text[ANSWER_MAX];
-	size_t n = json_dumpb(j, text, sizeof(text), JSON_COMPACT);
 
-	json_decref(j);
-	if (n && n <= sizeof(text))
-		conn_reply(c, &reply, text, (uint32_t)n);
+	return json_pack("{s:f, s:f}", "cpu", cpu_seconds(),
+			 "uptime", (double)(clock_now() - s->started) / SECOND);
+}
+
+/* Takes the answer over; NULL: there was no memory for it. */
+static void reply(struct conn *c, uint64_t cookie, json_t *answer)
+{
+	struct wire_reply r = { .type = WIRE_CONTROL, .cookie = cookie };
+	char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+	size_t length = text ? strlen(text) : 0;
+
+	json_decref(answer);
+	if (!text)
+		conn_refuse(c, WIRE_CONTROL, cookie, WIRE_E_NO_MEMORY, "no memory for the answer");
+	else if (length > WIRE_CONTROL_MAX)
+		conn_refuse(c, WIRE_CONTROL, cookie, WIRE_E_LIMIT, "the answer is longer than 1 MiB");
 	else
-		conn_refuse(c, WIRE_CONTROL, reply.cookie, WIRE_E_NO_MEMORY, "no memory for the answer");
+		conn_reply(c, &r, text, (uint32_t)length);
+	free(text);
+}
+
+/* On a worker. */
+static void run_volume(struct job *j)
+{
+	struct control_job *k = (struct control_job *)j;
+
+	k->answer = show_volume(k->volume->server, j->conn->client->node, k->volume);
+}
+
+/* Back on the loop. */
+static void on_volume(struct engine *l, struct message *m)
+{
+	struct control_job *k = (struct control_job *)m;
+	struct conn *c = k->job.conn;
+
+	(void)l;
+	c->executing--;
+	if (c->state != CONN_DEAD)
+		reply(c, k->cookie, k->answer);
+	else
+		json_decref(k->answer);
+	volume_put(k->volume);
+	free(k);
+	conn_touch(c);
+}
+
+static struct volume *find_volume(struct conn *c, const char *name)
+{
+	struct registry *g = c->loop->server->registry;
+	struct volume *v;
+
+	registry_lock(g);
+	v = name ? registry_find(g, name) : NULL;
+	if (v && registry_visible(v, c->client->node))
+		volume_get(v);
+	else
+		v = NULL;
+	registry_unlock(g);
+	return v;
+}
+
+/* NULL: it is answered later. */
+static json_t *volume(struct conn *c, const char *name)
+{
+	struct volume *v = find_volume(c, name);
+	struct control_job *k = v ? calloc(1, sizeof(*k)) : NULL;
+	struct err e = { 0 };
+
+	if (!v) {
+		err_set(&e, name ? ENOENT : EINVAL, name ? "there is no volume %.100s here, or %s is not among its clients" :
+			"volume needs \"name\"", name, c->client->node);
+		err_clean(e.text);
+		return json_pack("{s:o}", "error", manage_error(&e, NULL));
+	}
+	if (!k) {
+		volume_put(v);
+		err_set(&e, ENOMEM, "no memory to look at %s", name);
+		return json_pack("{s:o}", "error", manage_error(&e, NULL));
+	}
+	k->volume = v;
+	k->cookie = c->request.cookie;
+	k->job = (struct job){
+		.message.run = on_volume,
+		.loop = c->loop,
+		.conn = c,
+		.dropped = &c->closed,
+		.work = &v->work,
+		.kind = JOB_SLOW,
+		.run = run_volume,
+		.type = WIRE_CONTROL,
+	};
+	serve_queue(&k->job);
+	return NULL;
+}
+
+static void answer(struct conn *c, const char *what, json_t *request)
+{
+	struct manage *m = c->loop->server->manage;
+	uint64_t cookie = c->request.cookie;
+	bool known = true;
+	json_t *j;
+
+	if (strcmp(what, "counters") == 0) {
+		reply(c, cookie, counters(c));
+	} else if (strcmp(what, "volume") == 0) {
+		j = volume(c, json_string_value(json_object_get(request, "name")));
+		if (j)
+			reply(c, cookie, j);
+	} else {
+		j = manage_answer(m, c->client->node, c->host, what, request, &known);
+		if (known)
+			reply(c, cookie, j);
+		else
+			conn_refuse(c, WIRE_CONTROL, cookie, WIRE_E_UNSUPPORTED, "this version has no such control request");
+	}
 }
 
 int serve_control(struct conn *c, const uint8_t *payload, uint32_t length)
@@ -46,17 +166,15 @@ int serve_control(struct conn *c, const uint8_t *payload, uint32_t length)
 	json_t *j;
 
 	if (length > REQUEST_MAX) {
-		conn_refuse(c, WIRE_CONTROL, cookie, WIRE_E_INVALID, "a control request longer than 4096 bytes");
+		conn_refuse(c, WIRE_CONTROL, cookie, WIRE_E_INVALID, "a control request longer than 16384 bytes");
 		return 0;
 	}
 	j = ctl_parse((const char *)payload, length, &e);
 	what = json_string_value(json_object_get(j, "do"));
-	if (!what)
-		conn_refuse(c, WIRE_CONTROL, cookie, WIRE_E_INVALID, "not a JSON object with a \"do\"");
-	else if (!strcmp(what, "counters"))
-		counters(c);
+	if (what)
+		answer(c, what, j);
 	else
-		conn_refuse(c, WIRE_CONTROL, cookie, WIRE_E_UNSUPPORTED, "this version has no such control request");
+		conn_refuse(c, WIRE_CONTROL, cookie, WIRE_E_INVALID, j ? "a JSON object without a \"do\"" : e.text);
 	json_decref(j);
 	return 0;
 }

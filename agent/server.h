@@ -6,7 +6,8 @@
  * touched by another thread unless the field says so), a bounded pool of workers
  * for whatever may block, one watcher per pool and one for the [volume]
  * sections, one that ends sessions whose lease is over, one that gives claims back,
- * one for each fence-command that runs, and the control socket's threads.
+ * one for each fence-command that runs, a few for what clients have done to pools
+ * (manage.h), and the control socket's threads.
  *
  * Locks, in the order in which they may be taken:
  *   server.conf_lock > clients.lock > registry.lock > workers.lock > the rest
@@ -33,6 +34,7 @@ struct watch;
 struct lease_watch;
 struct bounds;
 struct others;
+struct manage;
 
 #define LOOPS_MAX 64
 
@@ -59,6 +61,7 @@ struct server {
 	struct watch *watch;
 	struct lease_watch *lease_watch;
 	struct others *others;
+	struct manage *manage;
 	struct bounds *bounds;		/* const after start; NULL: none were set (yet) */
 	struct memory memory;
 	atomic_uint handshakes;		/* of TLS, under way (conn_tls.c) */

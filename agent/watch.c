@@ -383,6 +383,22 @@ void watch_stop(struct watch *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
+bool watch_pool_owned(struct watch *w, const char *name, bool *owned, char owner[CONF_NAME_MAX + 1])
+{
+	bool found = false;
+
+	pthread_mutex_lock(&w->lock);
+	for (struct watcher *k = w->watchers; k && !found; k = k->next) {
+		if (!k->pool || k->stop || strcmp(k->pool->name, name) != 0)
+			continue;
+		found = true;
+		*owned = pool_owner(k->pool);
+		pool_owner_name(k->pool, owner);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return found;
+}
+
 json_t *watch_pools_json(struct watch *w)
 {
 	json_t *list = json_array();

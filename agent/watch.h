@@ -18,6 +18,8 @@ int watch_start(struct watch *w, struct err *e);
 void watch_apply(struct watch *w, const struct conf_server *conf);
 /* The threads look no more; one that hangs in its file system is left behind. */
 void watch_stop(struct watch *w);
+/* Is it open here (else false), and may this server change it?  owner: who else may; "" not known yet. */
+bool watch_pool_owned(struct watch *w, const char *name, bool *owned, char owner[CONF_NAME_MAX + 1]);
 json_t *watch_pools_json(struct watch *w);
 
 #endif

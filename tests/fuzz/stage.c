@@ -12,6 +12,7 @@
 #include "../../agent/claim.h"
 #include "../../agent/conn.h"
 #include "../../agent/listen.h"
+#include "../../agent/manage.h"
 #include "../../agent/offer.h"
 #include "../../agent/registry.h"
 #include "../../agent/server.h"
@@ -278,8 +279,9 @@ void stage_init(void)
 	server.clients = clients_new(&server, &e);
 	server.listeners = listeners_new(&server, &e);
 	server.watch = watch_new(&server, server.conf, &e);
+	server.manage = manage_new(&server, &e);
 	fuzz_check(server.workers && server.registry && server.clients && server.listeners &&
-		   server.watch);
+		   server.watch && server.manage);
 	make_claims();
 	for (unsigned i = 0; i < VOLUMES; i++)
 		make_offer(i);

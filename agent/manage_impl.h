@@ -1,0 +1,102 @@
+/*
+ * manage_impl.h - what the manage_*.c files share: what a request asks for, and the job it is.
+ */
+#ifndef RSSRV_MANAGE_IMPL_H
+#define RSSRV_MANAGE_IMPL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "conf.h"
+#include "err.h"
+#include "manage_ops.h"
+#include "progress.h"
+#include "wire.h"
+
+struct pool;
+struct server;
+struct volume;
+
+#define LABEL_MAX 200
+#define SNAPSHOT_VOLUMES_MAX 64
+#define ACCESS_CLIENTS_MAX 256
+#define CLONES_MAX 1000
+#define KEEP_MAX 1000
+#define EVERY_MIN 60			/* seconds between snapshots of a schedule */
+#define EVERY_MAX (366 * 86400)
+
+/* What one request asks for; what its op does not have is zero. */
+struct manage_work {
+	const struct manage_op *op;
+	char volume[WIRE_VOLUME_NAME_MAX + 1];
+	char to[CONF_NAME_MAX + 1], pool[CONF_NAME_MAX + 1], prefix[CONF_NAME_MAX + 1];
+	char snapshot[CONF_NAME_MAX + 1], client[CONF_NAME_MAX + 1];
+	char confirm[WIRE_VOLUME_NAME_MAX + 1];
+	char text[LABEL_MAX + 1];
+	char **volumes, **clients;	/* NULL-terminated; clients NULL: every client */
+	uint64_t size, count, iops, keep;
+	double mbps, burst, hold_limit, every;
+	bool preallocate, if_missing, snapshots;
+	bool has_confirm, has_mbps, has_iops, has_burst;
+};
+
+/* Where it is to be done, once the asker's right was looked at. */
+struct place {
+	char pool[CONF_NAME_MAX + 1];	/* that is changed */
+	char from[CONF_NAME_MAX + 1];	/* clone, copy: the source's */
+	char owner[CONF_NAME_MAX + 1];	/* with EREMOTE: the server to ask */
+};
+
+struct task;
+struct manage_op {
+	const char *name;
+	const struct member *members;
+	/* Does it, on a thread of its own; blocks.  *result: what the asker gets; may stay NULL. */
+	int (*run)(struct server *s, const struct task *t, json_t **result, struct err *e);
+};
+
+enum task_state { TASK_WAITS, TASK_RUNS, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
+
+struct task {
+	struct task *next;		/* the node's, oldest first */
+	struct manage_node *of;
+	char node[CONF_NAME_MAX + 1];
+	char source[64];		/* for audit lines: the address asked from */
+	char id[33];
+	uint8_t digest[16];		/* of the work, as it was sent */
+	struct manage_work work;		/* const while it runs */
+	struct place place;		/* likewise */
+	struct progress progress;
+	bool attended;
+
+	/* Under manage.lock. */
+	enum task_state state;
+	uint64_t asked, ended;		/* clock_now() */
+	json_t *result;
+	struct err error;
+};
+
+/* manage_parse.c: a JSON object, strictly: what is not known, missing or of the wrong type or
+ * range is an error that names it.  0 or -errno; manage_work_free in either case. */
+int manage_parse(struct manage_work *w, const json_t *j, struct err *e);
+void manage_work_free(struct manage_work *w);
+/* For people: "create of oracle in pool fast". */
+#define MANAGE_TEXT_MAX 240
+const char *manage_text(const struct manage_work *w, char out[MANAGE_TEXT_MAX]);
+
+/* manage_right.c: may this node have it done, and where is that?  0 or -errno with e filled;
+ * -EREMOTE: another server has to be asked, place->owner. */
+int manage_admit(struct server *s, const char *node, const struct manage_work *w, struct place *place, struct err *e);
+
+/* manage_show.c: what is there, as far as the node may see it. */
+json_t *show_pools(struct server *s, const char *node);
+json_t *show_volume(struct server *s, const char *node, struct volume *v);	/* reads files: on a worker */
+json_t *show_volumes(struct server *s, const char *node, uint64_t from);
+
+/* manage_do.c: the ops; manage_op(NULL) is NULL. */
+const struct manage_op *manage_op(const char *name);
+
+json_t *manage_error(const struct err *e, const char *owner);	/* {"code", "text", …} */
+
+#endif

@@ -1,0 +1,161 @@
+/*
+ * manage_right.c - who may have what done: see manage_impl.h.
+ *
+ * What a client may not see is not there for it: it is told the same of a volume that is
+ * hidden from it and of one that does not exist.  What it sees and may not change it is told
+ * so, with the right that is missing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "access.h"
+#include "manage_impl.h"
+#include "registry.h"
+#include "server.h"
+#include "watch.h"
+
+static int not_there(const char *name, const char *node, struct err *e)
+{
+	return err_set(e, ENOENT, "there is no volume %s here, or %s is not among its clients", name, node);
+}
+
+/* Its pool; "" of a [volume].  False: not there. */
+static bool look_up(struct server *s, const char *node, const char *name, char pool[CONF_NAME_MAX + 1])
+{
+	struct volume *v;
+	bool there;
+
+	registry_lock(s->registry);
+	v = registry_find(s->registry, name);
+	there = v && registry_visible(v, node);
+	if (there)
+		snprintf(pool, CONF_NAME_MAX + 1, "%s", v->pool ? v->pool : "");
+	registry_unlock(s->registry);
+	return there;
+}
+
+static int may_manage(struct server *s, const char *node, const char *pool, struct err *e)
+{
+	char why[ACCESS_WHY_MAX];
+	bool may;
+
+	pthread_rwlock_rdlock(&s->conf_lock);
+	may = access_may_manage(s->conf, node, *pool ? pool : NULL, why);
+	pthread_rwlock_unlock(&s->conf_lock);
+	if (may)
+		return 0;
+	err_set(e, EACCES, "%s", why);
+	err_next(e, "'manage =' of the server's [pool] says who may");
+	return -EACCES;
+}
+
+/* The one pool that this node may manage. */
+static int only_pool(struct server *s, const char *node, char pool[CONF_NAME_MAX + 1], struct err *e)
+{
+	char why[ACCESS_WHY_MAX], names[200] = "";
+	size_t count = 0, used = 0;
+
+	pthread_rwlock_rdlock(&s->conf_lock);
+	for (size_t i = 0; i < s->conf->pool_count; i++) {
+		const char *name = s->conf->pools[i].name;
+
+		if (!access_may_manage(s->conf, node, name, why))
+			continue;
+		if (!count++)
+			snprintf(pool, CONF_NAME_MAX + 1, "%s", name);
+		if (used < sizeof(names))
+			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "", name);
+	}
+	pthread_rwlock_unlock(&s->conf_lock);
+	if (!count)
+		return err_set(e, EACCES, "%s has the right to manage no pool of this server: it is in no 'manage ='", node);
+	if (count > 1)
+		return err_set(e, EINVAL, "in which pool? %s may manage %s", node, names);
+	return 0;
+}
+
+/* All that are to be snapshot are in one pool. */
+static int common_pool(struct server *s, const char *node, const struct manage_work *w, char pool[CONF_NAME_MAX + 1],
+		       struct err *e)
+{
+	char other[CONF_NAME_MAX + 1];
+
+	for (char **v = w->volumes; *v; v++) {
+		if (!look_up(s, node, *v, v == w->volumes ? pool : other))
+			return not_there(*v, node, e);
+		if (v > w->volumes && strcmp(pool, other) != 0)
+			return err_set(e, EXDEV, "%s and %s are in different pools: snapshots of one moment are within one",
+				       w->volumes[0], *v);
+	}
+	return 0;
+}
+
+/* Of a rename that an earlier life of this server has done, only the new name is left. */
+static int find_volume(struct server *s, const char *node, const struct manage_work *w, char pool[CONF_NAME_MAX + 1],
+		       struct err *e)
+{
+	bool renamed = strcmp(w->op->name, "rename") == 0;
+
+	if (look_up(s, node, w->volume, pool) || (renamed && look_up(s, node, w->to, pool)))
+		return 0;
+	return not_there(w->volume, node, e);
+}
+
+static int find_pool(struct server *s, const char *node, const struct manage_work *w, struct place *p, struct err *e)
+{
+	int r;
+
+	if (w->volumes)
+		return common_pool(s, node, w, p->pool, e);
+	if (strcmp(w->op->name, "create") == 0 && !*w->pool)
+		return only_pool(s, node, p->pool, e);
+	if (strcmp(w->op->name, "create") != 0) {
+		r = find_volume(s, node, w, p->pool, e);
+		if (r)
+			return r;
+		memcpy(p->from, p->pool, sizeof(p->from));
+	}
+	if (*w->pool)
+		memcpy(p->pool, w->pool, sizeof(p->pool));
+	return 0;
+}
+
+static int clients_known(struct server *s, const struct manage_work *w, struct err *e)
+{
+	char name[CONF_NAME_MAX + 1];
+	int r = 0;
+
+	pthread_rwlock_rdlock(&s->conf_lock);
+	for (char **c = w->clients; c && *c && !r; c++) {
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(*c, ":"), *c);
+		if (!access_node(s->conf, name))
+			r = err_set(e, EINVAL, "%s: %s is not in the server's [clients]", w->op->name, name);
+	}
+	if (!r && *w->client && !access_node(s->conf, w->client))
+		r = err_set(e, EINVAL, "%s: %s is not in the server's [clients]", w->op->name, w->client);
+	pthread_rwlock_unlock(&s->conf_lock);
+	return r;
+}
+
+int manage_admit(struct server *s, const char *node, const struct manage_work *w, struct place *p, struct err *e)
+{
+	bool owned;
+	int r;
+
+	memset(p, 0, sizeof(*p));
+	r = find_pool(s, node, w, p, e);
+	if (!r)
+		r = may_manage(s, node, p->pool, e);
+	if (!r)
+		r = clients_known(s, w, e);
+	if (r)
+		return r;
+	if (!watch_pool_owned(s->watch, p->pool, &owned, p->owner))
+		return err_set(e, ENOENT, "pool %s is in the configuration and is not open: the server's log says why", p->pool);
+	if (!owned && !*p->owner)
+		return err_set(e, EAGAIN, "no server has made itself the owner of the shared pool %s yet", p->pool);
+	if (!owned)
+		return err_set(e, EREMOTE, "server %s owns the shared pool %s: it has to be asked", p->owner, p->pool);
+	*p->owner = 0;
+	return 0;
+}

@@ -1,0 +1,118 @@
+/*
+ * manage_show.c - what there is, for those who ask: see manage_impl.h.
+ *
+ * Pools and the list of volumes are answered on a loop, from what the watchers noted at their
+ * last look.  What a single volume's files say is read by a worker (serve_control.c).
+ */
+#include <stdio.h>
+#include <string.h>
+#include "access.h"
+#include "client.h"
+#include "manage_impl.h"
+#include "registry.h"
+#include "server.h"
+#include "text.h"
+#include "watch.h"
+
+#define PAGE 500		/* volumes in an answer: some 300 bytes each */
+
+/* What a client may know of its pools: those whose volumes it may see or change. */
+json_t *show_pools(struct server *s, const char *node)
+{
+	json_t *all = watch_pools_json(s->watch), *list = json_array(), *j;
+	char why[ACCESS_WHY_MAX];
+	size_t i;
+
+	pthread_rwlock_rdlock(&s->conf_lock);
+	json_array_foreach(all, i, j) {
+		const char *name = json_string_value(json_object_get(j, "name"));
+		bool manage = access_may_manage(s->conf, node, name, why), sees = false;
+
+		for (size_t k = 0; k < s->conf->pool_count; k++)
+			if (strcmp(s->conf->pools[k].name, name) == 0)
+				sees = conf_right(s->conf->pools[k].clients, node) != CONF_RIGHT_NONE;
+		if (!manage && !sees)
+			continue;
+		json_object_set_new(j, "manage", json_boolean(manage));
+		if (!manage)
+			json_object_del(j, "path");
+		json_array_append(list, j);
+	}
+	pthread_rwlock_unlock(&s->conf_lock);
+	json_decref(all);
+	return json_pack("{s:o}", "pools", list);
+}
+
+/* Under registry.lock. */
+static json_t *show_one(struct volume *v)
+{
+	char uuid[UUID_TEXT], generation[24];
+	json_t *j;
+
+	uuid_format(v->uuid, uuid);
+	snprintf(generation, sizeof(generation), "%llu", (unsigned long long)v->generation);
+	j = json_pack("{s:s, s:s, s:s, s:I, s:b}", "name", v->name, "uuid", uuid, "generation", generation,
+		      "size", (json_int_t)atomic_load(&v->size), "open", atomic_load(&v->opens) > 0);
+	json_object_set_new(j, "pool", v->pool ? json_string(v->pool) : json_null());
+	if (v->snapshot)
+		json_object_set_new(j, "taken", json_integer((json_int_t)v->taken));
+	return j;
+}
+
+json_t *show_volumes(struct server *s, const char *node, uint64_t from)
+{
+	json_t *list = json_array();
+	uint64_t seen = 0;
+	struct volume *v;
+
+	registry_lock(s->registry);
+	for (size_t i = 0; (v = registry_at(s->registry, i)); i++) {
+		if (v->snapshot || !registry_visible(v, node))
+			continue;
+		if (seen++ >= from && seen <= from + PAGE)
+			json_array_append_new(list, show_one(v));
+	}
+	registry_unlock(s->registry);
+	return json_pack("{s:o, s:I}", "volumes", list, "total", (json_int_t)seen);
+}
+
+/* Those who have it open; who may not manage it learns that it is itself one of them, or is not. */
+static json_t *open_by(struct server *s, const char *node, const struct volume *v, bool manage)
+{
+	json_t *list = json_array();
+
+	clients_lock(s->clients);
+	for (struct client *c = clients_first(s->clients); c; c = c->next)
+		if ((manage || strcmp(c->node, node) == 0) && handle_opened(&c->handles, v))
+			json_array_append_new(list, json_string(c->node));
+	clients_unlock(s->clients);
+	return list;
+}
+
+static json_t *strings_json(char *const *list)
+{
+	json_t *j = list ? json_array() : json_null();
+
+	for (; list && *list; list++)
+		json_array_append_new(j, json_string(*list));
+	return j;
+}
+
+json_t *show_volume(struct server *s, const char *node, struct volume *v)
+{
+	char why[ACCESS_WHY_MAX];
+	bool manage;
+	json_t *j;
+
+	pthread_rwlock_rdlock(&s->conf_lock);
+	manage = access_may_manage(s->conf, node, v->pool, why);
+	pthread_rwlock_unlock(&s->conf_lock);
+	registry_lock(s->registry);
+	j = show_one(v);
+	if (manage)
+		json_object_set_new(j, "clients", strings_json(v->clients));
+	registry_unlock(s->registry);
+	json_object_set_new(j, "open_by", open_by(s, node, v, manage));
+	json_object_set_new(j, "manage", json_boolean(manage));
+	return json_pack("{s:o}", "volume", j);
+}
