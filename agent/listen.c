@@ -121,11 +121,10 @@ void listen_login_over(struct listeners *ls, const char *host)
 	pthread_mutex_unlock(&ls->lock);
 }
 
-static void tune(int fd)
+static void keep_alive(int fd)
 {
 	int on = 1, idle = 10, interval = 2, count = 3;
 
-	sock_tune(fd);
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
@@ -155,7 +154,7 @@ static void take(struct portal *p, struct engine *control, int fd, struct sock_a
 		close(fd);
 		return;
 	}
-	tune(fd);
+	keep_alive(fd);
 	if (conn_adopt(s->loops[ls->next_loop++ % s->loop_count], fd, host, port_of(&from->ss), p->name) < 0) {
 		listen_login_over(ls, host);
 		close(fd);

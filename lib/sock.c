@@ -277,7 +277,13 @@ bool sock_device_running(const char *device)
 	return running;
 }
 
-void sock_tune(int fd)
+/*
+ * What both sides want of a storage connection: no delay for small frames, and a
+ * congestion control that does not pace.  A connection that began with one that does
+ * is paced by a timer for all its life, so this is for before connect and listen;
+ * what is accepted inherits it.
+ */
+static void tune(int fd)
 {
 	int one = 1;
 
@@ -307,7 +313,7 @@ int sock_connect(const struct sock_addr *from, const char *device, const struct 
 
 	if (fd < 0)
 		return -errno;
-	sock_tune(fd);
+	tune(fd);
 	r = bind_from(fd, from, device && !sock_is_local(to) ? device : NULL);
 	if (!r && connect(fd, (const struct sockaddr *)&to->ss, to->length) < 0 && errno != EINPROGRESS)
 		r = -errno;
@@ -356,6 +362,7 @@ int sock_listen(const struct sock_addr *at, const char *device)
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	tune(fd);
 	if (at->ss.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
 	if (device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) < 0)

@@ -38,12 +38,9 @@ void sock_keep_little(int fd);
  * and how long ago (ns) it last acknowledged any.  0 or -errno. */
 int sock_unacknowledged(int fd, uint64_t *bytes, uint64_t *ago);
 
-/* A listening, non-blocking socket, or -errno. */
+/* A listening, non-blocking socket, or -errno.  What is accepted from it is tuned as what
+ * sock_connect gives: see tune() in sock.c. */
 int sock_listen(const struct sock_addr *at, const char *device);
-
-/* What both sides want of a storage connection: no delay for small frames, and a
- * congestion control that does not pace on a local network (peers.md: bbr costs a quarter). */
-void sock_tune(int fd);
 
 /* The device that carries the address, and whether it is up with a carrier. */
 int sock_device_of(const struct sock_addr *a, char *device, size_t size);	/* 0 or -ENODEV */

@@ -1,6 +1,7 @@
 /* Addresses, and connections on loopback. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -81,6 +82,20 @@ static int outcome(int fd)
 	return sock_connect_result(fd);
 }
 
+/* No delay, and no congestion control that paces, from the first packet on. */
+static void is_tuned(int connected, int accepted)
+{
+	char a[16] = "", b[16] = "";
+	socklen_t n = sizeof a, m = sizeof b, size = sizeof(int);
+	int no_delay = 0;
+
+	assert_int_equal(getsockopt(connected, IPPROTO_TCP, TCP_CONGESTION, a, &n), 0);
+	assert_int_equal(getsockopt(accepted, IPPROTO_TCP, TCP_CONGESTION, b, &m), 0);
+	assert_string_equal(a, b);
+	assert_int_equal(getsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &no_delay, &size), 0);
+	assert_true(no_delay);
+}
+
 static void connects(void **state)
 {
 	struct sock_addr at = addr("127.0.0.1", 0), from = addr("127.0.0.7", 0), seen = { .length = sizeof seen.ss };
@@ -97,6 +112,7 @@ static void connects(void **state)
 	accepted = accept(listener, (struct sockaddr *)&seen.ss, &seen.length);
 	assert_true(accepted >= 0);
 	assert_true(sock_equal_host(&seen, &from));	/* it came from where it was told to */
+	is_tuned(fd, accepted);
 	close(accepted);
 	close(fd);
 	/* Taken, and nobody there. */
