@@ -241,6 +241,13 @@ static enum wire_status validate(struct server *s, const struct handle *h, const
 	*why = "that handle is not open";
 	if (!h)
 		return WIRE_E_HANDLE;
+	/* It may have a server ended: not for who has lost the volume, or has nothing to write there. */
+	*why = "this client may not see that volume any more";
+	if (atomic_load(&h->volume->gone) || atomic_load(&h->revoked))
+		return WIRE_E_NO_VOLUME;
+	*why = "this client may not write to that volume";
+	if (atomic_load(&h->reads_only))
+		return WIRE_E_READ_ONLY;
 	*why = "that volume is not shared with other servers";
 	if (!h->volume->shared)
 		return WIRE_E_INVALID;
