@@ -35,6 +35,11 @@ def reload(text, said="configuration read again"):
     os.kill(pid, signal.SIGHUP)
     assert wait_until(lambda: log().count(said) > before)
 
+before = b"what was there".ljust(1 << 20, b".")
+def restore():
+    open(DIR + "/ledger.raw", "r+b").write(before)
+
+restore()
 def log():
     return open(DIR + "/rssrv.out").read()
 
@@ -45,8 +50,11 @@ def connect(within, node="taken"):
         t = Tls(address, port, "osl/" + node.name, node_key(keys[node.name]))
         options["within"] = t
     c = node.login(**options)
-    c.open("ledger", handle=1)
+    # The lists are in force a little after the configuration was read.
+    wait_until(lambda: c.call(OPEN, rec(T_NAME, "ledger"), handle=1).status == OK)
+    wait_until(lambda: c.call(DISCARD, handle=1, count=512).status == OK)
     c.open("ledger", handle=2, read_only=True)
+    restore()
     return c
 
 DATA = b"not any more".ljust(512)
@@ -72,11 +80,6 @@ def answers(c, commands):
 def all_are(name, got, allowed):
     check(name, all(v in allowed for v in got.values()), got)
 
-before = b"what was there".ljust(1 << 20, b".")
-def restore():
-    open(DIR + "/ledger.raw", "r+b").write(before)
-
-restore()
 def untouched(name):
     check(name + ": the volume is what it was", open(DIR + "/ledger.raw", "rb").read() == before)
 
