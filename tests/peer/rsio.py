@@ -12,6 +12,7 @@ wrong on purpose: every field of a header can be given, whatever it ought to be.
 import collections
 import hashlib
 import hmac
+import json
 import os
 import select
 import socket
@@ -65,6 +66,15 @@ class Refused(Exception):
     def __init__(self, reply):
         self.status, self.text = reply.status, text_of(reply.payload)
         super().__init__("%s: %s" % (status_name(reply.status), self.text))
+
+
+class Failed(Exception):
+    """A control request or a job ended with an error: a code, and a sentence."""
+
+    def __init__(self, error, job=None):
+        self.error, self.job = error, job
+        self.code, self.text = error["code"], error["text"]
+        super().__init__("%s: %s" % (self.code, self.text))
 
 
 def status_name(status):
@@ -509,6 +519,44 @@ class Client(Stream):
     def ping(self, stamp=0):
         r = self.must(PING, offset=stamp)
         return int.from_bytes(r.payload, "little")
+
+    # Management.
+
+    def control(self, what, **members):
+        """The answer to a control request; its error is raised."""
+        r = self.must(CONTROL, json.dumps(dict(members, do=what)).encode())
+        answer = json.loads(r.payload)
+        if "error" in answer:
+            raise Failed(answer["error"])
+        return answer
+
+    def start_work(self, op, ident=None, attended=None, **members):
+        """A job as it was when the server took it."""
+        more = {} if attended is None else {"attended": attended}
+        return self.control("start", id=ident or os.urandom(16).hex(), work=dict(members, op=op), **more)["job"]
+
+    def job(self, ident):
+        return self.control("job", id=ident)["job"]
+
+    def cancel(self, ident):
+        return self.control("cancel", id=ident)["job"]
+
+    def wait_job(self, ident, seconds=60):
+        """The job when it has ended, however that was."""
+        end, pause = time.monotonic() + seconds, 0.002
+        while (job := self.job(ident))["state"] == "running":
+            if time.monotonic() > end:
+                raise Broken("job %s does not end: %s" % (ident, job))
+            time.sleep(pause)
+            pause = min(pause * 2, 0.25)
+        return job
+
+    def work(self, op, ident=None, **members):
+        """Has it done and waits for the end: its result."""
+        job = self.wait_job(self.start_work(op, ident, **members)["id"])
+        if job["state"] != "done":
+            raise Failed(job["error"], job)
+        return job.get("result")
 
     def bye(self):
         self.must(BYE, cookie=0)
