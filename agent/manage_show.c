@@ -36,6 +36,8 @@ json_t *show_pools(struct server *s, const char *node)
 		json_object_set_new(j, "manage", json_boolean(manage));
 		if (!manage)
 			json_object_del(j, "path");
+		json_object_set(j, "size", json_object_get(j, "bytes"));
+		json_object_del(j, "bytes");
 		json_array_append(list, j);
 	}
 	pthread_rwlock_unlock(&s->conf_lock);

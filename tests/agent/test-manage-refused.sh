@@ -98,6 +98,7 @@ is_("nothing was made", files(), before)
 # What there is.
 pools = {p["name"]: p for p in boss.control("pools")["pools"]}
 is_("who may manage sees both pools", sorted(pools), ["main", "other"])
+is_("that are so large", [p["size"] > p["free"] > 0 for p in pools.values()], [True, True])
 is_("and may", [p["manage"] for p in pools.values()], [True, True])
 mine = {p["name"]: p["manage"] for p in user.control("pools")["pools"]}
 is_("who may only use volumes sees whose it may", mine, {"main": False, "other": False})
