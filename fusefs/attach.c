@@ -11,6 +11,7 @@
 #include "holders.h"
 #include "loopdev.h"
 #include "mounts.h"
+#include "tree.h"
 
 #define AVS 4
 #define LINK_MAX_BYTES 4096
@@ -22,21 +23,36 @@ struct target {
 	uint64_t size;
 	int read_only, force;
 	int block_size;
-	char file[LOOPDEV_FILE_MAX];		/* MOUNT/NAMESPACE/VOLUME */
+	char file[LOOPDEV_FILE_MAX];		/* where that is in the tree */
 };
+
+#define BELOW_MAX (2 * CONF_VOLUME_MAX)		/* NAMESPACE/.snap/VOLUME/SNAP */
+
+/* NAMESPACE/VOLUME; of a snapshot, VOLUME@SNAP, NAMESPACE/.snap/VOLUME/SNAP. */
+static void below(char out[BELOW_MAX], const char *namespace, const char *volume)
+{
+	size_t length = strcspn(volume, "@");
+
+	if (volume[length])
+		snprintf(out, BELOW_MAX, "%s/" TREE_SNAPS "/%.*s/%s", namespace, (int)length, volume, volume + length + 1);
+	else
+		snprintf(out, BELOW_MAX, "%s/%s", namespace, volume);
+}
 
 static int target_parse(struct target *t, json_t *request, struct err *e)
 {
+	char place[BELOW_MAX];
 	json_int_t size = 0;
 
 	memset(t, 0, sizeof *t);
 	if (json_unpack(request, "{s:s, s:s, s:s, s?:i, s?:I, s?:b, s?:b, s?:i}", "mount", &t->mount,
 			"namespace", &t->namespace, "volume", &t->volume, "av", &t->av, "size", &size,
 			"read_only", &t->read_only, "force", &t->force, "block_size", &t->block_size) < 0 ||
-	    !conf_name_valid(t->namespace) || !conf_name_valid(t->volume) || t->av < 0 || t->av >= AVS)
+	    !conf_name_valid(t->namespace) || !conf_volume_valid(t->volume) || t->av < 0 || t->av >= AVS)
 		return err_set(e, EINVAL, "a request for a device that makes no sense");
 	t->size = (uint64_t)size;
-	snprintf(t->file, sizeof t->file, "%s/%s/%s", t->mount, t->namespace, t->volume);
+	below(place, t->namespace, t->volume);
+	snprintf(t->file, sizeof t->file, "%s/%s", t->mount, place);
 	return 0;
 }
 
@@ -290,12 +306,12 @@ static int find_dead(const struct target *t)
 		number = loopdev_number(target);
 		/* Its name ends as ours does, wherever its mount was. */
 		if (number >= 0 && loopdev_get(number, d)) {
-			size_t have = strlen(d->file), want = strlen(t->namespace) + strlen(t->volume) + 2;
-			const char *tail = have >= want ? d->file + have - want : "";
-			char ours[2 * CONF_NAME_MAX + 4];
+			size_t have = strlen(d->file), want;
+			char ours[BELOW_MAX];
 
-			snprintf(ours, sizeof ours, "/%s/%s", t->namespace, t->volume);
-			if (strcmp(tail, ours) == 0)
+			below(ours, t->namespace, t->volume);
+			want = strlen(ours);
+			if (have > want && d->file[have - want - 1] == '/' && strcmp(d->file + have - want, ours) == 0)
 				found = number;
 		}
 	}
@@ -379,19 +395,27 @@ struct listing {
 	bool clean;
 };
 
-/* MOUNT/NAMESPACE/VOLUME into its two names. */
+/* What is below the mount into its two names. */
 static bool split(const char *mount, const char *file, char *namespace, char *volume)
 {
+	static const char snaps[] = "/" TREE_SNAPS "/";
 	const char *at = file + strlen(mount), *slash;
+	bool snapshot;
 
 	if (!mounts_below(file, mount) || *at++ != '/')
 		return false;
 	slash = strchr(at, '/');
-	if (!slash || slash - at > CONF_NAME_MAX || strlen(slash + 1) > CONF_NAME_MAX)
+	if (!slash || slash - at > CONF_NAME_MAX)
 		return false;
 	snprintf(namespace, CONF_NAME_MAX + 1, "%.*s", (int)(slash - at), at);
-	snprintf(volume, CONF_NAME_MAX + 1, "%s", slash + 1);
-	return conf_name_valid(namespace) && conf_name_valid(volume);
+	snapshot = strncmp(slash, snaps, strlen(snaps)) == 0;
+	at = snapshot ? slash + strlen(snaps) : slash + 1;
+	if (strlen(at) > CONF_VOLUME_MAX || strchr(at, '@'))
+		return false;
+	strcpy(volume, at);
+	if (snapshot)
+		volume[strcspn(volume, "/")] = '@';
+	return conf_name_valid(namespace) && conf_volume_valid(volume);
 }
 
 static json_t *describe(const struct loopdev *d, const char *namespace, const char *volume)
@@ -418,7 +442,7 @@ static json_t *describe(const struct loopdev *d, const char *namespace, const ch
 static bool list_one(const struct loopdev *d, void *arg)
 {
 	struct listing *l = arg;
-	char namespace[CONF_NAME_MAX + 1], volume[CONF_NAME_MAX + 1];
+	char namespace[CONF_NAME_MAX + 1], volume[CONF_VOLUME_MAX + 1];
 
 	if (split(l->mount, d->file, namespace, volume))
 		json_array_append_new(l->list, describe(d, namespace, volume));
@@ -455,7 +479,7 @@ struct sweep {
 static bool busy_one(const struct loopdev *d, void *arg)
 {
 	struct sweep *s = arg;
-	char namespace[CONF_NAME_MAX + 1], volume[CONF_NAME_MAX + 1], loop[24];
+	char namespace[CONF_NAME_MAX + 1], volume[CONF_VOLUME_MAX + 1], loop[24];
 	struct target t;
 
 	return device_target(&t, s->mount, d, namespace, volume) &&
@@ -472,7 +496,7 @@ int attach_busy(const char *mount_dir, struct err *e)
 static bool clean_one(const struct loopdev *d, void *arg)
 {
 	struct sweep *s = arg;
-	char namespace[CONF_NAME_MAX + 1], volume[CONF_NAME_MAX + 1], loop[24];
+	char namespace[CONF_NAME_MAX + 1], volume[CONF_VOLUME_MAX + 1], loop[24];
 	struct target t;
 	bool later;
 
@@ -493,7 +517,7 @@ void attach_clean(const char *mount_dir)
 
 static bool end_one(const struct loopdev *d, void *arg)
 {
-	char namespace[CONF_NAME_MAX + 1], volume[CONF_NAME_MAX + 1], loop[24];
+	char namespace[CONF_NAME_MAX + 1], volume[CONF_VOLUME_MAX + 1], loop[24];
 	const struct sweep *s = arg;
 	struct target t;
 

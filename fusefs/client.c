@@ -10,6 +10,7 @@
 #include "guard.h"
 #include "log.h"
 #include "text.h"
+#include "tree.h"
 
 /* Write data in hand, at most: as much of the machine's memory, within these. */
 #define WRITE_SHARE 8
@@ -110,87 +111,45 @@ void client_fini(struct client *c)
 
 /* Namespaces. */
 
-static void set_own(struct node *node, const struct conf_own *own)
-{
-	if (own->has_uid)
-		node->uid = own->uid;
-	if (own->has_gid)
-		node->gid = own->gid;
-	if (own->has_mode)
-		node->mode = S_IFREG | own->mode;
-}
-
-static bool same_own(const struct conf_own *a, const struct conf_own *b)
-{
-	return a->has_uid == b->has_uid && a->has_gid == b->has_gid && a->has_mode == b->has_mode &&
-	       a->uid == b->uid && a->gid == b->gid && a->mode == b->mode;
-}
-
 void client_reown(struct client *c, const struct conf_client *old, const struct conf_client *now)
 {
-	struct list *pos, *volume;
+	struct list *pos;
 
-	list_each(pos, &c->members) {
-		struct member *m = container_of(pos, struct member, link);
+	list_each(pos, &c->members)
+		tree_reown(container_of(pos, struct member, link), old, now);
+}
 
-		list_each(volume, &m->dir->children) {
-			struct node *node = container_of(volume, struct node, sibling);
-			struct conf_own was = conf_own_of(old, m->dir->name, node->name);
-			struct conf_own is = conf_own_of(now, m->dir->name, node->name);
-
-			if (node->kind == NODE_VOLUME && !same_own(&was, &is))
-				set_own(node, &is);
-		}
-	}
+static const char *kind_of(const struct mpio *v)
+{
+	return mpio_is_snapshot(v) ? "snapshot" : "volume";
 }
 
 static void added(void *arg, struct namespace *ns, struct mpio *v)
 {
 	struct member *m = arg;
-	const struct wire_volume *info = mpio_info(v);
 
-	if (info->flags & WIRE_FLAG_SNAPSHOT)
-		return;
-	bool fresh = !names_find(m->dir, info->name);
-	struct node *node = names_add_volume(&m->client->names, m->dir, info->name, ns, v, info->size,
-					     info->flags & WIRE_FLAG_READ_ONLY);
-
-	if (!node) {
-		log_error(namespace_name(ns), "no memory to show volume %s", info->name);
-		return;
-	}
-	if (fresh) {
-		struct conf_own own = conf_own_of(m->client->newest->conf, namespace_name(ns), info->name);
-
-		set_own(node, &own);
-	}
-	mpio_set_tag(v, node);
-	log_debug(namespace_name(ns), "volume %s is there", info->name);
+	tree_add(m, v);
+	log_debug(namespace_name(ns), "%s %s is there", kind_of(v), mpio_info(v)->name);
 	client_wake(m->client);
 }
 
 static void removed(void *arg, struct namespace *ns, struct mpio *v)
 {
 	struct member *m = arg;
-	struct node *node = mpio_tag(v);
 
 	if (!m->stopping)
-		log_info(namespace_name(ns), "volume %s is not offered any more", mpio_info(v)->name);
-	mpio_set_tag(v, NULL);
-	if (node && node->volume == v)
-		names_remove(&m->client->names, node);
+		log_info(namespace_name(ns), "%s %s is not offered any more", kind_of(v), mpio_info(v)->name);
+	tree_remove(m, v);
 	client_wake(m->client);
 }
 
 static void resized(void *arg, struct namespace *ns, struct mpio *v)
 {
 	struct member *m = arg;
-	struct node *node = mpio_tag(v);
 
 	log_info(namespace_name(ns), "volume %s has %llu bytes now", mpio_info(v)->name,
 		 (unsigned long long)mpio_info(v)->size);
-	if (node)
-		names_set_size(&m->client->names, node, mpio_info(v)->size);
+	tree_resize(m, v);
 	client_wake(m->client);
 }
 
@@ -223,8 +182,7 @@ int client_start(struct client *c, struct config *config, size_t n, struct err *
 		free(m);
 		return -e->code;
 	}
-	m->dir = text_add_namespace(&c->names, name, m->ns);
-	if (!m->dir) {
+	if (tree_add_namespace(m, name) < 0) {
 		namespace_free(m->ns);
 		free(m);
 		return err_set(e, ENOMEM, "no memory for namespace %s", name);
@@ -362,7 +320,7 @@ void client_cut_device(struct client *c, const char *namespace, const char *volu
 bool client_device_is_cut(const struct client *c, const char *namespace, const char *volume)
 {
 	const struct member *m = client_member(c, namespace);
-	const struct node *node = m ? names_find(m->dir, volume) : NULL;
+	const struct node *node = m ? tree_find(m, volume) : NULL;
 	struct list *pos;
 
 	if (!node)
@@ -402,13 +360,14 @@ static json_t *memory(const struct client *c)
 
 static json_t *find_volume(const json_t *namespaces, const char *namespace, const char *volume)
 {
+	const char *list = strchr(volume, '@') ? "snapshots" : "volumes";
 	json_t *ns, *v;
 	size_t i, j;
 
 	json_array_foreach(namespaces, i, ns) {
 		if (strcmp(json_string_value(json_object_get(ns, "name")), namespace) != 0)
 			continue;
-		json_array_foreach(json_object_get(ns, "volumes"), j, v)
+		json_array_foreach(json_object_get(ns, list), j, v)
 			if (strcmp(json_string_value(json_object_get(v, "name")), volume) == 0)
 				return v;
 	}

@@ -35,7 +35,7 @@ struct member {
 	struct config *config;
 	size_t n;			/* in config->conf->namespaces */
 	struct namespace *ns;
-	struct node *dir;
+	struct node *dir, *snaps;	/* NAMESPACE, NAMESPACE/.snap */
 	bool stopping;
 	void (*stopped)(void *arg);
 	void *stopped_arg;

@@ -56,7 +56,7 @@ static json_t *result(const char *name, json_t *j, const struct err *e)
 
 static json_t *change_one(struct daemon *d, const char *name, bool attach, bool force)
 {
-	char namespace[CONF_NAME_MAX + 1], volume[CONF_NAME_MAX + 1];
+	char namespace[CONF_NAME_MAX + 1], volume[CONF_VOLUME_MAX + 1];
 	struct err e = { 0 };
 	json_t *j = NULL;
 
@@ -99,7 +99,7 @@ static json_t *do_detach(struct daemon *d, json_t *request, struct err *e)
 
 struct fail_query {
 	struct client *client;
-	char namespace[CONF_NAME_MAX + 1], volume[CONF_NAME_MAX + 1];
+	char namespace[CONF_NAME_MAX + 1], volume[CONF_VOLUME_MAX + 1];
 	bool found;
 };
 

@@ -196,7 +196,7 @@ json_t *devices_detach(struct devices *d, const char *namespace, const char *vol
 static json_t *names_of(json_t *list)
 {
 	json_t *names = json_array(), *v;
-	char text[2 * CONF_NAME_MAX + 2];
+	char text[CONF_NAME_MAX + CONF_VOLUME_MAX + 2];
 	size_t i;
 
 	json_array_foreach(list, i, v) {
@@ -264,7 +264,7 @@ static void follow_size(struct devices *d, const json_t *volume, const json_t *d
 /* Once each time it comes: what an administrator detached stays so. */
 static void attach_wanted(struct devices *d, const json_t *volume, bool attached)
 {
-	char name[2 * CONF_NAME_MAX + 2];
+	char name[CONF_NAME_MAX + CONF_VOLUME_MAX + 2];
 	struct err e = { 0 };
 	json_t *j;
 
@@ -283,7 +283,7 @@ static void attach_wanted(struct devices *d, const json_t *volume, bool attached
 /* Forgets what is not offered any more. */
 static void forget_gone(struct devices *d, const json_t *volumes)
 {
-	char name[2 * CONF_NAME_MAX + 2];
+	char name[CONF_NAME_MAX + CONF_VOLUME_MAX + 2];
 	json_t *kept = json_object(), *v;
 	size_t i;
 

@@ -5,6 +5,7 @@
 #include "names.h"
 
 #define ROOT_ID 1	/* FUSE's number of the root */
+#define BUCKETS_LEAST 256
 
 /* Numbers come from the path, so that they stay over a restart; FNV-1a. */
 static uint64_t number(const struct node *parent, const char *name)
@@ -45,6 +46,54 @@ void names_init(struct names *n, uid_t uid, gid_t gid, gid_t volume_gid, mode_t 
 	n->root.lookups = 1;
 }
 
+/* By their numbers. */
+
+static struct node **bucket(const struct names *n, uint64_t ino)
+{
+	return &n->buckets[ino & (n->bucket_count - 1)];
+}
+
+/* Without memory it stays as it is, and is slower. */
+static void make_buckets(struct names *n)
+{
+	size_t count = n->bucket_count ? 2 * n->bucket_count : BUCKETS_LEAST;
+	struct node **buckets = n->count < n->bucket_count ? NULL : calloc(count, sizeof *buckets);
+	struct list *pos;
+
+	if (!buckets)
+		return;
+	free(n->buckets);
+	n->buckets = buckets;
+	n->bucket_count = count;
+	list_each(pos, &n->all) {
+		struct node *node = container_of(pos, struct node, all), **b = bucket(n, node->ino);
+
+		if (!node->parent)
+			continue;
+		node->hash_next = *b;
+		*b = node;
+	}
+}
+
+static void hash(struct names *n, struct node *node)
+{
+	struct node **b = bucket(n, node->ino);
+
+	node->hash_next = *b;
+	*b = node;
+	n->count++;
+}
+
+static void unhash(struct names *n, struct node *node)
+{
+	struct node **b = bucket(n, node->ino);
+
+	while (*b != node)
+		b = &(*b)->hash_next;
+	*b = node->hash_next;
+	n->count--;
+}
+
 static void free_unused(const struct names *n, struct node *node)
 {
 	if (node == &n->root || node->parent || node->lookups || node->opens)
@@ -59,13 +108,16 @@ void names_fini(struct names *n)
 
 	list_each_safe(pos, keep, &n->all)
 		free(container_of(pos, struct node, all));
+	free(n->buckets);
+	n->buckets = NULL;
+	n->bucket_count = n->count = 0;
 	list_init(&n->all);
 	list_init(&n->root.children);
 }
 
 static void count(struct names *n, const struct node *node, int sign)
 {
-	if (node->kind != NODE_VOLUME || !node->volume)
+	if (node->kind != NODE_VOLUME || !node->volume || node->snapshot)
 		return;
 	n->volumes += (uint64_t)sign;
 	n->bytes += (uint64_t)sign * node->size;
@@ -76,8 +128,11 @@ void names_remove(struct names *n, struct node *node)
 	while (!list_empty(&node->children))
 		names_remove(n, container_of(node->children.next, struct node, sibling));
 	count(n, node, -1);
-	if (node->parent)
+	if (node->parent) {
 		clock_gettime(CLOCK_REALTIME, &node->parent->mtime);
+		node->parent->dirs -= node->kind == NODE_DIR;
+		unhash(n, node);
+	}
 	node->parent = NULL;
 	node->volume = NULL;
 	node->ns = NULL;
@@ -88,8 +143,10 @@ void names_remove(struct names *n, struct node *node)
 static struct node *add(struct names *n, struct node *parent, const char *name,
 			enum node_kind kind, mode_t mode, struct namespace *ns)
 {
-	struct node *node = calloc(1, sizeof *node);
+	struct node *node;
 
+	make_buckets(n);
+	node = n->buckets ? calloc(1, sizeof *node) : NULL;
 	if (!node)
 		return NULL;
 	init_node(n, node, kind, mode);
@@ -99,6 +156,8 @@ static struct node *add(struct names *n, struct node *parent, const char *name,
 	node->ns = ns;
 	list_append(&parent->children, &node->sibling);
 	list_append(&n->all, &node->all);
+	hash(n, node);
+	parent->dirs += kind == NODE_DIR;
 	parent->mtime = node->mtime;
 	return node;
 }
@@ -122,7 +181,7 @@ struct node *names_add_text(struct names *n, struct node *parent, const char *na
 struct node *names_add_volume(struct names *n, struct node *parent, const char *name,
 			      struct namespace *ns, struct mpio *v, uint64_t size, bool read_only)
 {
-	struct node *node = names_find(parent, name);
+	struct node *node = names_find(n, parent, name);
 
 	if (!node) {
 		node = add(n, parent, name, NODE_VOLUME, S_IFREG | n->volume_mode, ns);
@@ -140,6 +199,26 @@ struct node *names_add_volume(struct names *n, struct node *parent, const char *
 	return node;
 }
 
+struct node *names_add_snapshot(struct names *n, struct node *parent, const char *name,
+				struct namespace *ns, struct mpio *v, uint64_t size, uint64_t taken)
+{
+	struct node *node = names_find(n, parent, name);
+
+	if (node && node->kind != NODE_VOLUME)
+		return NULL;
+	if (!node)
+		node = add(n, parent, name, NODE_VOLUME, S_IFREG | n->volume_mode, ns);
+	if (!node)
+		return NULL;
+	node->gid = n->volume_gid;
+	node->volume = v;
+	node->size = size;
+	node->read_only = node->snapshot = true;
+	if (taken)
+		node->mtime = node->atime = node->ctime = (struct timespec){ .tv_sec = (time_t)taken };
+	return node;
+}
+
 void names_set_size(struct names *n, struct node *volume, uint64_t size)
 {
 	count(n, volume, -1);
@@ -147,18 +226,16 @@ void names_set_size(struct names *n, struct node *volume, uint64_t size)
 	count(n, volume, 1);
 }
 
-struct node *names_find(const struct node *dir, const char *name)
+struct node *names_find(const struct names *n, const struct node *dir, const char *name)
 {
-	struct list *pos;
+	uint64_t ino;
 
-	if (dir->kind != NODE_DIR)
+	if (dir->kind != NODE_DIR || !n->buckets)
 		return NULL;
-	list_each(pos, &dir->children) {
-		struct node *node = container_of(pos, struct node, sibling);
-
-		if (strcmp(node->name, name) == 0)
+	ino = number(dir, name);
+	for (struct node *node = *bucket(n, ino); node; node = node->hash_next)
+		if (node->parent == dir && strcmp(node->name, name) == 0)
 			return node;
-	}
 	return NULL;
 }
 
@@ -209,13 +286,8 @@ void names_stat(const struct node *node, struct stat *st)
 	st->st_ctim = node->ctime;
 	st->st_blksize = 4096;
 	st->st_nlink = 1;
-	if (node->kind == NODE_DIR) {
-		struct list *pos;
-
-		st->st_nlink = 2;
-		list_each(pos, &node->children)
-			st->st_nlink += container_of(pos, struct node, sibling)->kind == NODE_DIR;
-	}
+	if (node->kind == NODE_DIR)
+		st->st_nlink = 2 + node->dirs;
 	if (node->kind == NODE_VOLUME) {
 		st->st_size = (off_t)node->size;
 		st->st_blocks = (blkcnt_t)(node->size / 512);

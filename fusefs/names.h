@@ -3,7 +3,8 @@
  *
  * A node lives while it is in the tree, the kernel knows it, or somebody has it
  * open.  Inode numbers are made from the names: a volume that goes and comes
- * back is another node with the number it had, also over a restart.
+ * back is another node with the number it had, also over a restart.  By these
+ * numbers names are found, however many there are.
  * Owner of everything here: the loop's thread.
  */
 #ifndef FUSEFS_NAMES_H
@@ -21,12 +22,21 @@ struct namespace;
 
 enum node_kind { NODE_DIR, NODE_TEXT, NODE_VOLUME };
 
+/* What a directory is for. */
+enum node_part {
+	PART_OTHER,
+	PART_NAMESPACE,			/* NAMESPACE: its volumes */
+	PART_SNAPS,			/* NAMESPACE/.snap: a directory for each volume */
+	PART_SNAPS_OF,			/* NAMESPACE/.snap/VOLUME: its snapshots */
+};
+
 struct node {
 	enum node_kind kind;
 	char name[CONF_NAME_MAX + 1];
 	struct node *parent;		/* NULL: the root, or not in the tree any more */
 	struct list sibling, children;
 	struct list all;		/* every node that is not freed, but for the root */
+	struct node *hash_next;		/* while it is in the tree */
 	uint64_t ino;
 	uint64_t lookups;		/* that the kernel has not forgotten yet */
 	unsigned opens;
@@ -37,16 +47,23 @@ struct node {
 	gid_t gid;
 	struct timespec atime, mtime, ctime;
 
+	enum node_part part;		/* DIR */
+	bool hidden;			/* found by who knows it, in no listing */
+	size_t dirs;			/* DIR: of the children */
+
 	struct namespace *ns;		/* of what is below a namespace's directory; NULL elsewhere */
 	int text;			/* TEXT: which one, text.h */
 	struct mpio *volume;		/* VOLUME: NULL when it is not offered */
 	uint64_t size;			/* VOLUME: bytes, as last heard */
 	bool read_only;
+	bool snapshot;			/* VOLUME: of another one; not counted */
 };
 
 struct names {
 	struct node root;
 	struct list all;
+	struct node **buckets;		/* those in the tree, by ino; NULL: not yet */
+	size_t bucket_count, count;	/* a power of two; how many are in the tree */
 	uid_t uid;			/* of all nodes */
 	gid_t gid, volume_gid;
 	mode_t volume_mode;		/* 0660 or 0600 */
@@ -65,11 +82,14 @@ struct node *names_add_text(struct names *n, struct node *parent, const char *na
 /* A volume; one of that name that is in the tree already now stands for v. */
 struct node *names_add_volume(struct names *n, struct node *parent, const char *name,
 			      struct namespace *ns, struct mpio *v, uint64_t size, bool read_only);
+/* Likewise a snapshot; taken: seconds since 1970, 0: not known. */
+struct node *names_add_snapshot(struct names *n, struct node *parent, const char *name,
+				struct namespace *ns, struct mpio *v, uint64_t size, uint64_t taken);
 void names_set_size(struct names *n, struct node *volume, uint64_t size);
 /* Takes a node and what is below it out of the tree. */
 void names_remove(struct names *n, struct node *node);
 
-struct node *names_find(const struct node *dir, const char *name);	/* or NULL */
+struct node *names_find(const struct names *n, const struct node *dir, const char *name);	/* or NULL */
 /* The node behind the kernel's number. */
 struct node *names_node(struct names *n, uint64_t nodeid);
 uint64_t names_nodeid(const struct names *n, const struct node *node);

@@ -52,7 +52,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct client *c = client_of(req);
-	struct node *node = names_find(node_of(req, parent), name);
+	struct node *node = names_find(&c->names, node_of(req, parent), name);
 	struct fuse_entry_param entry = { 0 };
 
 	if (!node) {
@@ -179,7 +179,8 @@ static struct listing *make_listing(const struct node *dir)
 	list_each(pos, &dir->children) {
 		const struct node *node = container_of(pos, struct node, sibling);
 
-		list_entry(l, node, node->name);
+		if (!node->hidden)
+			list_entry(l, node, node->name);
 	}
 	return l;
 }

@@ -60,7 +60,7 @@ static void check_duplicate(struct conf_parse *p, const struct conf_section *s)
 /* The header's second word, which must be what the kind of section wants. */
 static void check_name(struct conf_parse *p, struct conf_section *s, char *name)
 {
-	char namespace[CONF_NAME_MAX + 1], volume[CONF_NAME_MAX + 1];
+	char namespace[CONF_NAME_MAX + 1], volume[CONF_VOLUME_MAX + 1];
 	bool good = false;
 
 	switch (s->row->naming) {
@@ -78,7 +78,7 @@ static void check_name(struct conf_parse *p, struct conf_section *s, char *name)
 					     CONF_NAME_MAX);
 		break;
 	case CONF_NAMED_VOLUME:
-		good = conf_split_volume(name, namespace, volume, NULL) == 0;
+		good = conf_split_volume(name, namespace, volume, NULL) == 0 && conf_name_valid(volume);
 		if (good)
 			name[strlen(namespace)] = ':';
 		else
@@ -501,12 +501,13 @@ int conf_split_volume(const char *text, char *namespace, char *volume, struct er
 	if (text[length] && length <= CONF_NAME_MAX) {
 		memcpy(namespace, text, length);
 		namespace[length] = 0;
-		if (conf_name_valid(namespace) && conf_name_valid(text + length + 1)) {
+		if (conf_name_valid(namespace) && conf_volume_valid(text + length + 1)) {
 			strcpy(volume, text + length + 1);
 			return 0;
 		}
 	}
-	return err_set(e, EINVAL, "'%.100s' is not a volume: NAMESPACE:VOLUME", text);
+	return err_set(e, EINVAL, "'%.200s' is not a volume: NAMESPACE:VOLUME%s", text, strchr(text, '@') ?
+		       "@SNAP, where SNAP is a name and no number" : "");
 }
 
 char *conf_client_default_path(void)

@@ -25,6 +25,7 @@
 #include "shares.h"
 
 #define CONF_NAME_MAX SHARES_NAME_MAX	/* 1..40 of [A-Za-z0-9._-], no leading dot or dash */
+#define CONF_VOLUME_MAX (2 * CONF_NAME_MAX + 1)	/* a volume's name, or VOLUME@SNAP of a snapshot */
 #define CONF_IFACE_MAX SHARES_MAX
 #define CONF_SERVER_MAX 256	/* servers a namespace (sections: 8 portals each) */
 #define CONF_KEY_BYTES 32
@@ -225,7 +226,10 @@ int conf_client_port(const struct conf_client *c, const struct conf_namespace *n
 
 /* 1..40 of [A-Za-z0-9._-] without a leading dot or dash. */
 bool conf_name_valid(const char *name);
-/* NAMESPACE:VOLUME or NAMESPACE/VOLUME into two buffers of CONF_NAME_MAX + 1. */
+/* A name, or VOLUME@SNAP of a snapshot, whose SNAP is a name and no number. */
+bool conf_volume_valid(const char *name);
+/* NAMESPACE:VOLUME or NAMESPACE/VOLUME, where VOLUME may be one @SNAP, into two buffers of
+ * CONF_NAME_MAX + 1 and CONF_VOLUME_MAX + 1. */
 int conf_split_volume(const char *text, char *namespace, char *volume, struct err *e);
 
 /* The key table, for tests and the man page check. */

@@ -47,6 +47,19 @@ bool conf_name_valid(const char *name)
 	return true;
 }
 
+bool conf_volume_valid(const char *name)
+{
+	const char *at = strchr(name, '@');
+	char volume[CONF_NAME_MAX + 1];
+
+	if (!at)
+		return conf_name_valid(name);
+	if (at - name > CONF_NAME_MAX)
+		return false;
+	snprintf(volume, sizeof(volume), "%.*s", (int)(at - name), name);
+	return conf_name_valid(volume) && conf_name_valid(at + 1) && at[1 + strspn(at + 1, "0123456789")];
+}
+
 static bool refuse(const struct value *v, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 static bool refuse(const struct value *v, const char *fmt, ...)

@@ -70,6 +70,11 @@ const struct wire_volume *mpio_info(const struct mpio *v)
 	return &v->info;
 }
 
+bool mpio_is_snapshot(const struct mpio *v)
+{
+	return v->info.flags & WIRE_FLAG_SNAPSHOT;
+}
+
 const char *mpio_namespace(const struct mpio *v)
 {
 	return v->namespace;

@@ -44,10 +44,11 @@ void namespace_free(struct namespace *ns);
 
 const char *namespace_name(const struct namespace *ns);
 int namespace_id(const struct namespace *ns);
-/* The volume of that name that is offered now, or NULL. */
+/* The volume of that name, or the snapshot VOLUME@SNAP, that is offered now; or NULL. */
 struct mpio *namespace_volume(struct namespace *ns, const char *name);
 /* All that are offered now, in the order of their numbers; call fn for each. */
 void namespace_each_volume(struct namespace *ns, void (*fn)(void *arg, struct mpio *v), void *arg);
+void namespace_each_snapshot(struct namespace *ns, void (*fn)(void *arg, struct mpio *v), void *arg);
 /* Send what the handlers of this round gathered: once a round, from loop_run's after. */
 void namespace_flush(struct namespace *ns);
 /* A link or an address changed: paths that wait to reconnect try at once, paths over an
@@ -108,7 +109,9 @@ double namespace_drill_limit(const struct namespace *ns, const struct drill_path
  *      "legs": [ { "server": "big-9", "state": "closed|opening|open|busy|away", "commands": n, "share": 0.5 } ],
  *      "waits_for": what stands in the way of
  *      taking over from a server that is away, or null, "refused": a server whose volume of this name is another one, or null,
- *      "writes": n, "write_bytes": n, "flushes": n, "errors": n, "resent": n } ] }
+ *      "writes": n, "write_bytes": n, "flushes": n, "errors": n, "resent": n } ],
+ *   "snapshots": [ the same, with "name": "oracle@monday", and
+ *      "of": "oracle", "snapshot": "monday", "taken": seconds since 1970 or null ] }
  */
 json_t *namespace_status(struct namespace *ns);
 

@@ -40,7 +40,7 @@ struct namespace {
 	bool freed;			/* namespace_free has begun */
 };
 
-/* What [volume] says of it, or NULL. */
+/* What [volume] says of it, of a snapshot what it says of the volume; or NULL. */
 const struct conf_volume_rule *namespace_rule(const struct namespace *ns, const char *name);
 
 /* A portal that a server told of. */

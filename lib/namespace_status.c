@@ -154,7 +154,7 @@ static json_t *legs_status(const struct mpio *v)
 	return legs;
 }
 
-static void volume_status(void *arg, struct mpio *v)
+static json_t *volume_status(struct mpio *v)
 {
 	const struct mpio_counts *n = mpio_counts(v);
 	const struct wire_volume *i = mpio_info(v);
@@ -164,7 +164,7 @@ static void volume_status(void *arg, struct mpio *v)
 	format_uuid(i->uuid, uuid);
 	/* As text: many readers of JSON keep 53 bits of a number. */
 	snprintf(generation, sizeof generation, "%llu", (unsigned long long)i->generation);
-	json_array_append_new(arg, json_pack(
+	return json_pack(
 		"{s:i, s:s, s:s, s:s, s:I, s:I, s:i, s:b, s:i, s:s, s:i, s:s, s:o, s:s, s:o, s:i, s:i, s:I,"
 		" s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"id", (int)i->id, "name", i->name, "uuid", uuid, "generation", generation,
@@ -179,12 +179,29 @@ static void volume_status(void *arg, struct mpio *v)
 		"reads", (json_int_t)n->reads, "read_bytes", (json_int_t)n->read_bytes,
 		"writes", (json_int_t)n->writes, "write_bytes", (json_int_t)n->write_bytes,
 		"flushes", (json_int_t)n->flushes, "others", (json_int_t)n->others,
-		"errors", (json_int_t)n->errors, "resent", (json_int_t)n->resent));
+		"errors", (json_int_t)n->errors, "resent", (json_int_t)n->resent);
+}
+
+static void add_volume(void *arg, struct mpio *v)
+{
+	json_array_append_new(arg, volume_status(v));
+}
+
+static void add_snapshot(void *arg, struct mpio *v)
+{
+	const struct wire_volume *i = mpio_info(v);
+	size_t length = strcspn(i->name, "@");
+	json_t *j = volume_status(v);
+
+	json_object_set_new(j, "of", json_stringn(i->name, length));
+	json_object_set_new(j, "snapshot", json_string(i->name + length + 1));
+	json_object_set_new(j, "taken", i->taken ? json_integer((json_int_t)i->taken) : json_null());
+	json_array_append_new(arg, j);
 }
 
 json_t *namespace_status(struct namespace *ns)
 {
-	json_t *servers = json_array(), *unassigned = json_array(), *volumes = json_array();
+	json_t *servers = json_array(), *unassigned = json_array(), *volumes = json_array(), *snapshots = json_array();
 	struct list *l;
 
 	list_each(l, &ns->sessions)
@@ -193,11 +210,12 @@ json_t *namespace_status(struct namespace *ns)
 		if (!ns->paths[i]->session)
 			json_array_append_new(unassigned, path_status(ns, ns->paths[i]));
 	add_shares(unassigned);
-	namespace_each_volume(ns, volume_status, volumes);
-	return json_pack("{s:s, s:i, s:s, s:f, s:f, s:f, s:s, s:o, s:o, s:o}", "name", ns->conf->name, "id", ns->conf->id,
+	namespace_each_volume(ns, add_volume, volumes);
+	namespace_each_snapshot(ns, add_snapshot, snapshots);
+	return json_pack("{s:s, s:i, s:s, s:f, s:f, s:f, s:s, s:o, s:o, s:o, s:o}", "name", ns->conf->name, "id", ns->conf->id,
 			 "node", ns->conf->nodename,
 			 "noticed_within", namespace_noticed_within(ns, true), "noticed_last", namespace_noticed_within(ns, false),
 			 "give_up", ns->conf->behaviour.give_up,
 			 "on_loss", conf_on_loss_name(ns->conf->behaviour.on_loss),
-			 "servers", servers, "unassigned", unassigned, "volumes", volumes);
+			 "servers", servers, "unassigned", unassigned, "volumes", volumes, "snapshots", snapshots);
 }

@@ -74,10 +74,12 @@ static struct mpio *from_attic(struct namespace *ns, struct session *s, const st
 
 const struct conf_volume_rule *namespace_rule(const struct namespace *ns, const char *name)
 {
+	size_t length = strcspn(name, "@");
+
 	for (size_t i = 0; i < ns->client->volume_count; i++) {
 		const struct conf_volume_rule *r = &ns->client->volumes[i];
 
-		if (!strcmp(r->namespace, ns->conf->name) && !strcmp(r->name, name))
+		if (!strcmp(r->namespace, ns->conf->name) && !strncmp(r->name, name, length) && !r->name[length])
 			return r;
 	}
 	return NULL;
@@ -355,7 +357,7 @@ static int by_id(const void *a, const void *b)
 	return v->info.id < w->info.id ? -1 : v->info.id > w->info.id;
 }
 
-void namespace_each_volume(struct namespace *ns, void (*fn)(void *arg, struct mpio *v), void *arg)
+static void each(struct namespace *ns, bool snapshots, void (*fn)(void *arg, struct mpio *v), void *arg)
 {
 	struct mpio **all;
 	struct list *l;
@@ -366,10 +368,25 @@ void namespace_each_volume(struct namespace *ns, void (*fn)(void *arg, struct mp
 	all = malloc((n + 1) * sizeof *all);
 	if (!all)
 		return;
-	list_each(l, &ns->volumes)
-		all[i++] = container_of(l, struct mpio, link);
+	list_each(l, &ns->volumes) {
+		struct mpio *v = container_of(l, struct mpio, link);
+
+		if (mpio_is_snapshot(v) == snapshots)
+			all[i++] = v;
+	}
+	n = i;
 	qsort(all, n, sizeof *all, by_id);
 	for (i = 0; i < n; i++)
 		fn(arg, all[i]);
 	free(all);
+}
+
+void namespace_each_volume(struct namespace *ns, void (*fn)(void *arg, struct mpio *v), void *arg)
+{
+	each(ns, false, fn, arg);
+}
+
+void namespace_each_snapshot(struct namespace *ns, void (*fn)(void *arg, struct mpio *v), void *arg)
+{
+	each(ns, true, fn, arg);
 }

@@ -92,7 +92,37 @@ static void put_volume_trouble(FILE *f, const json_t *v)
 			view_str(v, "name"), view_str(v, "refused"));
 }
 
-static void query_volume(FILE *f, const json_t *v, int verbosity)
+/* Arrays of the namespace's snapshots, by their volumes' names; NULL where nothing shows them. */
+static json_t *snapshots_by_volume(const json_t *ns, int verbosity)
+{
+	json_t *by = verbosity >= 1 ? json_object() : NULL, *snapshot;
+	size_t i;
+
+	json_array_foreach(view_list(ns, "snapshots"), i, snapshot) {
+		const char *of = view_str(snapshot, "of");
+
+		if (!json_object_get(by, of))
+			json_object_set_new(by, of, json_array());
+		json_array_append(json_object_get(by, of), snapshot);
+	}
+	return by;
+}
+
+static void put_snapshots(FILE *f, const json_t *snapshots, int verbosity)
+{
+	char when[VIEW_SHORT], blocks[VIEW_SHORT];
+	json_t *snapshot;
+	size_t i;
+
+	if (json_array_size(snapshots))
+		fprintf(f, "      snapshots %zu\n", json_array_size(snapshots));
+	json_array_foreach(snapshots, i, snapshot)
+		if (verbosity >= 2)
+			fprintf(f, "        @%-12s %s, %s blocks\n", view_str(snapshot, "snapshot"),
+				view_date(when, view_num(snapshot, "taken", 0)), view_count(blocks, snapshot, "blocks"));
+}
+
+static void query_volume(FILE *f, const json_t *v, const json_t *snapshots, int verbosity)
 {
 	char a[VIEW_SHORT], b[VIEW_SHORT], c[VIEW_SHORT], trouble[80];
 
@@ -110,6 +140,7 @@ static void query_volume(FILE *f, const json_t *v, int verbosity)
 			view_count(a, v, "av"), view_count(b, v, "servers"), view_str(v, "on_loss"),
 			policy ? ", policy " : "", policy ? policy : "");
 	}
+	put_snapshots(f, json_object_get(snapshots, view_str(v, "name")), verbosity);
 	if (verbosity < 3)
 		return;
 	fprintf(f, "      %s reads of %s", view_count(a, v, "reads"),
@@ -122,7 +153,7 @@ static void query_volume(FILE *f, const json_t *v, int verbosity)
 		view_count(b, v, "opens"));
 }
 
-static void query_server(FILE *f, const json_t *ns, const json_t *server, int verbosity)
+static void query_server(FILE *f, const json_t *ns, const json_t *server, const json_t *snapshots, int verbosity)
 {
 	bool up = view_is(server, "state", "up");
 	size_t i;
@@ -144,7 +175,7 @@ static void query_server(FILE *f, const json_t *ns, const json_t *server, int ve
 	}
 	json_array_foreach(view_list(ns, "volumes"), i, item)
 		if (view_offers(item, view_str(server, "name")))
-			query_volume(f, item, verbosity);
+			query_volume(f, item, snapshots, verbosity);
 }
 
 static bool has_server(const json_t *ns, const char *name)
@@ -185,7 +216,7 @@ static void query_unassigned(void *arg, const struct view_path *p)
 
 static void query_namespace(FILE *f, const json_t *ns, int verbosity)
 {
-	json_t *servers = view_sorted(ns, "servers", "id", "name");
+	json_t *servers = view_sorted(ns, "servers", "id", "name"), *snapshots = snapshots_by_volume(ns, verbosity);
 	struct unassigned u = { f, verbosity, json_object() };
 	bool heading = false;
 	size_t i;
@@ -194,7 +225,7 @@ static void query_namespace(FILE *f, const json_t *ns, int verbosity)
 	put_id(f, ns);
 	fprintf(f, " %s\n  clt: %s\n", view_str(ns, "name"), view_str(ns, "node"));
 	json_array_foreach(servers, i, item)
-		query_server(f, ns, item, verbosity);
+		query_server(f, ns, item, snapshots, verbosity);
 	json_decref(servers);
 	view_each_path(ns, 0, query_unassigned, &u);
 	json_decref(u.seen);
@@ -204,8 +235,9 @@ static void query_namespace(FILE *f, const json_t *ns, int verbosity)
 		if (!heading)
 			fputs("  srv: --- -\n", f);
 		heading = true;
-		query_volume(f, item, verbosity);
+		query_volume(f, item, snapshots, verbosity);
 	}
+	json_decref(snapshots);
 }
 
 char *view_query(const json_t *status, int verbosity)

@@ -28,7 +28,8 @@
 #include <jansson.h>
 
 /* rsconfig -q: namespaces, servers, volumes.  A higher verbosity adds lines and
- * changes none: 1 states, UUIDs and generations; 2 the servers' paths; 3 counters. */
+ * changes none: 1 states, UUIDs, generations, how many snapshots; 2 these, and the servers'
+ * paths; 3 counters. */
 char *view_query(const json_t *status, int verbosity);
 
 /* rsconfig -m status: by client interface, the portals it reaches.  1 adds each

@@ -1,6 +1,7 @@
 /* view_impl.c - see view_impl.h. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "view_impl.h"
 
 void view_start(struct view_out *o)
@@ -155,6 +156,16 @@ const char *view_time(char *buf, double us)
 		snprintf(buf, VIEW_SHORT, "%.2f ms", us / 1e3);
 	else
 		snprintf(buf, VIEW_SHORT, "%.2f s", us / 1e6);
+	return buf;
+}
+
+const char *view_date(char *buf, double seconds)
+{
+	time_t t = seconds > 0 && seconds < 1e11 ? (time_t)seconds : 0;
+	struct tm tm;
+
+	if (!t || !gmtime_r(&t, &tm) || !strftime(buf, VIEW_SHORT, "%Y-%m-%d %H:%M:%S UTC", &tm))
+		snprintf(buf, VIEW_SHORT, "-");
 	return buf;
 }
 

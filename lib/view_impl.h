@@ -40,8 +40,11 @@ const char *view_count(char *buf, const json_t *object, const char *key);
 const char *view_bytes(char *buf, double bytes);
 /* ... seconds as "12 s", "3 min 10 s", "2 h 05 min", "3 d 04 h" ... */
 const char *view_age(char *buf, double seconds);
-/* ... microseconds as "80.5 us", "3.20 ms", "1.50 s", "-" when 0 (not known) or less. */
+/* ... microseconds as "80.5 us", "3.20 ms", "1.50 s", "-" when 0 (not known) or less ... */
 const char *view_time(char *buf, double us);
+
+/* ... seconds since 1970 as "2026-11-26 07:30:00 UTC", "-" when 0 (not known). */
+const char *view_date(char *buf, double seconds);
 
 /* Seconds that I/O may stand still: "2.75 s", "for ever" for null, "-" when it is not said. */
 const char *view_wait(char *buf, const json_t *object, const char *key);

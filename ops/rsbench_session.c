@@ -32,7 +32,7 @@ static struct {
 	struct client *clients;
 	unsigned client_count, ready, stopped;
 	struct loop *loop;
-	char wanted[CONF_NAME_MAX + 1];
+	char wanted[CONF_VOLUME_MAX + 1];
 	struct unit *units;
 	unsigned unit_count, busy;
 	struct loop_timer timer;

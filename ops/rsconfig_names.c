@@ -112,7 +112,7 @@ void rsconfig_suggest(const struct rsconfig *rc, const char *volume, struct err 
 
 char *rsconfig_volume(const struct rsconfig *rc, const char *text)
 {
-	char ns[CONF_NAME_MAX + 1], volume[CONF_NAME_MAX + 1], *whole;
+	char ns[CONF_NAME_MAX + 1], volume[CONF_VOLUME_MAX + 1], *whole;
 	struct err e;
 
 	if (conf_split_volume(text, ns, volume, &e)) {

@@ -43,8 +43,10 @@ check "the log is there" grep -q 'mounted at' "$m/.rsio/log"
 # Nothing is made or taken away here.
 try() { "$@" 2>&1 || true; }
 like "$(try touch "$m/osl/new")" 'not permitted' "no file can be made"
-like "$(try mkdir "$m/osl/.snap")" 'not permitted' "the name of snapshots is reserved"
-check_fails 2 "and nothing is there yet" ls "$m/osl/.snap"
+is "$(echo "$m"/osl/.[!.]*)" "$m/osl/.rsio" "snapshots are not listed with the volumes"
+is "$(ls "$m/osl/.snap")" "$(ls "$m/osl")" "but there is a place for those of each"
+is "$(find "$m/osl/.snap" -type f)" "" "and none yet"
+like "$(try mkdir "$m/osl/.snap/four")" 'not permitted' "who has no volume has no place for snapshots"
 like "$(try rm "$m/osl/one")" 'not permitted' "no volume can be removed"
 like "$(try mv "$m/osl/one" "$m/osl/four")" 'not permitted' "nor renamed"
 like "$(try ln "$m/osl/one" "$m/osl/four")" 'not permitted' "nor linked"

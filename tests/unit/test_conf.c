@@ -363,7 +363,7 @@ static void test_bounds(void **state)
 
 static void test_names(void **state)
 {
-	char ns[CONF_NAME_MAX + 1], volume[CONF_NAME_MAX + 1];
+	char ns[CONF_NAME_MAX + 1], volume[CONF_VOLUME_MAX + 1];
 	struct err e;
 
 	(void)state;
@@ -382,6 +382,16 @@ static void test_names(void **state)
 	assert_int_equal(conf_split_volume("a:b:c", ns, volume, NULL), -22);
 	assert_int_equal(conf_split_volume(FORTY "x:a", ns, volume, NULL), -22);
 	assert_int_equal(conf_split_volume("a:" FORTY "x", ns, volume, NULL), -22);
+	assert_int_equal(conf_split_volume("osl:oracle@monday", ns, volume, NULL), 0);
+	assert_string_equal(volume, "oracle@monday");
+	assert_int_equal(conf_split_volume("a:" FORTY "@snapshot-with-a-name-of-just-forty-signs", ns, volume, NULL), 0);
+	assert_int_equal(conf_split_volume("a:" FORTY "x@y", ns, volume, NULL), -22);
+	assert_int_equal(conf_split_volume("a:x@" FORTY "y", ns, volume, NULL), -22);
+	assert_int_equal(conf_split_volume("a:x@", ns, volume, NULL), -22);
+	assert_int_equal(conf_split_volume("a:@y", ns, volume, NULL), -22);
+	assert_int_equal(conf_split_volume("a:x@y@z", ns, volume, NULL), -22);
+	assert_int_equal(conf_split_volume("a:x@17", ns, volume, &e), -22);
+	assert_non_null(strstr(e.text, "no number"));
 	assert_string_equal(policy_name(POLICY_LEAST_BLOCKS), "least-blocks");
 	assert_string_equal(conf_on_loss_name(CONF_ON_LOSS_READ_ONLY), "read-only");
 }

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 #include "../../fusefs/names.h"
@@ -35,10 +36,10 @@ static void finds_and_counts(void **state)
 	struct stat st;
 
 	(void)state;
-	assert_ptr_equal(names_find(&n.root, "osl"), ns);
-	assert_ptr_equal(names_find(ns, "oracle"), v);
-	assert_null(names_find(ns, "oracl"));
-	assert_null(names_find(v, "oracle"));
+	assert_ptr_equal(names_find(&n, &n.root, "osl"), ns);
+	assert_ptr_equal(names_find(&n, ns, "oracle"), v);
+	assert_null(names_find(&n, ns, "oracl"));
+	assert_null(names_find(&n, v, "oracle"));
 	assert_ptr_equal(names_node(&n, 1), &n.root);
 	assert_ptr_equal(names_node(&n, names_nodeid(&n, v)), v);
 	names_stat(v, &st);
@@ -76,7 +77,7 @@ static void lives_while_it_is_known(void **state)
 	names_get(v);
 	names_opened(v);
 	names_remove(&n, v);
-	assert_null(names_find(ns, "oracle"));
+	assert_null(names_find(&n, ns, "oracle"));
 	names_stat(v, &st);		/* freed memory, if it were not kept */
 	assert_int_equal(st.st_nlink, 0);
 	assert_int_equal(st.st_size, 4096);
@@ -108,10 +109,58 @@ static void goes_with_its_directory(void **state)
 	(void)state;
 	names_get(v);
 	names_remove(&n, ns);
-	assert_null(names_find(&n.root, "osl"));
+	assert_null(names_find(&n, &n.root, "osl"));
 	assert_null(v->parent);
 	assert_int_equal(n.volumes, 0);
 	names_forget(&n, v, 1);
+}
+
+/* A snapshot is no disk more, and has the time at which it was taken. */
+static void snapshots_are_not_counted(void **state)
+{
+	struct node *dir = names_add_dir(&n, ns, ".snap", NULL), *v;
+	struct stat st;
+
+	(void)state;
+	v = names_add_snapshot(&n, dir, "monday", NULL, VOLUME, 4096, 1795680000);
+	assert_ptr_equal(names_find(&n, dir, "monday"), v);
+	assert_int_equal(n.volumes, 0);
+	assert_int_equal(n.bytes, 0);
+	names_stat(v, &st);
+	assert_int_equal(st.st_mode, S_IFREG | 0440);
+	assert_int_equal(st.st_mtim.tv_sec, 1795680000);
+	names_stat(ns, &st);
+	assert_int_equal(st.st_nlink, 3);
+	names_remove(&n, dir);
+	assert_int_equal(n.volumes, 0);
+	names_stat(ns, &st);
+	assert_int_equal(st.st_nlink, 2);
+}
+
+/* However many there are, each is found, also after others went. */
+static void finds_among_many(void **state)
+{
+	struct node *dir = names_add_dir(&n, &n.root, "other", NULL);
+	char name[16];
+
+	(void)state;
+	for (int i = 0; i < 5000; i++) {
+		snprintf(name, sizeof name, "v%d", i);
+		assert_non_null(names_add_volume(&n, i % 2 ? ns : dir, name, NULL, VOLUME, 512, false));
+	}
+	for (int i = 0; i < 5000; i += 3) {
+		snprintf(name, sizeof name, "v%d", i);
+		names_remove(&n, names_find(&n, i % 2 ? ns : dir, name));
+	}
+	for (int i = 0; i < 5000; i++) {
+		struct node *v;
+
+		snprintf(name, sizeof name, "v%d", i);
+		v = names_find(&n, i % 2 ? ns : dir, name);
+		assert_int_equal(v != NULL, i % 3 != 0);
+		assert_true(!v || strcmp(v->name, name) == 0);
+		assert_null(names_find(&n, i % 2 ? dir : ns, name));
+	}
 }
 
 int main(void)
@@ -121,6 +170,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(read_only_has_no_write_bits, setup, teardown),
 		cmocka_unit_test_setup_teardown(lives_while_it_is_known, setup, teardown),
 		cmocka_unit_test_setup_teardown(content_may_be_replaced, setup, teardown),
+		cmocka_unit_test_setup_teardown(snapshots_are_not_counted, setup, teardown),
+		cmocka_unit_test_setup_teardown(finds_among_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(goes_with_its_directory, setup, teardown),
 	};
 

@@ -120,6 +120,33 @@ static void test_query(void **state)
 	json_decref(status);
 }
 
+/* Snapshots are no disks: they are shown to who asks for more. */
+static void test_query_snapshots(void **state)
+{
+	json_t *status = parse(STATUS(NAMESPACE("", "", VOLUME(READY))));
+	json_t *ns = json_array_get(json_object_get(status, "namespaces"), 0);
+	char *text;
+
+	(void)state;
+	json_object_set_new(ns, "snapshots", parse("["
+		"{'name':'oracle@monday','of':'oracle','snapshot':'monday','taken':1795680000,'blocks':8},"
+		"{'name':'oracle@old','of':'oracle','snapshot':'old','taken':null,'blocks':16}]"));
+	text = view_query(status, 0);
+	assert_null(strstr(text, "monday"));
+	assert_null(strstr(text, "snapshots"));
+	free(text);
+	text = view_query(status, 1);
+	assert_non_null(strstr(text, "on loss fail\n      snapshots 2\n"));
+	assert_null(strstr(text, "monday"));
+	free(text);
+	text = view_query(status, 2);
+	assert_non_null(strstr(text, "      snapshots 2\n"
+			       "        @monday       2026-11-26 08:00:00 UTC, 8 blocks\n"
+			       "        @old          -, 16 blocks\n"));
+	free(text);
+	json_decref(status);
+}
+
 /* What is wrong stands at the end of its line, or below it. */
 static void test_query_trouble(void **state)
 {
@@ -637,6 +664,7 @@ static void test_json(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_query_snapshots),
 		cmocka_unit_test(test_query), cmocka_unit_test(test_query_trouble),
 		cmocka_unit_test(test_paths), cmocka_unit_test(test_paths_matrix),
 		cmocka_unit_test(test_unused), cmocka_unit_test(test_explain),
