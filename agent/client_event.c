@@ -107,10 +107,13 @@ void clients_announce(struct clients *t, enum wire_event kind, struct volume *v)
 	struct wire_event_body b = { .kind = (uint16_t)kind, .has_volume = true };
 
 	clients_lock(t);
-	registry_lock(v->server->registry);
-	volume_describe(v, &b.volume);
-	announce(t, &b, v);
-	registry_unlock(v->server->registry);
+	if (clients_first(t)) {
+		registry_lock(v->server->registry);
+		registry_seen(v->server->registry);
+		volume_describe(v, &b.volume);
+		announce(t, &b, v);
+		registry_unlock(v->server->registry);
+	}
 	clients_unlock(t);
 }
 

@@ -113,6 +113,7 @@ struct volume {
 	int av;
 	uint32_t id;			/* its number in lists */
 	int order;			/* [volume] sections in file order; pools behind them */
+	struct volume *next_name, *next_uuid;	/* registry.c's */
 
 	pthread_mutex_t flush_lock;	/* held from the question whether one has failed to the note that it did */
 	pthread_mutex_t sync_lock;	/* for FUA writes: the descriptions that they use */
