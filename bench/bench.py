@@ -20,7 +20,7 @@ import time
 import load
 import report
 from rows import GROUPS
-from stands import (Attached, File, Missing, Mount, Nbdfuse, Nbdkit, Null, Place, Qsd, Server, Session, Volume,
+from stands import (Attached, Cipher, File, Missing, Mount, Nbdfuse, Nbdkit, Null, Place, Qsd, Server, Session, Volume,
                     unmount)
 
 GiB = 1 << 30
@@ -90,13 +90,14 @@ class Bench:
         """Every stand by name, those that others rest on first."""
         server = Server(self.place, "server", [self.place.path("pool"), self.disk])
         polling = Server(self.place, "polling", [self.place.path("pool-poll")], poll=self.o.poll)
-        mount = Mount(server, "mount")
+        mount, tls = Mount(server, "mount"), Mount(server, "tls", tls=True)
         kits = {n: Nbdkit(self.place, f"nbdkit-{n}", f)
                 for n, f in (("bench", self.bench), ("sparse", self.sparse), ("disk", self.cold))}
+        kits["tls"] = Nbdkit(self.place, "nbdkit-tls", self.bench, tls=True)
         return {
             "server": server, "server-poll": polling,
             "rsio": mount, "rsio-crc": Mount(server, "crc", crc=True), "rsio-asleep": Mount(server, "asleep", poll=0),
-            "rsio-tls": Mount(server, "tls", tls=True),
+            "rsio-tls": tls, "cipher": Cipher(tls),
             "rsio-poll": Mount(polling, "poll", poll=self.o.poll),
             "rsio-paths4": Mount(server, "paths4", paths=4),
             "rsio-loop": Attached(mount),
@@ -105,6 +106,7 @@ class Bench:
             "alone4": Session(server, paths=4), "alone4-crc": Session(server, paths=4, crc=True),
             "alone-clients64": Session(server, clients=64),
             "nbd": kits["bench"], "nbd:sparse": kits["sparse"], "nbd:disk": kits["disk"],
+            "nbd:tls": kits["tls"], "qsd-tls": Qsd(kits["tls"]), "nbdfuse-tls": Nbdfuse(kits["tls"]),
             "qsd": Qsd(kits["bench"]), "nbdfuse": Nbdfuse(kits["bench"]),
             "qsd:sparse": Qsd(kits["sparse"]), "qsd:disk": Qsd(kits["disk"]),
             "disk": File(self.cold), "fio-null": Null(),
@@ -127,13 +129,17 @@ class Bench:
         names = {s for g in GROUPS if self.wanted(g.name) for s in g.stands}
         if names & {"rsio-loop", "rsio:sparse", "rsio:disk"}:
             names.add("rsio")
+        if "cipher" in names:
+            names.add("rsio-tls")
         if "rsio-poll" in names:
             names.add("server-poll")
         if any(n.startswith(("rsio", "alone")) for n in names):
             names.add("server")
         for n in list(names):
             base, _, volume = n.partition(":")
-            if base in ("qsd", "nbdfuse"):
+            if base in ("qsd-tls", "nbdfuse-tls"):
+                names.add("nbd:tls")
+            elif base in ("qsd", "nbdfuse"):
                 names.add(f"nbd:{volume}" if volume else "nbd")
         return names
 

@@ -103,6 +103,18 @@ def _rsbench_result(text):
                   server=0, machine=0), j["seconds"]
 
 
+CIPHER_BLOCK = 16384        # what a TLS record holds
+
+
+def _cipher(load, stand):
+    """As if it were a load of such blocks.  One second of processor time, whoever else runs."""
+    size = min(load.block, CIPHER_BLOCK)
+    text = _run(["openssl", "speed", "-mr", "-seconds", "1", "-bytes", str(size), "-evp", stand.target], stand, 1)
+    # +F:number:name:bytes a second
+    speed = next(float(x.split(":")[3]) for x in text.splitlines() if x.startswith("+F:"))
+    return Result(iops=speed / load.block, mbps=speed / 1e6, p50=0, p99=0, load=1, client=0, server=0, machine=1)
+
+
 def _run(argv, stand, seconds):
     """The load's output.  When it hangs, what it waits for is killed first: a process that waits
     in the kernel for a FUSE daemon cannot be ended before that."""
@@ -127,6 +139,8 @@ def _run(argv, stand, seconds):
 
 
 def measure(load, stand, seconds):
+    if isinstance(stand, stands.Cipher):
+        return _cipher(load, stand)
     session = isinstance(stand, stands.Session) and not stand.client
     argv = _rsbench(load, stand, seconds) if session else _fio(load, stand, seconds)
     daemons = {"client": stand.client, "server": stand.server}

@@ -61,13 +61,19 @@ class Figures:
                    if (v := self.by_run(row.group, s, row.unit))}
         return max(medians, key=medians.get) if medians else None
 
+    def beside(self, row):
+        """{run: figure} of what ours is compared with."""
+        best = self.best(row)
+        found = self.by_run(row.group, best, row.unit) if best else {}
+        if not row.cipher:
+            return found
+        speed = self.by_run(row.group, row.cipher, row.unit)
+        return {run: 1 / (1 / v + 1 / speed[run]) for run, v in found.items() if run in speed}
+
     def ratios(self, row, ours):
         """One ratio for each run in which both were measured: machines drift, so only what was
         measured within the same minute is compared."""
-        best = self.best(row)
-        if not best:
-            return []
-        a, b = self.by_run(row.group, ours, row.unit), self.by_run(row.group, best, row.unit)
+        a, b = self.by_run(row.group, ours, row.unit), self.beside(row)
         return [a[run] / b[run] for run in self.runs if run in a and run in b]
 
 
@@ -89,15 +95,15 @@ def ratio_lines(f):
             ratios = f.ratios(row, ours)
             asked = ours == row.ours and row.least
             title = row.title if ours == row.ours else f"    {ours}"
-            best = f.best(row)
+            best = "limit" if row.cipher else f.best(row)
             if not ratios:
-                why = f.notes(row.group, ours) or [n for s in row.beside for n in f.notes(row.group, s)]
+                why = f.notes(row.group, ours) or [n for s in (row.cipher, *row.beside) for n in f.notes(row.group, s)]
                 if any(r["group"] == row.group and r["stand"] == ours for r in f.rows):
                     yield (title, "", "", "-", "", "", "", why[0][:60] if why else "nothing beside it")
                 continue
             ratio = statistics.median(ratios)
             ours_v = statistics.median(f.by_run(row.group, ours, row.unit).values())
-            best_v = statistics.median(f.by_run(row.group, best, row.unit).values())
+            best_v = statistics.median(f.beside(row).values())
             yield (title, f"{number(ours_v, row.unit)} {row.unit}",
                    f"{number(best_v, row.unit)} {best}", f"{ratio:.2f}",
                    f"{min(ratios):.2f}..{max(ratios):.2f}", f"{row.least:g}" if asked else "",
@@ -149,7 +155,7 @@ def disturbed(rows):
         return float(r["machine_cores"]) - sum(float(r[c]) for c in ("load_cores", "client_cores", "server_cores"))
 
     # A loop device works in kernel threads, which are nobody's.
-    return sum(1 for r in rows if r["iops"] and r["stand"] != "rsio-loop" and others(r) > OTHERS_MAX)
+    return sum(1 for r in rows if r["iops"] and r["stand"] not in ("rsio-loop", "cipher") and others(r) > OTHERS_MAX)
 
 
 def show(rows):

@@ -12,7 +12,7 @@ check=(python3 attr strace libcmocka-dev e2fsprogs xfsprogs fio sqlite3 jq iprou
 lint=(libcmocka-dev clang shellcheck mandoc)
 valgrind=(libcmocka-dev valgrind)
 # The peers that bench compares with, the load, and what draws the plot.
-bench=(python3 fio nbdkit libnbd-bin qemu-utils qemu-system-common qemu-block-extra gnuplot-nox
+bench=(python3 fio nbdkit nbdkit-plugin-nbd libnbd-bin openssl qemu-utils qemu-system-common qemu-block-extra gnuplot-nox
 	linux-perf)
 
 case ${1:-build} in
