@@ -12,6 +12,7 @@
 #include "log.h"
 #include "serve.h"
 #include "server.h"
+#include "strangers.h"
 
 #define RECEIVES_MAX 4		/* in a row, then the loop's other connections have a turn */
 
@@ -146,6 +147,7 @@ void conn_close(struct conn *c, enum log_level level, const char *fmt, ...)
 	login_free(c);
 	conn_tls_free(c);
 	uncount_login(c);
+	strangers_forget(c);
 	if (c->executing)
 		workers_cancel(c->loop->server->workers, c);
 	finish(c);
@@ -371,7 +373,8 @@ static void go_on_reading(struct conn *c)
 
 static void watch(struct conn *c)
 {
-	uint32_t events = (reads(c) || c->state == CONN_DRAINING ? EPOLLIN : 0) | (conn_sends(c) ? EPOLLOUT : 0);
+	bool in = !c->waits && (reads(c) || c->state == CONN_DRAINING);
+	uint32_t events = (in ? EPOLLIN : 0) | (conn_sends(c) ? EPOLLOUT : 0);
 
 	if (events == c->events)
 		return;
@@ -435,6 +438,22 @@ static void work(struct conn *c)
 		watch(c);
 }
 
+bool conn_is_stranger(const struct conn *c)
+{
+	return c->counted && !(c->tls && tls_is_open(c->tls));
+}
+
+void conn_act(struct conn *c, uint32_t events)
+{
+	if (c->state == CONN_DRAINING && events)
+		drain(c);
+	else if (events & EPOLLIN && reads(c))
+		receive(c);
+	else if (events & (EPOLLERR | EPOLLHUP))
+		conn_lost(c, "closed by the client");
+	work(c);
+}
+
 static void on_ready(struct engine *l, struct source *s, uint32_t events)
 {
 	struct conn *c = (struct conn *)s;
@@ -442,13 +461,10 @@ static void on_ready(struct engine *l, struct source *s, uint32_t events)
 	(void)l;
 	if (c->state == CONN_DEAD)
 		return;
-	if (c->state == CONN_DRAINING)
-		drain(c);
-	else if (events & c->events & EPOLLIN)
-		receive(c);
-	else if (events & (EPOLLERR | EPOLLHUP))
-		conn_lost(c, "closed by the client");
-	work(c);
+	if (conn_is_stranger(c))
+		strangers_ready(c, events);
+	else
+		conn_act(c, events);
 }
 
 void conn_touch(struct conn *c)
@@ -469,6 +485,7 @@ void conn_settle(struct engine *l)
 		c->dirty = false;
 		work(c);
 	}
+	strangers_settle(l);
 	serve_submit(l);
 	free_gone(l);
 }
@@ -550,6 +567,7 @@ int conn_adopt(struct engine *l, int fd, const char *host, int port, const char 
 	snprintf(c->host, sizeof(c->host), "%s", host);
 	snprintf(c->peer, sizeof(c->peer), "%s/%d", c->host, port);
 	snprintf(c->portal, sizeof(c->portal), "%s", portal);
+	c->host_place = strangers_place(c->host);
 	c->again.run = on_start;
 	engine_post(l, &c->again);
 	return 0;

@@ -60,6 +60,10 @@ struct conn {
 	bool counted;			/* among the logins that are not through (listen.c) */
 	bool begun;			/* its first byte has come */
 	bool handshakes;		/* counted in server->handshakes */
+	bool waits;			/* in loop->waiting: not read from until its turn (strangers.c) */
+	uint64_t stranger_cost;		/* what it took of loop->strangers */
+	struct conn *next_stranger;
+	uint8_t host_place;		/* in loop->hosts */
 	unsigned holds;			/* messages under way that come back to this struct */
 	uint64_t bye_cookie;
 
@@ -153,6 +157,11 @@ void conn_release(struct conn *c);
 int conn_receive(struct conn *c, const struct iovec *iov, int pieces, size_t *n, bool *more);
 void conn_tls_free(struct conn *c);
 tls_look_up conn_tls_who;		/* its arg: the server */
+
+/* It has not shown a key. */
+bool conn_is_stranger(const struct conn *c);
+/* Does what there is to do; events: of its socket. */
+void conn_act(struct conn *c, uint32_t events);
 
 /* Any that is not finished, so perhaps closed (CONN_DEAD). */
 struct conn *conn_find(struct engine *l, const struct client *client, uint32_t number);

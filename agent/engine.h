@@ -21,6 +21,8 @@
 #include <sys/uio.h>
 #include "arena.h"
 #include "err.h"
+#include "pace.h"
+#include "strangers.h"
 
 struct engine;
 struct conn;
@@ -59,12 +61,15 @@ struct engine {
 	/* The thread's own. */
 	uint64_t now;			/* CLOCK_BOOTTIME in ns when the last wait ended */
 	uint64_t next_tick;
+	uint64_t look_at;		/* a round has to begin by then; 0: nobody asked for it */
 	bool stop;
 	int epoll;
 	struct source wake;
 	struct conn *conns;		/* all that live here */
 	struct conn *dirty;		/* replies were added since the last send */
 	struct conn *gone;		/* freed when the round ends */
+	struct conn *waiting, **waiting_end;	/* strangers.c: whose turn is later */
+	struct pace strangers, hosts[STRANGERS_HOSTS];
 	struct job *jobs, **jobs_end;	/* for the workers, handed over when the round ends */
 	struct job *spare_jobs;
 	unsigned spare_job_count;
@@ -94,6 +99,12 @@ void engine_retire(struct server *s, struct retire *r);
 int engine_add(struct engine *l, struct source *s, uint32_t events);
 int engine_modify(struct engine *l, struct source *s, uint32_t events);
 void engine_remove(struct engine *l, struct source *s);
+/* In settle, each time anew: the next round begins by then, to a few ms. */
+static inline void engine_look_at(struct engine *l, uint64_t when)
+{
+	if (!l->look_at || when < l->look_at)
+		l->look_at = when;
+}
 
 uint64_t clock_now(void);	/* CLOCK_BOOTTIME, ns */
 #define SECOND 1000000000ull

@@ -52,6 +52,7 @@ struct engine *engine_new(struct server *s, unsigned index, const char *name, st
 	l->index = index;
 	snprintf(l->name, sizeof(l->name), "%s", name);
 	l->jobs_end = &l->jobs;
+	l->waiting_end = &l->waiting;
 	arena_init(&l->arena, &s->memory);
 	l->wake.ready = on_wake;
 	l->wake.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -168,20 +169,29 @@ static int spin(struct engine *l, struct epoll_event *events)
 	return 0;
 }
 
+/* ms; -1: until something happens. */
+static int time_to_sleep(const struct engine *l)
+{
+	uint64_t now, until = l->tick ? l->next_tick : UINT64_MAX;
+
+	if (l->look_at && l->look_at < until)
+		until = l->look_at;
+	if (until == UINT64_MAX)
+		return -1;
+	now = clock_now();
+	return now >= until ? 0 : (int)((until - now) / 1000000) + 1;
+}
+
 static int wait_events(struct engine *l, struct epoll_event *events, bool busy)
 {
-	int timeout = -1, n;
+	int timeout, n;
 
 	if (l->poll_ns && busy) {
 		n = spin(l, events);
 		if (n || atomic_load_explicit(&l->inbox, memory_order_relaxed))
 			return n;
 	}
-	if (l->tick) {
-		uint64_t now = clock_now();
-
-		timeout = now >= l->next_tick ? 0 : (int)((l->next_tick - now) / 1000000) + 1;
-	}
+	timeout = time_to_sleep(l);
 	atomic_store(&l->asleep, true);
 	if (atomic_load(&l->inbox))
 		timeout = 0;
@@ -208,6 +218,7 @@ void engine_run(struct engine *l)
 			s->ready(l, s, events[i].events);
 		}
 		run_inbox(l);
+		l->look_at = 0;
 		if (l->settle)
 			l->settle(l);
 		if (l->tick && l->now >= l->next_tick) {

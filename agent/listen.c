@@ -16,9 +16,12 @@
 #include "log.h"
 #include "server.h"
 #include "sock.h"
+#include "strangers.h"
 
 #define ACCEPTS_MAX 64		/* in a row */
 #define HOST_TEXT SOCK_TEXT_MAX
+#define ACCEPT_SHARE 33			/* of its time the control loop accepts at most this part */
+#define ACCEPT_BURST (50000000ull * ACCEPT_SHARE)
 
 #define PORTALS_MAX WIRE_PORTALS_MAX
 _Static_assert(PORTALS_MAX >= CONF_IFACE_MAX, "a portal for each [interface]");
@@ -44,6 +47,8 @@ struct listeners {
 	struct source links;
 	unsigned next_loop;
 	bool out_of_files;
+	struct pace pace;
+	bool resting;		/* nothing is accepted until that time is paid for */
 	char said[ERR_TEXT_MAX];		/* why a portal could not be opened */
 
 	pthread_mutex_t lock;	/* of the rest; and of portals for the status thread */
@@ -161,14 +166,35 @@ static void take(struct portal *p, struct engine *control, int fd, struct sock_a
 	}
 }
 
-static void on_accept(struct engine *l, struct source *source, uint32_t events)
+/* Who connects and does not log in costs this thread time with each try: beyond its share
+ * they wait in the kernel's queue, and what does not fit there is not even answered. */
+static void set_resting(struct listeners *ls, bool resting)
 {
-	struct portal *p = (struct portal *)source;
+	ls->resting = resting;
+	for (int i = 0; i < PORTALS_MAX; i++)
+		if (ls->portals[i].source.fd >= 0)
+			engine_modify(ls->server->control, &ls->portals[i].source, resting ? 0 : EPOLLIN);
+}
 
-	(void)events;
+void listeners_settle(struct engine *l)
+{
+	struct listeners *ls = l->server->listeners;
+	uint64_t wait;
+
+	if (!ls || !ls->resting)
+		return;
+	wait = pace_wait(&ls->pace, l->now, ACCEPT_BURST);
+	if (wait)
+		engine_look_at(l, l->now + wait);
+	else
+		set_resting(ls, false);
+}
+
+static void accept_some(struct portal *p, struct engine *l)
+{
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
 		struct sock_addr from = { .length = sizeof(from.ss) };
-		int fd = accept4(source->fd, (struct sockaddr *)&from.ss, &from.length,
+		int fd = accept4(p->source.fd, (struct sockaddr *)&from.ss, &from.length,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
@@ -185,6 +211,18 @@ static void on_accept(struct engine *l, struct source *source, uint32_t events)
 			return;
 		}
 	}
+}
+
+static void on_accept(struct engine *l, struct source *source, uint32_t events)
+{
+	struct portal *p = (struct portal *)source;
+	uint64_t began = thread_time();
+
+	(void)events;
+	accept_some(p, l);
+	pace_use(&p->all->pace, l->now, (thread_time() - began) * ACCEPT_SHARE);
+	if (pace_wait(&p->all->pace, l->now, ACCEPT_BURST))
+		set_resting(p->all, true);
 }
 
 /* What is to be listened on: an [interface] with its address, or with one of its device's. */

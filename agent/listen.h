@@ -26,6 +26,7 @@ int listeners_apply(struct listeners *ls, const struct conf_server *conf, bool s
 int listeners_watch(struct listeners *ls, struct err *e);
 /* What clients are told, as it travels; how many.  Any thread. */
 size_t listeners_portals(struct listeners *ls, char out[WIRE_PORTALS_MAX][WIRE_PORTAL_MAX]);
+void listeners_settle(struct engine *l);	/* of the control loop */
 void listeners_close(struct listeners *ls);
 /* A connection's login is over, either way. */
 void listen_login_over(struct listeners *ls, const char *host);

@@ -216,6 +216,7 @@ static int make_engines(struct server *s, int loops, struct err *e)
 	if (!s->control)
 		return -e->code;
 	s->control->tick = on_control_tick;
+	s->control->settle = listeners_settle;
 	for (unsigned i = 0; i < s->loop_count; i++) {
 		char name[24];
 		struct engine *l;
