@@ -26,15 +26,16 @@ struct target {
 	char file[LOOPDEV_FILE_MAX];		/* where that is in the tree */
 };
 
-#define BELOW_MAX (2 * CONF_VOLUME_MAX)		/* NAMESPACE/.snap/VOLUME/SNAP */
+#define BELOW_MAX (4 * CONF_NAME_MAX + 16)
 
-/* NAMESPACE/VOLUME; of a snapshot, VOLUME@SNAP, NAMESPACE/.snap/VOLUME/SNAP. */
+/* NAMESPACE/VOLUME; of a snapshot, VOLUME@SNAP, NAMESPACE/.snap/VOLUME/SNAP/VOLUME. */
 static void below(char out[BELOW_MAX], const char *namespace, const char *volume)
 {
-	size_t length = strcspn(volume, "@");
+	int length = (int)strcspn(volume, "@");
 
 	if (volume[length])
-		snprintf(out, BELOW_MAX, "%s/" TREE_SNAPS "/%.*s/%s", namespace, (int)length, volume, volume + length + 1);
+		snprintf(out, BELOW_MAX, "%s/" TREE_SNAPS "/%.*s/%s/%.*s", namespace, length, volume, volume + length + 1,
+			 length, volume);
 	else
 		snprintf(out, BELOW_MAX, "%s/%s", namespace, volume);
 }
@@ -399,23 +400,28 @@ struct listing {
 static bool split(const char *mount, const char *file, char *namespace, char *volume)
 {
 	static const char snaps[] = "/" TREE_SNAPS "/";
-	const char *at = file + strlen(mount), *slash;
-	bool snapshot;
+	const char *at = file + strlen(mount), *rest;
+	char again[BELOW_MAX];
 
-	if (!mounts_below(file, mount) || *at++ != '/')
+	if (!mounts_below(file, mount) || *at != '/')
 		return false;
-	slash = strchr(at, '/');
-	if (!slash || slash - at > CONF_NAME_MAX)
+	rest = strchrnul(++at, '/');
+	if (!*rest || rest - at > CONF_NAME_MAX || strlen(at) >= sizeof again)
 		return false;
-	snprintf(namespace, CONF_NAME_MAX + 1, "%.*s", (int)(slash - at), at);
-	snapshot = strncmp(slash, snaps, strlen(snaps)) == 0;
-	at = snapshot ? slash + strlen(snaps) : slash + 1;
-	if (strlen(at) > CONF_VOLUME_MAX || strchr(at, '@'))
+	snprintf(namespace, CONF_NAME_MAX + 1, "%.*s", (int)(rest - at), at);
+	if (strncmp(rest, snaps, strlen(snaps)) == 0) {
+		const char *of = rest + strlen(snaps), *snap = of + strcspn(of, "/");
+
+		snap += *snap == '/';
+		snprintf(volume, CONF_VOLUME_MAX + 1, "%.*s@%.*s", (int)strcspn(of, "/"), of,
+			 (int)strcspn(snap, "/"), snap);
+	} else {
+		snprintf(volume, CONF_VOLUME_MAX + 1, "%s", rest + 1);
+	}
+	if (!conf_name_valid(namespace) || !conf_volume_valid(volume))
 		return false;
-	strcpy(volume, at);
-	if (snapshot)
-		volume[strcspn(volume, "/")] = '@';
-	return conf_name_valid(namespace) && conf_volume_valid(volume);
+	below(again, namespace, volume);
+	return strcmp(again, at) == 0;
 }
 
 static json_t *describe(const struct loopdev *d, const char *namespace, const char *volume)

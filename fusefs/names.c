@@ -199,15 +199,13 @@ struct node *names_add_volume(struct names *n, struct node *parent, const char *
 	return node;
 }
 
-struct node *names_add_snapshot(struct names *n, struct node *parent, const char *name,
+struct node *names_add_snapshot(struct names *n, struct node *dir, const char *name,
 				struct namespace *ns, struct mpio *v, uint64_t size, uint64_t taken)
 {
-	struct node *node = names_find(n, parent, name);
+	struct node *node = names_find(n, dir, name);
 
-	if (node && node->kind != NODE_VOLUME)
-		return NULL;
 	if (!node)
-		node = add(n, parent, name, NODE_VOLUME, S_IFREG | n->volume_mode, ns);
+		node = add(n, dir, name, NODE_VOLUME, S_IFREG | n->volume_mode, ns);
 	if (!node)
 		return NULL;
 	node->gid = n->volume_gid;
@@ -216,6 +214,7 @@ struct node *names_add_snapshot(struct names *n, struct node *parent, const char
 	node->read_only = node->snapshot = true;
 	if (taken)
 		node->mtime = node->atime = node->ctime = (struct timespec){ .tv_sec = (time_t)taken };
+	dir->mtime = dir->atime = dir->ctime = node->mtime;
 	return node;
 }
 

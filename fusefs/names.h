@@ -28,6 +28,7 @@ enum node_part {
 	PART_NAMESPACE,			/* NAMESPACE: its volumes */
 	PART_SNAPS,			/* NAMESPACE/.snap: a directory for each volume */
 	PART_SNAPS_OF,			/* NAMESPACE/.snap/VOLUME: its snapshots */
+	PART_SNAPSHOT,			/* NAMESPACE/.snap/VOLUME/SNAP: with the file VOLUME */
 };
 
 struct node {
@@ -82,8 +83,8 @@ struct node *names_add_text(struct names *n, struct node *parent, const char *na
 /* A volume; one of that name that is in the tree already now stands for v. */
 struct node *names_add_volume(struct names *n, struct node *parent, const char *name,
 			      struct namespace *ns, struct mpio *v, uint64_t size, bool read_only);
-/* Likewise a snapshot; taken: seconds since 1970, 0: not known. */
-struct node *names_add_snapshot(struct names *n, struct node *parent, const char *name,
+/* Likewise a snapshot's, in the snapshot's directory; taken: seconds since 1970, 0: not known. */
+struct node *names_add_snapshot(struct names *n, struct node *dir, const char *name,
 				struct namespace *ns, struct mpio *v, uint64_t size, uint64_t taken);
 void names_set_size(struct names *n, struct node *volume, uint64_t size);
 /* Takes a node and what is below it out of the tree. */

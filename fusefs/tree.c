@@ -64,29 +64,30 @@ static void reown_below(const struct member *m, const struct node *dir, const ch
 
 void tree_reown(struct member *m, const struct conf_client *old, const struct conf_client *now)
 {
-	struct list *pos;
+	struct list *pos, *snap;
 
 	reown_below(m, m->dir, NULL, old, now);
 	list_each(pos, &m->snaps->children) {
 		struct node *dir = container_of(pos, struct node, sibling);
 
-		reown_below(m, dir, dir->name, old, now);
+		list_each(snap, &dir->children)
+			reown_below(m, container_of(snap, struct node, sibling), dir->name, old, now);
 	}
 }
 
 /* The directories of snapshots. */
 
-static struct node *snapshots_dir(struct member *m, const char *volume)
+static struct node *make_dir(struct member *m, struct node *parent, const char *name, enum node_part part)
 {
-	struct node *dir = names_find(names_of(m), m->snaps, volume);
+	struct node *dir = names_find(names_of(m), parent, name);
 
-	if (!dir && (dir = names_add_dir(names_of(m), m->snaps, volume, m->ns)))
-		dir->part = PART_SNAPS_OF;
+	if (!dir && (dir = names_add_dir(names_of(m), parent, name, m->ns)))
+		dir->part = part;
 	return dir;
 }
 
-/* It stays as long as there is the volume or a snapshot. */
-static void tidy_snapshots_dir(struct member *m, const char *volume)
+/* A volume's stays as long as there is the volume or a snapshot. */
+static void tidy_dir(struct member *m, const char *volume)
 {
 	struct node *dir = names_find(names_of(m), m->snaps, volume);
 
@@ -113,7 +114,9 @@ struct node *tree_find(const struct member *m, const char *name)
 	struct place p = place_of(name);
 	struct node *dir = p.snapshot ? names_find(names_of(m), m->snaps, p.volume) : m->dir;
 
-	return dir ? names_find(names_of(m), dir, p.snapshot ? p.snapshot : p.volume) : NULL;
+	if (dir && p.snapshot)
+		dir = names_find(names_of(m), dir, p.snapshot);
+	return dir ? names_find(names_of(m), dir, p.volume) : NULL;
 }
 
 /* What comes and goes. */
@@ -121,12 +124,14 @@ struct node *tree_find(const struct member *m, const char *name)
 static struct node *add_node(struct member *m, const struct place *p, struct mpio *v)
 {
 	const struct wire_volume *info = mpio_info(v);
-	struct node *dir = snapshots_dir(m, p->volume);
+	struct node *dir = make_dir(m, m->snaps, p->volume, PART_SNAPS_OF);
 
+	if (dir && p->snapshot)
+		dir = make_dir(m, dir, p->snapshot, PART_SNAPSHOT);
 	if (!dir)
 		return NULL;
 	if (p->snapshot)
-		return names_add_snapshot(names_of(m), dir, p->snapshot, m->ns, v, info->size, info->taken);
+		return names_add_snapshot(names_of(m), dir, p->volume, m->ns, v, info->size, info->taken);
 	return names_add_volume(names_of(m), m->dir, p->volume, m->ns, v, info->size, info->flags & WIRE_FLAG_READ_ONLY);
 }
 
@@ -156,8 +161,8 @@ void tree_remove(struct member *m, struct mpio *v)
 
 	mpio_set_tag(v, NULL);
 	if (node && node->volume == v)
-		names_remove(names_of(m), node);
-	tidy_snapshots_dir(m, p.volume);
+		names_remove(names_of(m), p.snapshot ? node->parent : node);
+	tidy_dir(m, p.volume);
 }
 
 void tree_resize(struct member *m, struct mpio *v)

@@ -1,12 +1,14 @@
 /*
  * tree.h - which volumes and snapshots are where in the mounted tree.
  *
- *   NAMESPACE/VOLUME               a volume
- *   NAMESPACE/.snap/VOLUME/SNAP    a snapshot of it, to be read
+ *   NAMESPACE/VOLUME                      a volume
+ *   NAMESPACE/.snap/VOLUME/SNAP/VOLUME    what it was when the snapshot was taken, to be read
  *
  * .snap is there for who names it and in no listing, so that nobody who copies a
  * namespace's volumes copies all of their past too.  It has a directory for each
- * volume, with snapshots or without: a snapshot is made in there.
+ * volume, with snapshots or without: a snapshot is made in there by mkdir and removed by
+ * rmdir.  So it has to be a directory: the kernel makes nothing else by mkdir, and
+ * refuses to rmdir what is none.
  *
  * Owner of everything here: the loop's thread.
  */

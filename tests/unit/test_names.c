@@ -129,6 +129,8 @@ static void snapshots_are_not_counted(void **state)
 	names_stat(v, &st);
 	assert_int_equal(st.st_mode, S_IFREG | 0440);
 	assert_int_equal(st.st_mtim.tv_sec, 1795680000);
+	names_stat(dir, &st);
+	assert_int_equal(st.st_mtim.tv_sec, 1795680000);
 	names_stat(ns, &st);
 	assert_int_equal(st.st_nlink, 3);
 	names_remove(&n, dir);
