@@ -431,6 +431,8 @@ static enum wire_status open_locked(struct client *c, uint32_t handle, const str
 		return WIRE_E_IDENTITY;
 	if (o->has_identity && o->generation != v->generation)
 		return WIRE_E_GENERATION;
+	if (v->barred)
+		return WIRE_E_BUSY;
 	if (needs_claim(c, v)) {
 		*claim_on = volume_get(v);
 		return WIRE_E_BUSY;
@@ -455,6 +457,30 @@ enum wire_status client_open(struct client *c, uint32_t handle, const struct wir
 	registry_unlock(c->server->registry);
 	clients_unlock(c->server->clients);
 	return status;
+}
+
+int clients_bar(struct clients *t, struct volume *v, char *who, size_t size)
+{
+	size_t used = 0;
+
+	*who = 0;
+	clients_lock(t);
+	for (struct client *c = t->first; c; c = c->next) {
+		if (!handle_opened(&c->handles, v))
+			continue;
+		used += (size_t)snprintf(who + used, size - used, "%s%s", used ? ", " : "", c->node);
+		used = used < size ? used : size - 1;
+	}
+	v->barred = !used;
+	clients_unlock(t);
+	return used ? -EBUSY : 0;
+}
+
+void clients_unbar(struct clients *t, struct volume *v)
+{
+	clients_lock(t);
+	v->barred = false;
+	clients_unlock(t);
 }
 
 void clients_tick(struct clients *t, uint64_t now)

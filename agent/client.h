@@ -101,6 +101,10 @@ enum wire_status client_close(struct client *c, uint32_t handle);
 /* The session's claim on the directory of v, taken or not; it lasts as long as the session.
  * NULL: no memory. */
 struct claim *client_claim(struct client *c, const struct volume *v);
+/* If no client has v open, none can open it until clients_unbar.  Else -EBUSY, and the nodes that
+ * have it, as text: "node1, node2". */
+int clients_bar(struct clients *t, struct volume *v, char *who, size_t size);
+void clients_unbar(struct clients *t, struct volume *v);
 /* Ends the sessions whose lease is over; how many leases there are. */
 unsigned clients_end_leases(struct clients *t, uint64_t now);
 

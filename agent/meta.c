@@ -13,7 +13,7 @@
 #include "meta.h"
 #include "text.h"
 
-#define META_MAX 4096
+#define META_MAX 16384
 
 static char *trim(char *s)
 {
@@ -36,7 +36,69 @@ static int parse_number(const char *text, uint64_t *out)
 	return errno || end == text || *end ? -EINVAL : 0;
 }
 
-/* Keys that later versions add are skipped. */
+/* The line of a key in m->more, and its length; or NULL. */
+static char *find_line(const struct meta *m, const char *key, size_t *length)
+{
+	size_t n = strlen(key);
+
+	for (const char *line = m->more; *line; line += *length) {
+		*length = strcspn(line, "\n") + 1;
+		if (strncmp(line, key, n) == 0 && strncmp(line + n, " = ", 3) == 0)
+			return (char *)line;
+	}
+	return NULL;
+}
+
+bool meta_get(const struct meta *m, const char *key, char *out, size_t size)
+{
+	size_t length = 0, skip = strlen(key) + 3;
+	const char *line = find_line(m, key, &length);
+
+	*out = 0;
+	if (line)
+		snprintf(out, size, "%.*s", (int)(length - skip - 1), line + skip);
+	return line;
+}
+
+static int put_line(struct meta *m, const char *key, const char *value)
+{
+	size_t old = 0, length = 0, used = strlen(m->more);
+	char *line = find_line(m, key, &old);
+
+	if (!line)
+		old = 0;
+	if (value && *value)
+		length = strlen(key) + strlen(value) + 4;
+	if (used - old + length >= sizeof(m->more))
+		return -ENOSPC;
+	if (line)
+		memmove(line, line + old, used - (size_t)(line - m->more) - old + 1);
+	used -= old;
+	if (length)
+		snprintf(m->more + used, sizeof(m->more) - used, "%s = %s\n", key, value);
+	return 0;
+}
+
+/* Would it be read as it is given? */
+static bool is_clean(const char *text, bool is_key)
+{
+	size_t n = strlen(text);
+
+	if (!n || text[0] == ' ' || text[n - 1] == ' ' || (is_key && strchr("#;[", text[0])))
+		return false;
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f || (is_key && *text == '='))
+			return false;
+	return true;
+}
+
+int meta_set(struct meta *m, const char *key, const char *value)
+{
+	if (!is_clean(key, true) || (value && *value && !is_clean(value, false)))
+		return -EINVAL;
+	return put_line(m, key, value);
+}
+
 static int parse_key(struct meta *m, const char *key, const char *value)
 {
 	uint64_t n;
@@ -51,7 +113,9 @@ static int parse_key(struct meta *m, const char *key, const char *value)
 		return parse_number(value, &m->birth);
 	if (strcmp(key, "created") == 0)
 		snprintf(m->created, sizeof(m->created), "%s", value);
-	if (strcmp(key, "block-size") != 0)
+	else if (strcmp(key, "block-size") != 0)
+		return *value ? put_line(m, key, value) : 0;
+	if (*key == 'c')
 		return 0;
 	if (parse_number(value, &n) || n != 512)
 		return -EINVAL;
@@ -96,10 +160,10 @@ int meta_read(int dirfd, const char *name, struct meta *m, struct err *e)
 	n = read(fd, text, sizeof(text) - 1);
 	r = n < 0 ? err_sys(e, errno, "cannot read %s", name) : 0;
 	close(fd);
-	if (r)
+	if (n < 0)
 		return r;
 	text[n] = 0;
-	r = parse(m, text, name, e);
+	r = (size_t)n < sizeof(text) - 1 ? parse(m, text, name, e) : err_set(e, EFBIG, "%s is too long", name);
 	if (!r && (memcmp(m->uuid, none, sizeof(none)) == 0 || !m->generation))
 		r = err_set(e, EINVAL, "%s lacks a uuid or a generation", name);
 	if (r)
@@ -164,8 +228,8 @@ int meta_write(int dirfd, const char *name, const struct meta *m, struct err *e)
 	n = snprintf(text, sizeof(text),
 		     "# Identity of an rsio volume; see rssrv(8).  Goes with the file beside it.\n"
 		     "[volume]\nuuid = %s\ngeneration = %" PRIu64 "\ncreated = %s\nblock-size = %u\n"
-		     "inode = %" PRIu64 "\nbirth = %" PRIu64 "\n",
-		     uuid, m->generation, m->created, m->block_size, m->inode, m->birth);
+		     "inode = %" PRIu64 "\nbirth = %" PRIu64 "\n%s",
+		     uuid, m->generation, m->created, m->block_size, m->inode, m->birth, m->more);
 	snprintf(temporary, sizeof(temporary), "%s.new", name);
 	r = write_temporary(dirfd, temporary, text, (size_t)n);
 	if (!r && renameat(dirfd, temporary, dirfd, name) < 0)
@@ -188,13 +252,29 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
 }
 
-static void stamp(struct meta *m)
+void meta_now(char out[META_TIME])
 {
 	time_t now = time(NULL);
 	struct tm tm;
 
 	gmtime_r(&now, &tm);
-	strftime(m->created, sizeof(m->created), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	strftime(out, META_TIME, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+uint64_t meta_time(const char *text)
+{
+	struct tm tm = { 0 };
+	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	time_t t = end && !*end ? timegm(&tm) : 0;
+
+	return t > 0 ? (uint64_t)t : 0;
+}
+
+uint64_t meta_later(uint64_t generation)
+{
+	uint64_t now = now_ns();
+
+	return now > generation ? now : generation + 1;
 }
 
 /* The node of a device says nothing of its content. */
@@ -216,18 +296,18 @@ enum need { NO_NEED, WISH, MUST };
 static enum need renew(struct meta *m, bool found, const struct volume *v, const uint8_t *uuid)
 {
 	enum need need = found ? NO_NEED : MUST;
-	uint64_t inode, birth, now = now_ns();
+	uint64_t inode, birth;
 
 	origin_of(v, &inode, &birth);
 	if (found && (differ(inode, m->inode) || differ(birth, m->birth))) {
 		log_warning("volume", "%s: %s is another file than its identity was made for: new generation",
 			    v->name, v->path);
-		m->generation = now > m->generation ? now : m->generation + 1;
+		m->generation = meta_later(m->generation);
 		need = MUST;
 	}
 	if (!found) {
-		m->generation = now;
-		stamp(m);
+		m->generation = meta_later(0);
+		meta_now(m->created);
 	}
 	if (uuid && memcmp(uuid, m->uuid, WIRE_UUID_SIZE) != 0) {
 		memcpy(m->uuid, uuid, WIRE_UUID_SIZE);

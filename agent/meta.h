@@ -1,5 +1,6 @@
 /*
- * meta.h - a volume's identity, kept in a small readable file beside it.
+ * meta.h - a volume's identity, kept in a small readable file beside it, with whatever
+ * else is known of it: one key a line.
  *
  * The UUID is made once, at random, never from a name.  The generation is a
  * number that only grows; it changes when the content was replaced behind the
@@ -14,13 +15,28 @@
 #include "err.h"
 #include "volume.h"
 
+#define META_MORE_MAX 14336
+#define META_TIME 32
+
 struct meta {
 	uint8_t uuid[WIRE_UUID_SIZE];
 	uint64_t generation;
-	char created[32];
+	char created[META_TIME];
 	uint32_t block_size;
 	uint64_t inode, birth;		/* of the file that it is about; 0: not known */
+	/* Every other key, known to this version or not, as lines "KEY = VALUE\n": kept when the
+	 * file is written anew. */
+	char more[META_MORE_MAX];
 };
+
+/* One of the other keys.  The value is copied, cut at size - 1; false, and "" in out: it is not there. */
+bool meta_get(const struct meta *m, const char *key, char *out, size_t size);
+/* value: one line; NULL or "" takes the key away.  0; -EINVAL a key or value that would not be
+ * read as it was given; -ENOSPC no room. */
+int meta_set(struct meta *m, const char *key, const char *value);
+void meta_now(char out[META_TIME]);		/* UTC, as 2026-11-26T07:35:55Z */
+uint64_t meta_time(const char *text);		/* the same as seconds since 1970; 0: it is none */
+uint64_t meta_later(uint64_t generation);	/* than this one: a new generation */
 
 int meta_read(int dirfd, const char *name, struct meta *m, struct err *e);	/* -ENOENT: none */
 int meta_write(int dirfd, const char *name, const struct meta *m, struct err *e);

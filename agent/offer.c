@@ -136,6 +136,78 @@ static struct timespec identity_time(const struct offer *o)
 	return st.st_mtim;
 }
 
+/* "a, b:ro", as in the configuration.  NULL: no memory. */
+static char **split_clients(const char *text)
+{
+	char *copy = strdup(text), *save = NULL, *part;
+	char **list = copy ? calloc(strlen(text) / 2 + 2, sizeof(*list)) : NULL;
+	size_t n = 0;
+
+	for (part = list ? strtok_r(copy, ", ", &save) : NULL; part; part = strtok_r(NULL, ", ", &save)) {
+		list[n] = strdup(part);
+		if (!list[n++]) {
+			strings_free(list);
+			list = NULL;
+			break;
+		}
+	}
+	free(copy);
+	return list;
+}
+
+/* A snapshot is for whom its volume is. */
+static int read_clients(const struct offer *o, const struct meta *own, char ***clients, struct err *e)
+{
+	static const char clear[] = "";
+	char text[META_MORE_MAX], path[sizeof(o->name) + 8], *at;
+	const struct meta *m = own;
+	struct meta of;
+
+	*clients = NULL;
+	snprintf(path, sizeof(path), "%s", o->name);
+	at = strchr(path, '@');
+	if (at) {
+		snprintf(at, sizeof(path) - (size_t)(at - path), ".meta");
+		m = meta_read(o->dirfd, path, &of, e) == 0 ? &of : NULL;
+	}
+	if (!m || !meta_get(m, "clients", text, sizeof(text)))
+		snprintf(text, sizeof(text), "%s", clear);
+	*clients = *text ? split_clients(text) : strings_copy(o->conf.clients);
+	if (!*clients && (*text || o->conf.clients))
+		return err_set(e, ENOMEM, "no memory for volume %s", o->name);
+	return 0;
+}
+
+/* What a volume of a pool has in its meta besides its identity. */
+static int read_more(struct offer *o, char ***clients, uint64_t *taken, struct err *e)
+{
+	char text[META_TIME];
+	struct meta m;
+	int r = meta_read(o->dirfd, o->meta, &m, e);
+
+	if (r && r != -ENOENT)
+		return r;
+	o->shares = meta_get(&m, "shares", text, sizeof(text));
+	*taken = meta_get(&m, "taken", text, sizeof(text)) ? meta_time(text) : 0;
+	return read_clients(o, &m, clients, e);
+}
+
+void offer_reread(struct offer *o)
+{
+	struct err e = { 0 };
+	char **clients;
+	uint64_t taken;
+
+	if (!o->volume)
+		return;
+	if (read_more(o, &clients, &taken, &e) < 0) {
+		log_error("volume", "%s: %s: its clients stay as they were", o->name, e.text);
+		return;
+	}
+	registry_update(o->server->registry, o->volume, &(struct volume_attributes){
+		clients, o->conf.read_only, o->conf.av, o->order });
+}
+
 static struct volume *make(struct offer *o, struct err *e)
 {
 	struct volume_setup setup = {
@@ -146,6 +218,7 @@ static struct volume *make(struct offer *o, struct err *e)
 		.directory = o->directory,
 		.read_only = o->conf.read_only,
 		.shared = o->conf.shared,
+		.snapshot = o->snapshot,
 	};
 	struct volume *v = volume_open(o->server, &setup, e);
 
@@ -153,16 +226,15 @@ static struct volume *make(struct offer *o, struct err *e)
 		return NULL;
 	v->order = o->order;
 	v->av = o->conf.av;
-	if (o->conf.clients) {
-		v->clients = strings_copy(o->conf.clients);
-		if (!v->clients) {
-			err_set(e, ENOMEM, "no memory for volume %s", o->name);
-			goto fail;
-		}
-	}
 	o->identified = identity_time(o);
 	if (lock_volume(o, v, e) < 0 || identify(o, v, e) < 0)
 		goto fail;
+	if (o->pool && read_more(o, &v->clients, &v->taken, e) < 0)
+		goto fail;
+	if (!o->pool && o->conf.clients && !(v->clients = strings_copy(o->conf.clients))) {
+		err_set(e, ENOMEM, "no memory for volume %s", o->name);
+		goto fail;
+	}
 	volume_load_flush_error(v);
 	return v;
 fail:

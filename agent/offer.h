@@ -28,6 +28,8 @@ struct offer {
 	int order;
 	struct conf_volume conf;	/* of a [volume]; its strings are the offer's own */
 	struct volume *volume;		/* a reference; NULL: not offered now */
+	bool snapshot;			/* of a pool's volume: .rsio.snap/VOLUME/SNAP.raw */
+	bool shares;			/* its meta says so: blocks of it are a clone's too, or were its origin's */
 	bool seen;			/* for the owner: still wanted */
 	char complaint[ERR_TEXT_MAX];	/* what was said last */
 	uint64_t retry;			/* clock_now(): not tried before that */
@@ -37,6 +39,7 @@ struct offer *offer_new(struct server *s, const char *name, int dirfd, const cha
 void offer_free(struct offer *o);	/* withdraws it */
 void offer_check(struct offer *o);
 void offer_withdraw(struct offer *o);
+void offer_reread(struct offer *o);	/* of a pool: who may use it changed */
 /* While rssrv starts: complaints go to standard error too, and a lock that a dying
  * process still has is waited for. */
 void offer_starting(bool yes);

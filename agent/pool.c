@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
+#include "catalog_impl.h"
 #include "lock.h"
 #include "log.h"
 #include "pool.h"
@@ -18,7 +18,6 @@
 /* A directory's time of change has the resolution of the kernel's tick at best;
  * for that long after a change it is read again. */
 #define RECENT (2 * SECOND)
-#define SPACE_EVERY (5 * SECOND)
 
 /* The other servers of a shared pool must be able to lock. */
 static void open_to_group(int fd)
@@ -75,6 +74,7 @@ static void try_to_own(struct pool *p)
 {
 	char text[CONF_NAME_MAX + 3];
 	int n, r = lock_byte(p->lock, LOCK_OWNER, true);
+	struct err e = { 0 };
 
 	if (r) {
 		look_who(p);
@@ -85,6 +85,9 @@ static void try_to_own(struct pool *p)
 		log_warning("pool", "%s: cannot write into .rsio.lock who its owner is: %s", p->name, strerror(errno));
 	set_owner_name(p, p->server->name);
 	log_info("pool", "%s: this server is its owner now", p->name);
+	/* What the owner before this one was in the middle of. */
+	if (catalog_recover(p, &e) < 0)
+		log_error("pool", "%s: %s%s%s", p->name, e.text, e.next[0] ? "; " : "", e.next);
 	atomic_store(&p->owner, true);
 }
 
@@ -99,7 +102,10 @@ struct pool *pool_open(struct server *s, const struct conf_pool *conf, double wa
 	p->server = s;
 	p->lock = -1;
 	p->shared = conf->shared;
+	atomic_init(&p->refs, 1);
 	atomic_init(&p->owner, !conf->shared);
+	atomic_init(&p->overcommit, conf->overcommit);
+	pthread_mutex_init(&p->catalog, NULL);
 	pthread_mutex_init(&p->owner_lock, NULL);
 	snprintf(p->name, sizeof(p->name), "%s", conf->name);
 	p->path = strdup(conf->path);
@@ -115,33 +121,51 @@ struct pool *pool_open(struct server *s, const struct conf_pool *conf, double wa
 		err_sys(e, errno, "[pool %s]: cannot open %s", conf->name, conf->path);
 		if (errno == ENOENT)
 			err_next(e, "make the directory, or mend 'path'");
-	} else if (p->path && take_lock(p, wait, e) == 0) {
+	} else if (take_lock(p, wait, e) == 0 && (p->shared || catalog_recover(p, e) == 0)) {
+		pool_find_abilities(p);
 		return p;
 	}
 	pool_close(p);
 	return NULL;
 }
 
+struct pool *pool_get(struct pool *p)
+{
+	atomic_fetch_add(&p->refs, 1);
+	return p;
+}
+
 void pool_close(struct pool *p)
 {
+	pthread_mutex_lock(&p->catalog);
+	p->closed = true;
 	while (p->offers) {
 		struct offer *o = p->offers;
 
 		p->offers = o->next;
 		offer_free(o);
 	}
+	pthread_mutex_unlock(&p->catalog);
+	pool_put(p);
+}
+
+void pool_put(struct pool *p)
+{
+	if (atomic_fetch_sub(&p->refs, 1) != 1)
+		return;
 	if (p->lock >= 0)
 		close(p->lock);
 	if (p->dirfd >= 0)
 		close(p->dirfd);
 	pthread_mutex_destroy(&p->owner_lock);
+	pthread_mutex_destroy(&p->catalog);
 	strings_free(p->clients);
 	strings_free(p->next_clients);
 	free(p->path);
 	free(p);
 }
 
-static struct offer *find(struct pool *p, const char *name)
+struct offer *pool_offer(struct pool *p, const char *name)
 {
 	struct offer *o;
 
@@ -151,39 +175,87 @@ static struct offer *find(struct pool *p, const char *name)
 	return NULL;
 }
 
-static void see(struct pool *p, const char *file)
+/* NULL: no memory; the next look tries again. */
+static struct offer *add_offer(struct pool *p, const char *name)
 {
-	char name[NAME_MAX + 1], meta[NAME_MAX + 8];
-	size_t length = strlen(file);
+	char raw[CATALOG_PATH_MAX], meta[CATALOG_PATH_MAX];
 	struct offer *o;
 
+	catalog_path(name, CATALOG_RAW, raw);
+	catalog_path(name, CATALOG_META, meta);
+	o = offer_new(p->server, name, p->dirfd, raw, meta);
+	if (!o)
+		return NULL;
+	o->conf.clients = strings_copy(p->clients);
+	if (p->clients && !o->conf.clients) {
+		offer_free(o);
+		return NULL;
+	}
+	o->pool = p->name;
+	o->owned = &p->owner;
+	o->conf.shared = p->shared;
+	o->snapshot = o->conf.read_only = strchr(name, '@');
+	o->directory = p->path;
+	o->order = REGISTRY_POOL_ORDER;
+	o->next = p->offers;
+	p->offers = o;
+	return o;
+}
+
+static void see(struct pool *p, const char *name)
+{
+	struct offer *o = pool_offer(p, name);
+
+	if (!o)
+		o = add_offer(p, name);
+	if (o)
+		o->seen = true;
+}
+
+/* A directory's entry: the name before ".raw", or false. */
+static bool raw_name(const char *file, char out[NAME_MAX + 1])
+{
+	size_t length = strlen(file);
+
 	if (length <= 4 || strcmp(file + length - 4, ".raw") != 0)
+		return false;
+	snprintf(out, NAME_MAX + 1, "%.*s", (int)length - 4, file);
+	return true;
+}
+
+static void see_file(struct pool *p, const char *file)
+{
+	char name[NAME_MAX + 1];
+
+	if (!raw_name(file, name))
 		return;
-	snprintf(name, sizeof(name), "%.*s", (int)length - 4, file);
-	if (!conf_name_valid(name)) {
+	if (conf_name_valid(name))
+		see(p, name);
+	else
 		log_debug("pool", "%s: %s is not a name for a volume", p->name, file);
+}
+
+void pool_appeared(struct pool *p, const char *name)
+{
+	struct offer *o = pool_offer(p, name);
+
+	if (!o)
+		o = add_offer(p, name);
+	if (o)
+		offer_check(o);
+}
+
+void pool_vanished(struct pool *p, const char *name)
+{
+	for (struct offer **at = &p->offers; *at; at = &(*at)->next) {
+		struct offer *o = *at;
+
+		if (strcmp(o->name, name) != 0)
+			continue;
+		*at = o->next;
+		offer_free(o);
 		return;
 	}
-	o = find(p, name);
-	if (!o) {
-		snprintf(meta, sizeof(meta), "%s.meta", name);
-		o = offer_new(p->server, name, p->dirfd, file, meta);
-		if (!o)
-			return;		/* the next look tries again */
-		o->conf.clients = strings_copy(p->clients);
-		if (p->clients && !o->conf.clients) {
-			offer_free(o);
-			return;
-		}
-		o->pool = p->name;
-		o->owned = &p->owner;
-		o->conf.shared = p->shared;
-		o->directory = p->path;
-		o->order = REGISTRY_POOL_ORDER;
-		o->next = p->offers;
-		p->offers = o;
-	}
-	o->seen = true;
 }
 
 void pool_set_clients(struct pool *p, char *const *clients)
@@ -203,21 +275,15 @@ void pool_set_clients(struct pool *p, char *const *clients)
 
 static void give_clients(struct pool *p, struct offer *o)
 {
-	char **mine = strings_copy(p->clients), **volumes = strings_copy(p->clients);
+	char **mine = strings_copy(p->clients);
 
-	if (p->clients && (!mine || !volumes)) {
+	if (p->clients && !mine) {
 		log_error("pool", "%s: no memory for the clients of %s", p->name, o->name);
-		strings_free(mine);
-		strings_free(volumes);
 		return;
 	}
 	strings_free(o->conf.clients);
 	o->conf.clients = mine;
-	if (o->volume)
-		registry_update(p->server->registry, o->volume, &(struct volume_attributes){
-			volumes, o->conf.read_only, o->conf.av, o->order });
-	else
-		strings_free(volumes);
+	offer_reread(o);
 }
 
 static void take_clients(struct pool *p)
@@ -257,43 +323,73 @@ static void drop_unseen(struct pool *p)
 	}
 }
 
+static DIR *open_dir(const struct pool *p, const char *path)
+{
+	int fd = openat(p->dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!d && fd >= 0)
+		close(fd);
+	return d;
+}
+
+static void see_snapshots_of(struct pool *p, const char *volume)
+{
+	char path[CATALOG_PATH_MAX], snapshot[NAME_MAX + 1], name[CATALOG_NAME_MAX];
+	struct dirent *entry;
+	DIR *d;
+
+	snprintf(path, sizeof(path), CATALOG_SNAPSHOTS "/%.*s", CONF_NAME_MAX, volume);
+	d = open_dir(p, path);
+	while (d && (entry = readdir(d))) {
+		if (!raw_name(entry->d_name, snapshot) || !conf_name_valid(snapshot))
+			continue;
+		snprintf(name, sizeof(name), "%.*s@%.*s", CONF_NAME_MAX, volume, CONF_NAME_MAX, snapshot);
+		see(p, name);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* Once: from then on whoever makes one tells of it. */
+static void see_snapshots(struct pool *p)
+{
+	DIR *d = open_dir(p, CATALOG_SNAPSHOTS);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)))
+		if (conf_name_valid(entry->d_name))
+			see_snapshots_of(p, entry->d_name);
+	if (d)
+		closedir(d);
+	p->snapshots_seen = true;
+}
+
 static void scan(struct pool *p)
 {
-	int fd = openat(p->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	DIR *d = open_dir(p, ".");
 	struct dirent *entry;
 
 	if (!d) {
 		log_error("pool", "%s: cannot read %s: %s", p->name, p->path, strerror(errno));
-		if (fd >= 0)
-			close(fd);
 		return;
 	}
 	for (struct offer *o = p->offers; o; o = o->next)
-		o->seen = false;
+		o->seen = o->snapshot;
 	errno = 0;
 	while ((entry = readdir(d)))
-		see(p, entry->d_name);
+		see_file(p, entry->d_name);
 	/* Half a list must not withdraw the other half. */
 	if (errno)
 		log_error("pool", "%s: cannot read %s: %s", p->name, p->path, strerror(errno));
 	else
 		drop_unseen(p);
 	closedir(d);
+	if (!p->snapshots_seen && !p->shared)
+		see_snapshots(p);
 }
 
-static void look_at_space(struct pool *p, uint64_t now)
-{
-	struct statvfs v;
-
-	if (now < atomic_load(&p->looked) + SPACE_EVERY || fstatvfs(p->dirfd, &v) < 0)
-		return;
-	atomic_store(&p->bytes, (uint64_t)v.f_blocks * v.f_frsize);
-	atomic_store(&p->bytes_free, (uint64_t)v.f_bavail * v.f_frsize);
-	atomic_store(&p->looked, now);
-}
-
-void pool_look(struct pool *p)
+static void look(struct pool *p)
 {
 	uint64_t now = clock_now();
 	struct stat st;
@@ -314,5 +410,16 @@ void pool_look(struct pool *p)
 		n += o->volume != NULL;
 	}
 	atomic_store(&p->volumes, n);
-	look_at_space(p, now);
+	pool_look_at_space(p, now);
+}
+
+void pool_look(struct pool *p)
+{
+	struct err e = { 0 };
+
+	pthread_mutex_lock(&p->catalog);
+	/* Names between two states are nobody's to look at. */
+	if (!p->unfinished || catalog_finish(p, &e) == 0)
+		look(p);
+	pthread_mutex_unlock(&p->catalog);
 }

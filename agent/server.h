@@ -10,9 +10,9 @@
  * (manage.h), and the control socket's threads.
  *
  * Locks, in the order in which they may be taken:
- *   server.conf_lock > clients.lock > registry.lock > workers.lock > the rest
- * None of them is held during a system call on a volume or a pool, and none is
- * taken on the data path but workers.lock, once for a batch.
+ *   pool.catalog > server.conf_lock > clients.lock > registry.lock > workers.lock > the rest
+ * None of them but the first is held during a system call on a volume or a pool, and none
+ * is taken on the data path but workers.lock, once for a batch.
  */
 #ifndef RSSRV_SERVER_H
 #define RSSRV_SERVER_H

@@ -7,7 +7,7 @@ build=(gcc libc6-dev make pkg-config libfuse3-dev libinih-dev libjansson-dev
 	libssl-dev liburing-dev libsystemd-dev libseccomp-dev)
 run=(fuse3 util-linux mount)
 demo=(e2fsprogs)
-check=(python3 attr strace libcmocka-dev e2fsprogs xfsprogs fio sqlite3 jq iproute2 procps
+check=(python3 attr strace libcmocka-dev e2fsprogs xfsprogs btrfs-progs fio sqlite3 jq iproute2 procps
 	shellcheck mandoc)
 lint=(libcmocka-dev clang shellcheck mandoc)
 valgrind=(libcmocka-dev valgrind)

@@ -156,6 +156,7 @@ struct conf_pool {
 	char **clients;		/* as a volume's: who sees what is in it, and may write to it */
 	char **manage;		/* NULL-terminated client names; NULL: every client */
 	bool shared;		/* with other servers */
+	bool overcommit;	/* more may be promised than there is */
 	int line;
 };
 

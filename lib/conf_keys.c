@@ -222,6 +222,9 @@ static const struct conf_key_row key_rows[] = {
 	{ SRV, "pool", "shared", "yes|no", "no",
 	  "Whether other servers use the directory too.",
 	  MAY, CONF_TYPE_BOOL, AT(conf_pool, shared), 0, 0 },
+	{ SRV, "pool", "overcommit", "yes|no", "no",
+	  "Whether its volumes may be promised more space than there is.",
+	  MAY, CONF_TYPE_BOOL, AT(conf_pool, overcommit), 0, 0 },
 
 	{ SRV, "volume", "path", "file or block device", NULL, "What the volume is kept in.",
 	  MUST, CONF_TYPE_PATH, AT(conf_volume, path), 0, 0 },

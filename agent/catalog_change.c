@@ -1,0 +1,244 @@
+/*
+ * catalog_change.c - one change of a pool, from what is prepared to what is thrown away.
+ *
+ * See catalog.c for the argument.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "catalog_impl.h"
+#include "log.h"
+#include "volume.h"
+
+#define TREE_DEPTH 4
+
+/* In this process; what an earlier one left is gone when this one begins. */
+static atomic_uint last_number;
+
+static void work_path(const char *ending, char out[CATALOG_PATH_MAX])
+{
+	snprintf(out, CATALOG_PATH_MAX, CATALOG_WORK "/%u%s", atomic_fetch_add(&last_number, 1), ending);
+}
+
+static int remove_tree(int dir, const char *path, int depth)
+{
+	struct dirent *entry;
+	int fd, r = 0;
+	DIR *d;
+
+	if (unlinkat(dir, path, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	fd = depth ? openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		r = depth ? -errno : -ELOOP;
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	while ((entry = readdir(d)) && !r)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			r = remove_tree(dirfd(d), entry->d_name, depth - 1);
+	closedir(d);
+	if (!r && unlinkat(dir, path, AT_REMOVEDIR) < 0)
+		r = -errno;
+	return r;
+}
+
+/* A volume whose snapshots are all gone leaves a directory. */
+static void remove_empty_directories(const struct pool *p)
+{
+	int fd = openat(p->dirfd, CATALOG_SNAPSHOTS, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)))
+		if (*entry->d_name != '.')
+			unlinkat(dirfd(d), entry->d_name, AT_REMOVEDIR);
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+}
+
+int catalog_finish(struct pool *p, struct err *e)
+{
+	int r = journal_finish(p->dirfd, e);
+
+	if (r) {
+		err_next(e, r == -EBADMSG ? "look at %s/" JOURNAL_FILE " and the names in it, make them what they are to be "
+			 "and remove it" : "mend that; it goes on by itself (%s/" JOURNAL_FILE ")", p->path);
+		return r;
+	}
+	if (p->unfinished)
+		log_info("pool", "%s: the change that was left half done is made", p->name);
+	p->unfinished = false;
+	p->changed.tv_sec = 0;
+	p->snapshots_seen = false;
+	return 0;
+}
+
+int catalog_recover(struct pool *p, struct err *e)
+{
+	bool had = faccessat(p->dirfd, JOURNAL_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	int r = catalog_finish(p, e);
+
+	if (r) {
+		char text[ERR_TEXT_MAX];
+
+		snprintf(text, sizeof(text), "%s", e->text);
+		e->code = -r;
+		snprintf(e->text, sizeof(e->text), "[pool %s]: %.*s", p->name, ERR_TEXT_MAX - 80, text);
+		return r;
+	}
+	if (had)
+		log_info("pool", "%s: a change that was committed before this start is made", p->name);
+	unlinkat(p->dirfd, JOURNAL_FILE ".new", 0);
+	r = remove_tree(p->dirfd, CATALOG_WORK, TREE_DEPTH);
+	if (r && r != -EROFS)
+		log_warning("pool", "%s: cannot empty " CATALOG_WORK ": %s", p->name, strerror(-r));
+	remove_empty_directories(p);
+	return 0;
+}
+
+int catalog_enter(struct pool *p, struct err *e)
+{
+	char owner[CONF_NAME_MAX + 1];
+	int r = 0;
+
+	pthread_mutex_lock(&p->catalog);
+	if (p->closed)
+		r = err_set(e, ENODEV, "pool %s is no longer in the server's configuration", p->name);
+	else if (!pool_owner(p)) {
+		pool_owner_name(p, owner);
+		r = err_set(e, EREMOTE, "pool %s is changed by its owner, server %s", p->name, *owner ? owner : "?");
+	} else if (p->unfinished && catalog_finish(p, e) < 0) {
+		r = -EUCLEAN;
+		e->code = EUCLEAN;
+	}
+	if (r)
+		pthread_mutex_unlock(&p->catalog);
+	return r;
+}
+
+void catalog_leave(struct pool *p)
+{
+	pthread_mutex_unlock(&p->catalog);
+}
+
+int change_drafts(struct catalog_change *c, size_t n, struct err *e)
+{
+	int mode = c->pool->shared ? 0660 : 0600;
+
+	if (mkdirat(c->pool->dirfd, CATALOG_WORK, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "cannot make the directory " CATALOG_WORK " in pool %s", c->pool->name);
+	c->drafts = calloc(n, sizeof(*c->drafts));
+	if (!c->drafts)
+		return err_set(e, ENOMEM, "no memory for %zu volumes", n);
+	for (; c->count < n; c->count++) {
+		struct catalog_draft *d = &c->drafts[c->count];
+
+		work_path(".raw", d->raw);
+		work_path(".meta", d->meta);
+		d->fd = openat(c->pool->dirfd, d->raw, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+		if (d->fd < 0)
+			return err_sys(e, errno, "cannot make a file in pool %s", c->pool->name);
+		if (c->pool->shared)
+			fchmod(d->fd, (mode_t)mode);
+	}
+	return 0;
+}
+
+int change_identify(struct catalog_change *c, size_t i, struct meta *m, struct err *e)
+{
+	struct catalog_draft *d = &c->drafts[i];
+	struct volume_origin origin;
+	int r = volume_origin_at(d->fd, "", AT_EMPTY_PATH, &origin);
+
+	if (!r && fsync(d->fd) < 0)
+		r = -errno;
+	close(d->fd);
+	d->fd = -1;
+	if (r)
+		return err_sys(e, -r, "cannot sync a new file in pool %s", c->pool->name);
+	m->inode = origin.inode;
+	m->birth = origin.birth;
+	return meta_write(c->pool->dirfd, d->meta, m, e);
+}
+
+/* meta before raw, whose appearance makes the volume. */
+void change_place(struct catalog_change *c, size_t i, const char *name)
+{
+	char path[CATALOG_PATH_MAX];
+
+	catalog_path(name, CATALOG_META, path);
+	journal_move(&c->journal, c->drafts[i].meta, path);
+	catalog_path(name, CATALOG_RAW, path);
+	journal_move(&c->journal, c->drafts[i].raw, path);
+}
+
+void change_discard(struct catalog_change *c, const char *path)
+{
+	struct journal_step *more = reallocarray(c->trash, c->trash_count + 1, sizeof(*more));
+
+	if (!more) {
+		c->journal.error = -ENOMEM;
+		return;
+	}
+	c->trash = more;
+	snprintf(more[c->trash_count].from, JOURNAL_PATH_MAX, "%s", path);
+	work_path("", more[c->trash_count].to);
+	journal_move(&c->journal, path, more[c->trash_count].to);
+	c->trash_count++;
+}
+
+int change_commit(struct catalog_change *c, struct err *e)
+{
+	struct pool *p = c->pool;
+	int r = journal_commit(&c->journal, p->dirfd, e);
+
+	if (r)
+		return r;
+	r = journal_finish(p->dirfd, e);
+	if (!r || journal_withdraw(&c->journal, p->dirfd))
+		return r;
+	c->kept = p->unfinished = true;
+	log_error("pool", "%s: a change is committed and half done: %s; it is tried again", p->name, e->text);
+	e->code = EUCLEAN;
+	err_next(e, "the change is committed, and is made as soon as that can be done");
+	return -EUCLEAN;
+}
+
+void change_end(struct catalog_change *c)
+{
+	const struct pool *p = c->pool;
+
+	for (size_t i = 0; i < c->count; i++) {
+		if (c->drafts[i].fd >= 0)
+			close(c->drafts[i].fd);
+		if (c->kept)
+			continue;
+		unlinkat(p->dirfd, c->drafts[i].raw, 0);
+		unlinkat(p->dirfd, c->drafts[i].meta, 0);
+	}
+	for (size_t i = 0; i < c->trash_count && !c->kept; i++) {
+		int r = remove_tree(p->dirfd, c->trash[i].to, TREE_DEPTH);
+
+		if (r)
+			log_warning("pool", "%s: cannot remove %s: %s", p->name, c->trash[i].to, strerror(-r));
+	}
+	journal_free(&c->journal);
+	free(c->drafts);
+	free(c->trash);
+	c->drafts = NULL;
+	c->trash = NULL;
+	c->count = c->trash_count = 0;
+}

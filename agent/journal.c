@@ -1,0 +1,403 @@
+/*
+ * journal.c - see journal.h.
+ *
+ * THE ARGUMENT.  A change is a list of steps, `move A B` and `remove A`, for which
+ *   (a) no path is the source of two steps, and
+ *   (b) no source is, or lies in, what a step moves something to.
+ * So once a step is done its source is gone, and no step brings it back: a step is done
+ * if, and only if, its source is not there.  Each may therefore be done again without
+ * harm, at any time, together with any others, as long as the order is kept.  Both
+ * rules are checked when a journal is written and when one is read.
+ *
+ * The list is written to .rsio.journal.new, synced, and renamed; then the directory is
+ * synced.  Before the rename is on the disk there is no journal, and no step was
+ * taken: nothing happened.  After it the steps are taken, at once or by the next start.
+ * The change is thus made by one rename.  Whatever a step moves into place was synced
+ * before, with its directory, or there would be a name without its content.
+ *
+ * The journal goes only when all directories in which names changed are synced, or a
+ * name could come back that no journal is left to take away.  Its own going is synced
+ * too before anybody learns that the change is made: a journal that came back with the
+ * power would be done once more, over what was made of these names by then.
+ *
+ * Nobody else may change these names from the commit to the end: that is pool.catalog
+ * among threads, and the pool's lock among processes.
+ *
+ * Its last line has a checksum.  A journal is never half there, so one that does not
+ * match was damaged by the disk or by hand: it is refused, with its name, and nothing of
+ * it is done.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "crc.h"
+#include "journal.h"
+#include "log.h"
+
+#define JOURNAL_NEW JOURNAL_FILE ".new"
+#define FILE_MAX (4u << 20)
+static const char head[] = "# A change of this pool that is being made: rssrv does it to its end, when it starts at\n"
+			   "# the latest.  See rssrv(8).\n";
+
+void journal_free(struct journal *j)
+{
+	free(j->steps);
+	memset(j, 0, sizeof(*j));
+}
+
+static bool path_valid(const char *path)
+{
+	const char *part = path;
+
+	if (strlen(path) >= JOURNAL_PATH_MAX)
+		return false;
+	for (const char *c = path;; c++) {
+		if (*c && *c != '/' && !strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-", *c))
+			return false;
+		if (*c && *c != '/')
+			continue;
+		if (c == part || (c - part <= 2 && strspn(part, ".") >= (size_t)(c - part)))
+			return false;
+		if (!*c)
+			return true;
+		part = c + 1;
+	}
+}
+
+/* Is path, or something that it lies in, the other one? */
+static bool is_within(const char *path, const char *other)
+{
+	size_t n = strlen(other);
+
+	return n && strncmp(path, other, n) == 0 && (!path[n] || path[n] == '/');
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Is path, or something that it lies in, in the list? */
+static bool any_above(char *const *list, size_t n, const char *path)
+{
+	char part[JOURNAL_PATH_MAX], *slash;
+	const char *key = part;
+
+	snprintf(part, sizeof(part), "%s", path);
+	for (;;) {
+		if (bsearch(&key, list, n, sizeof(*list), by_text))
+			return true;
+		slash = strrchr(part, '/');
+		if (!slash)
+			return false;
+		*slash = 0;
+	}
+}
+
+/* The rules (a) and (b). */
+static bool steps_valid(const struct journal *j)
+{
+	char **from = calloc(j->count + 1, sizeof(*from)), **to = calloc(j->count + 1, sizeof(*to));
+	bool valid = from && to;
+	size_t n = 0;
+
+	for (size_t i = 0; i < j->count && valid; i++) {
+		valid = path_valid(j->steps[i].from) && (!*j->steps[i].to || path_valid(j->steps[i].to));
+		valid &= !is_within(j->steps[i].to, j->steps[i].from);
+		from[i] = j->steps[i].from;
+		if (*j->steps[i].to)
+			to[n++] = j->steps[i].to;
+	}
+	if (valid) {
+		qsort(from, j->count, sizeof(*from), by_text);
+		qsort(to, n, sizeof(*to), by_text);
+	}
+	for (size_t i = 0; i < j->count && valid; i++)
+		valid = (!i || strcmp(from[i], from[i - 1]) != 0) && !any_above(to, n, from[i]);
+	for (size_t i = 1; i < n && valid; i++)
+		valid = strcmp(to[i], to[i - 1]) != 0;
+	free(from);
+	free(to);
+	return valid;
+}
+
+static void add(struct journal *j, const char *from, const char *to)
+{
+	struct journal_step *more;
+
+	if (j->count == j->room && !j->error) {
+		size_t room = j->room ? j->room * 2 : 8;
+
+		more = room <= JOURNAL_STEPS_MAX ? reallocarray(j->steps, room, sizeof(*more)) : NULL;
+		if (more) {
+			j->steps = more;
+			j->room = room;
+		} else {
+			j->error = room > JOURNAL_STEPS_MAX ? -E2BIG : -ENOMEM;
+		}
+	}
+	if (!j->error && (strlen(from) >= JOURNAL_PATH_MAX || strlen(to) >= JOURNAL_PATH_MAX))
+		j->error = -ENAMETOOLONG;
+	if (j->error)
+		return;
+	snprintf(j->steps[j->count].from, JOURNAL_PATH_MAX, "%s", from);
+	snprintf(j->steps[j->count++].to, JOURNAL_PATH_MAX, "%s", to);
+}
+
+void journal_move(struct journal *j, const char *from, const char *to)
+{
+	add(j, from, to);
+}
+
+void journal_remove(struct journal *j, const char *path)
+{
+	add(j, path, "");
+}
+
+/*
+ * The text.
+ */
+char *journal_format(const struct journal *j, size_t *length)
+{
+	size_t room = sizeof(head) + j->count * (2 * JOURNAL_PATH_MAX + 8) + 32, n;
+	char *text = malloc(room);
+
+	if (!text)
+		return NULL;
+	n = (size_t)snprintf(text, room, "%s", head);
+	for (size_t i = 0; i < j->count; i++) {
+		const struct journal_step *s = &j->steps[i];
+
+		n += (size_t)snprintf(text + n, room - n, *s->to ? "move %s %s\n" : "remove %s%s\n", s->from, s->to);
+	}
+	n += (size_t)snprintf(text + n, room - n, "end %08x\n", crc32c(0, text, n));
+	*length = n;
+	return text;
+}
+
+static bool parse_step(struct journal *j, char *line)
+{
+	char *save = NULL, *what = strtok_r(line, " ", &save);
+	const char *from = strtok_r(NULL, " ", &save), *to = strtok_r(NULL, " ", &save);
+
+	if (!what || !from || strtok_r(NULL, " ", &save))
+		return false;
+	if (strcmp(what, "move") == 0 && to)
+		journal_move(j, from, to);
+	else if (strcmp(what, "remove") == 0 && !to)
+		journal_remove(j, from);
+	else
+		return false;
+	return true;
+}
+
+int journal_parse(struct journal *j, char *text, size_t length, struct err *e)
+{
+	char end[32], *last, *save = NULL, *line;
+
+	memset(j, 0, sizeof(*j));
+	if (!length || text[length - 1] != '\n' || memchr(text, 0, length))
+		goto damaged;
+	text[length - 1] = 0;
+	last = strrchr(text, '\n');
+	if (!last)
+		goto damaged;
+	snprintf(end, sizeof(end), "end %08x", crc32c(0, text, (size_t)(last + 1 - text)));
+	if (strcmp(last + 1, end) != 0)
+		goto damaged;
+	*last = 0;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (*line != '#' && !parse_step(j, line))
+			goto damaged;
+	if (!j->error && steps_valid(j))
+		return 0;
+damaged:
+	journal_free(j);
+	return err_set(e, EBADMSG, "%s is damaged", JOURNAL_FILE);
+}
+
+/*
+ * The file.
+ */
+static int write_file(int dir, const char *text, size_t length)
+{
+	int fd = openat(dir, JOURNAL_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644), r = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (length && !r) {
+		ssize_t n = write(fd, text, length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			r = n < 0 ? -errno : -EIO;
+		text += n > 0 ? n : 0;
+		length -= n > 0 ? (size_t)n : 0;
+	}
+	if (!r && fsync(fd) < 0)
+		r = -errno;
+	if (close(fd) < 0 && !r)
+		r = -errno;
+	return r;
+}
+
+int journal_commit(const struct journal *j, int dir, struct err *e)
+{
+	size_t length;
+	char *text;
+	int r;
+
+	if (j->error || !steps_valid(j))
+		return err_sys(e, j->error ? -j->error : EINVAL, "cannot note the change in %s", JOURNAL_FILE);
+	text = journal_format(j, &length);
+	if (!text)
+		return err_set(e, ENOMEM, "cannot note the change: no memory");
+	r = write_file(dir, text, length);
+	free(text);
+	if (!r && renameat(dir, JOURNAL_NEW, dir, JOURNAL_FILE) < 0)
+		r = -errno;
+	if (r) {
+		unlinkat(dir, JOURNAL_NEW, 0);
+		return err_sys(e, -r, "cannot note the change in %s", JOURNAL_FILE);
+	}
+	if (fsync(dir) == 0)
+		return 0;
+	/* Is it on the disk?  It is not to be. */
+	r = err_sys(e, errno, "cannot note the change in %s", JOURNAL_FILE);
+	unlinkat(dir, JOURNAL_FILE, 0);
+	fsync(dir);
+	return r;
+}
+
+static bool is_there(int dir, const char *path)
+{
+	struct stat st;
+
+	return fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+static int do_step(int dir, const struct journal_step *s, struct err *e)
+{
+	int r;
+
+	if (!is_there(dir, s->from)) {
+		if (*s->to && !is_there(dir, s->to))
+			log_warning("pool", "neither %s nor %s is there, one of which ought to be", s->from, s->to);
+		return 0;
+	}
+	if (*s->to)
+		r = renameat(dir, s->from, dir, s->to);
+	else if ((r = unlinkat(dir, s->from, 0)) < 0 && (errno == EISDIR || errno == EPERM))
+		r = unlinkat(dir, s->from, AT_REMOVEDIR);
+	return r < 0 ? err_sys(e, errno, "cannot %s %s%s%s", *s->to ? "move" : "remove", s->from, *s->to ? " to " : "",
+			       s->to) : 0;
+}
+
+static int sync_parent(int dir, const char *path, struct err *e)
+{
+	char parent[JOURNAL_PATH_MAX], *slash;
+	int fd, r;
+
+	snprintf(parent, sizeof(parent), "%s", path);
+	slash = strrchr(parent, '/');
+	if (slash)
+		*slash = 0;
+	fd = openat(dir, slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	/* It was moved or removed, which is a change of the directory that it was in. */
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	r = fd < 0 || fsync(fd) < 0 ? err_sys(e, errno, "cannot sync the directory of %s", path) : 0;
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+static bool same_parent(const char *a, const char *b)
+{
+	const char *x = strrchr(a, '/'), *y = strrchr(b, '/');
+
+	if (!x || !y)
+		return x == y;
+	return x - a == y - b && strncmp(a, b, (size_t)(x - a)) == 0;
+}
+
+/* Each directory once, as far as steps that follow each other have the same ones. */
+static int sync_all(int dir, const struct journal *j, struct err *e)
+{
+	const char *from = NULL, *to = NULL;
+	int r = 0;
+
+	for (size_t i = 0; i < j->count && !r; i++) {
+		const struct journal_step *s = &j->steps[i];
+
+		if (!from || !same_parent(from, s->from))
+			r = sync_parent(dir, s->from, e);
+		if (!r && *s->to && (!to || !same_parent(to, s->to)))
+			r = sync_parent(dir, s->to, e);
+		from = s->from;
+		to = *s->to ? s->to : to;
+	}
+	return r;
+}
+
+/* 1: there is one; 0: none. */
+static int read_file(struct journal *j, int dir, struct err *e)
+{
+	int fd = openat(dir, JOURNAL_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), r;
+	struct stat st;
+	ssize_t n = 0;
+	char *text;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot read %s", JOURNAL_FILE);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)FILE_MAX) {
+		close(fd);
+		return err_set(e, EBADMSG, "%s is damaged", JOURNAL_FILE);
+	}
+	text = malloc((size_t)st.st_size + 1);
+	if (text)
+		n = pread(fd, text, (size_t)st.st_size, 0);
+	if (!text || n < 0)
+		r = err_sys(e, text ? errno : ENOMEM, "cannot read %s", JOURNAL_FILE);
+	else
+		r = journal_parse(j, text, (size_t)n, e);
+	free(text);
+	close(fd);
+	return r ? r : 1;
+}
+
+static int forget(int dir, struct err *e)
+{
+	if ((unlinkat(dir, JOURNAL_FILE, 0) < 0 && errno != ENOENT) || fsync(dir) < 0)
+		return err_sys(e, errno, "cannot remove %s", JOURNAL_FILE);
+	return 0;
+}
+
+int journal_finish(int dir, struct err *e)
+{
+	struct journal j = { 0 };
+	int r = read_file(&j, dir, e);
+
+	if (r <= 0)
+		return r;
+	r = 0;
+	for (size_t i = 0; i < j.count && !r; i++)
+		r = do_step(dir, &j.steps[i], e);
+	if (!r)
+		r = sync_all(dir, &j, e);
+	journal_free(&j);
+	return r ? r : forget(dir, e);
+}
+
+bool journal_withdraw(const struct journal *j, int dir)
+{
+	for (size_t i = 0; i < j->count; i++)
+		if (!is_there(dir, j->steps[i].from))
+			return false;
+	return forget(dir, NULL) == 0;
+}
