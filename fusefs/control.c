@@ -209,6 +209,23 @@ static json_t *do_drill(struct daemon *d, json_t *request, struct err *e)
 	return q.state;
 }
 
+/* management of volumes: works.h */
+
+static json_t *do_cancel(struct daemon *d, json_t *request, struct err *e)
+{
+	return works_cancel(&d->works, request, e);
+}
+
+static json_t *do_manage(struct daemon *d, const struct ctl_peer *peer, json_t *request, struct err *e)
+{
+	return works_manage(&d->works, peer, request, e);
+}
+
+static json_t *do_ask(struct daemon *d, const struct ctl_peer *peer, json_t *request, struct err *e)
+{
+	return works_ask(&d->works, peer, request, e);
+}
+
 /* reload, stop */
 
 static json_t *do_reload(struct daemon *d, json_t *request, struct err *e)
@@ -229,15 +246,20 @@ static const struct verb {
 	json_t *(*run)(struct daemon *d, json_t *request, struct err *e);
 	bool changes;
 	const char *members;		/* beside "do"; each with a blank before and behind */
+	/* In place of run: it takes long, and tells the peer how far it is. */
+	json_t *(*follow)(struct daemon *d, const struct ctl_peer *peer, json_t *request, struct err *e);
 } verbs[] = {
-	{ "status", do_status, false, " " },
-	{ "attach", do_attach, true, " volumes force " },
-	{ "detach", do_detach, true, " volumes force " },
-	{ "fail", do_fail, true, " volume " },
-	{ "policy", do_policy, true, " namespace target policy weight standby " },
-	{ "drill", do_drill, true, " target seconds " },
-	{ "reload", do_reload, true, " " },
-	{ "stop", do_stop, true, " force " },
+	{ "status", do_status, false, " ", NULL },
+	{ "attach", do_attach, true, " volumes force ", NULL },
+	{ "detach", do_detach, true, " volumes force ", NULL },
+	{ "fail", do_fail, true, " volume ", NULL },
+	{ "policy", do_policy, true, " namespace target policy weight standby ", NULL },
+	{ "drill", do_drill, true, " target seconds ", NULL },
+	{ "reload", do_reload, true, " ", NULL },
+	{ "stop", do_stop, true, " force ", NULL },
+	{ "manage", NULL, true, " namespace server id work ", do_manage },
+	{ "cancel", do_cancel, true, " id ", NULL },
+	{ "ask", NULL, false, " namespace server question ", do_ask },
 };
 
 static bool right_kind(const char *name, const json_t *value)
@@ -246,6 +268,8 @@ static bool right_kind(const char *name, const json_t *value)
 		return json_is_array(value);
 	if (strcmp(name, "force") == 0)
 		return json_is_boolean(value);
+	if (strcmp(name, "work") == 0 || strcmp(name, "question") == 0)
+		return json_is_object(value);
 	return strcmp(name, "seconds") == 0 ? json_is_number(value) : json_is_string(value);
 }
 
@@ -296,7 +320,9 @@ json_t *control_handle(void *arg, const struct ctl_peer *peer, const char *what,
 		}
 		if (v->changes && !only_looks(v, request))
 			log_info("control", "%s asked for by pid %d, uid %d", what, (int)peer->pid, (int)peer->uid);
-		return all_known(v, request, e) ? v->run(arg, request, e) : NULL;
+		if (!all_known(v, request, e))
+			return NULL;
+		return v->follow ? v->follow(arg, peer, request, e) : v->run(arg, request, e);
 	}
 	err_set(e, EOPNOTSUPP, "this rsiod does not know the request '%s'", what);
 	err_next(e, "it has version %s: are daemon and tool of the same?", RSIO_VERSION);

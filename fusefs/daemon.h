@@ -13,6 +13,7 @@
 #include "doorbell.h"
 #include "helper.h"
 #include "mount.h"
+#include "works.h"
 
 struct daemon_options {
 	const char *config, *run_dir, *mount;	/* as given; NULL: the defaults */
@@ -37,6 +38,7 @@ struct daemon {
 	struct doorbell doorbell;	/* owner: loop */
 	struct devices devices;
 	struct drill drill;		/* owner: loop */
+	struct works works;
 	pthread_t thread;		/* the loop's */
 	bool running;
 

@@ -311,10 +311,11 @@ static void no_answer(int ret, const char *path, const char *daemon, double time
 	err_next(e, "its log says more");
 }
 
-json_t *ctl_call(const char *path, const char *daemon, json_t *request, double timeout, struct err *e)
+json_t *ctl_follow(const char *path, const char *daemon, json_t *request, double timeout,
+		   void (*shown)(void *arg, const json_t *progress), void *arg, struct err *e)
 {
 	double until = ctl_deadline(timeout);
-	json_t *reply = NULL;
+	json_t *reply = NULL, *progress;
 	size_t size;
 	char *text;
 	int fd, ret;
@@ -327,14 +328,21 @@ json_t *ctl_call(const char *path, const char *daemon, json_t *request, double t
 	ret = ctl_send(fd, request, until);
 	if (ret && ret != -EPIPE && ret != -ECONNRESET)
 		goto fail;
-	do {
-		json_decref(reply);
+	for (;;) {
 		ret = ctl_receive(fd, CTL_MESSAGE_MAX, until, 0, &text, &size);
 		if (ret)
 			goto fail;
 		reply = ctl_parse(text, size, e);
 		free(text);
-	} while (reply && json_object_get(reply, "progress") && !json_object_get(reply, "ok"));
+		progress = json_object_get(reply, "progress");
+		if (!progress || json_object_get(reply, "ok"))
+			break;
+		if (shown) {
+			shown(arg, progress);
+			until = ctl_deadline(timeout);
+		}
+		json_decref(reply);
+	}
 	close(fd);
 	if (!reply || json_is_true(json_object_get(reply, "ok")))
 		return reply;
@@ -345,4 +353,9 @@ fail:
 	close(fd);
 	no_answer(ret, path, daemon, timeout, e);
 	return NULL;
+}
+
+json_t *ctl_call(const char *path, const char *daemon, json_t *request, double timeout, struct err *e)
+{
+	return ctl_follow(path, daemon, request, timeout, NULL, NULL, e);
 }

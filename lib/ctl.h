@@ -28,6 +28,7 @@ struct ctl_peer {
 	gid_t gid;
 	pid_t pid;
 	bool may_change;
+	int fd;			/* ctl's own; -1: no connection */
 };
 
 /* One request.  Runs on a thread of its own for this connection and may block
@@ -35,6 +36,12 @@ struct ctl_peer {
  * Returns the reply's members (ctl adds "ok"), or NULL with e filled. */
 typedef json_t *(*ctl_handler)(void *arg, const struct ctl_peer *peer,
 			       const char *what, json_t *request, struct err *e);
+
+/* From within a handler that works for long: tells the peer how far it is, {"progress": …} (taken).
+ * 0, or -errno when the peer cannot be told. */
+int ctl_progress(const struct ctl_peer *peer, json_t *progress);
+/* The peer has left, or the server is about to stop: nobody waits for the answer. */
+bool ctl_gone(const struct ctl_peer *peer);
 
 struct ctl_server;
 /* Listens at path (a stale socket is replaced; one in use is an error that
@@ -58,6 +65,10 @@ void ctl_server_stop(struct ctl_server *s);
  * to do when nobody listens (daemon names the program to start; e->code is then
  * ENOENT or ECONNREFUSED).  timeout in seconds; 0 waits for ever. */
 json_t *ctl_call(const char *path, const char *daemon, json_t *request, double timeout, struct err *e);
+/* The same for long work: shown is called with each "progress" (borrowed), and the time begins
+ * anew with each. */
+json_t *ctl_follow(const char *path, const char *daemon, json_t *request, double timeout,
+		   void (*shown)(void *arg, const json_t *progress), void *arg, struct err *e);
 
 /* An "error" as it travels, {"code", "text", "next"}; who: the program that sent it. */
 void ctl_take_error(const json_t *error, const char *who, struct err *e);

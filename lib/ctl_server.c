@@ -161,6 +161,7 @@ static int read_peer(const struct ctl_server *s, int fd, struct ctl_peer *peer)
 	peer->uid = cred.uid;
 	peer->gid = cred.gid;
 	peer->pid = cred.pid;
+	peer->fd = fd;
 	peer->may_change = cred.uid == 0 || cred.uid == s->owner ||
 			   in_group(fd, cred.gid, s->admin_gid);
 	return 0;
@@ -179,6 +180,24 @@ static bool hung_up(int fd)
 	struct pollfd p = { fd, POLLRDHUP, 0 };
 
 	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLRDHUP | POLLERR));
+}
+
+bool ctl_gone(const struct ctl_peer *peer)
+{
+	return peer->fd >= 0 && hung_up(peer->fd);
+}
+
+int ctl_progress(const struct ctl_peer *peer, json_t *progress)
+{
+	json_t *message = json_pack("{s:o}", "progress", progress);
+	struct pollfd p = { peer->fd, POLLOUT, 0 };
+	int ret = message ? 0 : -ENOMEM;
+
+	/* Who does not look (it may be stopped) misses some, and keeps nobody waiting. */
+	if (message && peer->fd >= 0 && poll(&p, 1, 0) > 0)
+		ret = ctl_send(peer->fd, message, ctl_deadline(TRANSFER_SECONDS));
+	json_decref(message);
+	return ret;
 }
 
 /* Joins what has ended.  A place for that peer; NULL when there is none, *soon

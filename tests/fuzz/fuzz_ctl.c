@@ -145,7 +145,7 @@ int daemon_unmount(struct daemon *d, bool lazy, struct err *e)
 
 static void try_request(const char *text, size_t size)
 {
-	struct ctl_peer peer = { .uid = 1000, .gid = 1000, .pid = 4711, .may_change = size % 4 };
+	struct ctl_peer peer = { .uid = 1000, .gid = 1000, .pid = 4711, .may_change = size % 4, .fd = -1 };
 	json_t *reply = ctl_answer(control_handle, &daemon_now, &peer, text, size);
 	json_t *ok = json_object_get(reply, "ok");
 	char *out;

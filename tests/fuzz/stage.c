@@ -374,7 +374,7 @@ static void change_keys(void)
 
 static void control(const uint8_t *text, size_t size)
 {
-	struct ctl_peer peer = { .uid = 0, .may_change = size & 1 };
+	struct ctl_peer peer = { .uid = 0, .may_change = size & 1, .fd = -1 };
 	json_t *reply = ctl_answer(status_handle, &server, &peer, (const char *)text, size);
 
 	fuzz_check(json_is_boolean(json_object_get(reply, "ok")));

@@ -1,0 +1,326 @@
+/* works.c - see works.h. */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "log.h"
+#include "works.h"
+
+#define TELL_EVERY 200		/* ms: also when there is nothing new, so that whoever waits can cancel */
+#define ASK_WITHIN 10.0
+
+struct work {
+	struct list link;		/* owner: loop */
+	struct works *works;
+	json_t *request;		/* const */
+	const char *namespace;		/* owner: loop until done; where it is asked */
+	struct manage *manage;		/* owner: loop; NULL: it has ended */
+	bool question, all;
+	int event;			/* the loop has put down something here: */
+
+	pthread_mutex_t lock;
+	json_t *job;			/* the newest */
+	bool done;
+	json_t *result;			/* NULL: err */
+	char server[WIRE_NAME_MAX + 1], id[MANAGE_ID + 1], ns[WIRE_NAME_MAX + 1];
+	struct err err;
+};
+
+void works_init(struct works *w, struct client *c)
+{
+	w->client = c;
+	list_init(&w->running);
+}
+
+static const char *member(const json_t *j, const char *name)
+{
+	return json_string_value(json_object_get(j, name));
+}
+
+static void ring(struct work *w)
+{
+	uint64_t one = 1;
+	ssize_t n = write(w->event, &one, sizeof one);
+
+	(void)n;	/* a full counter wakes as well */
+}
+
+/* On the loop. */
+
+static void progressed(void *arg, const char *server, const json_t *job)
+{
+	struct work *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	json_decref(w->job);
+	w->job = json_deep_copy(job);
+	snprintf(w->server, sizeof w->server, "%s", server);
+	pthread_mutex_unlock(&w->lock);
+	ring(w);
+}
+
+static void ended(struct work *w)
+{
+	list_remove(&w->link);
+	w->works->count -= !w->question;
+	w->manage = NULL;
+}
+
+static void done(void *arg, const char *server, json_t *result, const struct err *e)
+{
+	struct work *w = arg;
+
+	ended(w);
+	pthread_mutex_lock(&w->lock);
+	w->done = true;
+	w->result = json_deep_copy(result);
+	snprintf(w->server, sizeof w->server, "%s", server);
+	if (e)
+		w->err = *e;
+	else if (!w->result)
+		err_set(&w->err, ENOMEM, "no memory for the answer");
+	pthread_mutex_unlock(&w->lock);
+	ring(w);
+}
+
+static const struct manage_calls calls = { .progress = progressed, .done = done };
+
+/* Named, or the only one there is. */
+static struct member *find_member(const struct client *c, const char *name, struct err *e)
+{
+	struct member *found = NULL;
+	struct list *l;
+	size_t n = 0;
+
+	list_each(l, &c->members) {
+		struct member *m = container_of(l, struct member, link);
+
+		if (m->stopping || (name && strcmp(namespace_name(m->ns), name) != 0))
+			continue;
+		found = m;
+		n++;
+	}
+	if (n == 1)
+		return found;
+	if (name)
+		err_set(e, ENOENT, "there is no namespace %s", name);
+	else if (n)
+		err_set(e, EINVAL, "there are %zu namespaces: which one is meant?", n);
+	else
+		err_set(e, ENOENT, "this client has no namespace");
+	err_next(e, n ? "name it in front of the volume, as NAMESPACE:VOLUME; rsconfig -q shows them" :
+		 "rsconfig -q shows those that there are");
+	return NULL;
+}
+
+static struct manage *ask(struct work *w, struct namespace *ns)
+{
+	struct manage_wish wish = { .server = member(w->request, "server"), .limit = ASK_WITHIN };
+	json_t *question = json_deep_copy(json_object_get(w->request, "question"));
+
+	if (!wish.server && !member(question, "name")) {
+		w->all = true;
+		return manage_ask_all(ns, &wish, question, &calls, w, &w->err);
+	}
+	return manage_ask(ns, &wish, question, &calls, w, &w->err);
+}
+
+static struct manage *manage(struct work *w, struct namespace *ns)
+{
+	struct manage_wish wish = { .server = member(w->request, "server"), .id = member(w->request, "id") };
+
+	if (w->works->count >= WORKS_AT_ONCE) {
+		err_set(&w->err, EBUSY, "%d such requests are under way already", WORKS_AT_ONCE);
+		err_next(&w->err, "try again when one of them is done");
+		return NULL;
+	}
+	return manage_work(ns, &wish, json_deep_copy(json_object_get(w->request, "work")), &calls, w, &w->err);
+}
+
+static void start(void *arg)
+{
+	struct work *w = arg;
+	struct member *m = find_member(w->works->client, member(w->request, "namespace"), &w->err);
+
+	if (!m)
+		return;
+	snprintf(w->ns, sizeof w->ns, "%s", namespace_name(m->ns));
+	w->manage = w->question ? ask(w, m->ns) : manage(w, m->ns);
+	if (!w->manage)
+		return;
+	snprintf(w->id, sizeof w->id, "%s", manage_id(w->manage));
+	list_append(&w->works->running, &w->link);
+	w->works->count += !w->question;
+}
+
+static void forget(void *arg)
+{
+	struct work *w = arg;
+
+	if (!w->manage)
+		return;
+	manage_forget(w->manage);
+	ended(w);
+}
+
+/* On the handler's thread. */
+
+static json_t *progress_of(struct work *w)
+{
+	json_t *p;
+
+	pthread_mutex_lock(&w->lock);
+	p = json_pack("{s:s, s:s}", "id", w->id, "server", w->server);
+	if (w->job) {
+		json_object_set(p, "stage", json_object_get(w->job, "stage"));
+		json_object_set(p, "done", json_object_get(w->job, "done"));
+		json_object_set(p, "of", json_object_get(w->job, "of"));
+	}
+	pthread_mutex_unlock(&w->lock);
+	return p;
+}
+
+static bool is_done(struct work *w)
+{
+	bool yes;
+
+	pthread_mutex_lock(&w->lock);
+	yes = w->done;
+	pthread_mutex_unlock(&w->lock);
+	return yes;
+}
+
+/* false: nobody is there any more who waits for it. */
+static bool wait_for(struct work *w, const struct ctl_peer *peer)
+{
+	struct pollfd p = { w->event, POLLIN, 0 };
+	uint64_t n;
+
+	while (!is_done(w)) {
+		if (poll(&p, 1, TELL_EVERY) > 0 && read(w->event, &n, sizeof n) < 0)
+			continue;
+		if (ctl_gone(peer))
+			return false;
+		if (!w->question && !is_done(w) && ctl_progress(peer, progress_of(w)) < 0)
+			return false;
+	}
+	return true;
+}
+
+/* The result, or NULL with e filled; the request stays the caller's. */
+static json_t *run(struct work *w, const struct ctl_peer *peer, struct err *e)
+{
+	struct loop *l = w->works->client->loop;
+	json_t *result = NULL;
+
+	list_init(&w->link);
+	pthread_mutex_init(&w->lock, NULL);
+	w->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->event < 0) {
+		err_sys(&w->err, errno, "nothing to wait with");
+	} else {
+		loop_call(l, start, w);
+		if (w->manage && !wait_for(w, peer)) {
+			loop_call(l, forget, w);
+			if (!w->done)
+				err_set(&w->err, ECANCELED, "nobody waits for it any more");
+		}
+		close(w->event);
+	}
+	/* From here on the loop does not know it. */
+	result = w->result;
+	if (!result)
+		*e = w->err;
+	json_decref(w->job);
+	pthread_mutex_destroy(&w->lock);
+	return result;
+}
+
+static bool id_is_good(const char *id)
+{
+	return !id || (strlen(id) == MANAGE_ID && strspn(id, "0123456789abcdef") == MANAGE_ID);
+}
+
+json_t *works_manage(struct works *works, const struct ctl_peer *peer, json_t *request, struct err *e)
+{
+	struct work w = { .works = works, .request = request };
+	const char *op = member(json_object_get(request, "work"), "op");
+	json_t *result;
+
+	if (!op || !id_is_good(member(request, "id"))) {
+		err_set(e, EINVAL, "no work to do, or an id that is none");
+		return NULL;
+	}
+	log_info("control", "%.40s of %.80s is asked for", op,
+		 member(json_object_get(request, "work"), "volume") ? member(json_object_get(request, "work"), "volume") : "volumes");
+	result = run(&w, peer, e);
+	if (!result)
+		return NULL;
+	return json_pack("{s:s, s:s, s:s, s:o}", "namespace", w.ns, "server", w.server, "id", w.id, "result", result);
+}
+
+/* What changes nothing, whoever asks. */
+static bool is_question(const char *what)
+{
+	static const char *const known[] = { "pools", "volumes", "volume", "numbers", "job" };
+
+	for (size_t i = 0; what && i < sizeof known / sizeof *known; i++)
+		if (!strcmp(what, known[i]))
+			return true;
+	return false;
+}
+
+json_t *works_ask(struct works *works, const struct ctl_peer *peer, json_t *request, struct err *e)
+{
+	struct work w = { .works = works, .request = request, .question = true };
+	const char *what = member(json_object_get(request, "question"), "do");
+	json_t *result;
+
+	if (!is_question(what)) {
+		err_set(e, EINVAL, "'%.40s' is no question to a server", what ? what : "");
+		return NULL;
+	}
+	result = run(&w, peer, e);
+	if (!result)
+		return NULL;
+	if (!w.all)
+		result = json_pack("[{s:s, s:o}]", "server", w.server, "answer", result);
+	return json_pack("{s:s, s:o}", "namespace", w.ns, "answers", result);
+}
+
+struct cancel_query {
+	struct works *works;
+	const char *id;
+	bool found;
+};
+
+static void cancel(void *arg)
+{
+	struct cancel_query *q = arg;
+	struct list *l;
+
+	list_each(l, &q->works->running) {
+		struct work *w = container_of(l, struct work, link);
+
+		if (strcmp(w->id, q->id) != 0)
+			continue;
+		manage_cancel(w->manage);
+		q->found = true;
+		return;
+	}
+}
+
+json_t *works_cancel(struct works *works, json_t *request, struct err *e)
+{
+	struct cancel_query q = { .works = works, .id = member(request, "id") };
+
+	if (q.id)
+		loop_call(works->client->loop, cancel, &q);
+	if (q.found)
+		return json_object();
+	err_set(e, ENOENT, "nothing with the id %.40s is under way", q.id ? q.id : "");
+	return NULL;
+}
