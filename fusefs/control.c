@@ -226,6 +226,13 @@ static json_t *do_ask(struct daemon *d, const struct ctl_peer *peer, json_t *req
 	return works_ask(&d->works, peer, request, e);
 }
 
+static json_t *do_namespaces(struct daemon *d, json_t *request, struct err *e)
+{
+	(void)request;
+	(void)e;
+	return works_namespaces(&d->works);
+}
+
 /* reload, stop */
 
 static json_t *do_reload(struct daemon *d, json_t *request, struct err *e)
@@ -257,6 +264,7 @@ static const struct verb {
 	{ "drill", do_drill, true, " target seconds ", NULL },
 	{ "reload", do_reload, true, " ", NULL },
 	{ "stop", do_stop, true, " force ", NULL },
+	{ "namespaces", do_namespaces, false, " ", NULL },
 	{ "manage", NULL, true, " namespace server id work ", do_manage },
 	{ "cancel", do_cancel, true, " id ", NULL },
 	{ "ask", NULL, false, " namespace server question ", do_ask },

@@ -291,6 +291,28 @@ json_t *works_ask(struct works *works, const struct ctl_peer *peer, json_t *requ
 	return json_pack("{s:s, s:o}", "namespace", w.ns, "answers", result);
 }
 
+struct names_query {
+	struct client *client;
+	json_t *names;
+};
+
+static void query_names(void *arg)
+{
+	struct names_query *q = arg;
+	struct list *l;
+
+	list_each(l, &q->client->members)
+		json_array_append_new(q->names, json_string(namespace_name(container_of(l, struct member, link)->ns)));
+}
+
+json_t *works_namespaces(struct works *works)
+{
+	struct names_query q = { works->client, json_array() };
+
+	loop_call(works->client->loop, query_names, &q);
+	return json_pack("{s:o}", "namespaces", q.names);
+}
+
 struct cancel_query {
 	struct works *works;
 	const char *id;

@@ -28,8 +28,10 @@ void works_init(struct works *w, struct client *c);
  * manage: namespace (or none, where there is one only), server, id, work -> namespace, server, id,
  *   result; meanwhile progress {"id", "server", "stage", "done", "of"}.
  * cancel: id.
+ * namespaces: their names.
  * ask: namespace, server, question -> namespace, answers: [{"server", "answer"} or {"server", "error"}]. */
 json_t *works_manage(struct works *w, const struct ctl_peer *peer, json_t *request, struct err *e);
+json_t *works_namespaces(struct works *w);
 json_t *works_cancel(struct works *w, json_t *request, struct err *e);
 json_t *works_ask(struct works *w, const struct ctl_peer *peer, json_t *request, struct err *e);
 

@@ -118,10 +118,13 @@ static void say(struct manage *m)
 	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 
 	json_decref(j);
-	if (text && session_control(m->server, text, answered, m) == 0)
+	if (text && session_control(m->server, text, answered, m) == 0) {
 		m->asking = true;
-	else
+		m->again |= m->state == MANAGE_STARTING && m->sent;
+		m->sent |= m->state == MANAGE_STARTING;
+	} else {
 		step_in(m, AGAIN_AFTER);
+	}
 	free(text);
 }
 
@@ -141,8 +144,27 @@ static int ask_owner(struct manage *m, const json_t *error, struct err *e)
 		return -EREMOTE;
 	}
 	m->server = s;
+	m->sent = m->again = false;
 	manage_begin(m, m->state == MANAGE_ASKING ? MANAGE_ASKING : MANAGE_STARTING);
 	return 0;
+}
+
+/* A server that was restarted knows work by what it left; what was removed left nothing. */
+static bool is_gone(const struct manage *m, const json_t *error)
+{
+	const char *op = json_string_value(json_object_get(m->work, "op"));
+	const char *code = json_string_value(json_object_get(error, "code"));
+
+	return m->again && op && code && !strcmp(code, "ENOENT") &&
+	       (!strcmp(op, "remove") || !strcmp(op, "snapshot_remove"));
+}
+
+static void succeed(struct manage *m, json_t *result)
+{
+	json_t *j = result ? json_incref(result) : json_object();
+
+	manage_finish(m, j, NULL);
+	json_decref(j);
 }
 
 static void take_refusal(struct manage *m, const json_t *error)
@@ -157,6 +179,9 @@ static void take_refusal(struct manage *m, const json_t *error)
 		/* It was restarted: with the same id it says that this is done, or does it. */
 		manage_begin(m, MANAGE_STARTING);
 		return;
+	} else if (is_gone(m, error)) {
+		succeed(m, NULL);
+		return;
 	} else {
 		ctl_take_error(error, m->server->name, &e);
 	}
@@ -165,16 +190,13 @@ static void take_refusal(struct manage *m, const json_t *error)
 
 static void take_job(struct manage *m)
 {
-	json_t *job = json_object_get(m->answer, "job"), *result;
+	json_t *job = json_object_get(m->answer, "job");
 	const char *state = json_string_value(json_object_get(job, "state"));
 	struct err e = { 0 };
 
 	m->state = MANAGE_RUNNING;
 	if (state && !strcmp(state, "done")) {
-		result = json_object_get(job, "result");
-		result = result ? json_incref(result) : json_object();
-		manage_finish(m, result, NULL);
-		json_decref(result);
+		succeed(m, json_object_get(job, "result"));
 		return;
 	}
 	if (state && !strcmp(state, "running")) {
@@ -182,6 +204,10 @@ static void take_job(struct manage *m)
 			m->calls->progress(m->arg, m->server->name, job);
 		step_in(m, m->cancel && !m->cancelled ? 0 : m->pause);
 		m->pause = m->pause * 2 < PAUSE_LAST ? m->pause * 2 : PAUSE_LAST;
+		return;
+	}
+	if (state && !strcmp(state, "failed") && is_gone(m, json_object_get(job, "error"))) {
+		succeed(m, NULL);
 		return;
 	}
 	if (state && !strcmp(state, "failed"))

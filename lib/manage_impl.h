@@ -23,7 +23,8 @@ struct manage {
 
 	struct session *server;		/* NULL: not known yet */
 	unsigned hops;			/* servers that said that another one is the owner */
-	unsigned starts;
+	unsigned starts;		/* how often the server did not know the work any more */
+	bool sent, again;		/* a "start" was sent; more than one */
 	char id[MANAGE_ID + 1];
 	json_t *work, *question;	/* one of them */
 

@@ -131,6 +131,39 @@ json_t *devices_attached(struct devices *d)
 	return devices_offered(d);
 }
 
+json_t *works_manage(struct works *w, const struct ctl_peer *peer, json_t *request, struct err *e)
+{
+	json_t *work = json_object_get(request, "work");
+
+	fuzz_check(w == &daemon_now.works && peer->may_change && (!work || json_is_object(work)));
+	err_set(e, EIO, "not now");
+	return NULL;
+}
+
+json_t *works_namespaces(struct works *w)
+{
+	fuzz_check(w == &daemon_now.works);
+	return json_pack("{s:[s]}", "namespaces", "osl");
+}
+
+json_t *works_cancel(struct works *w, json_t *request, struct err *e)
+{
+	json_t *id = json_object_get(request, "id");
+
+	fuzz_check(w == &daemon_now.works && (!id || json_is_string(id)));
+	err_set(e, ENOENT, "not now");
+	return NULL;
+}
+
+json_t *works_ask(struct works *w, const struct ctl_peer *peer, json_t *request, struct err *e)
+{
+	json_t *question = json_object_get(request, "question");
+
+	fuzz_check(w == &daemon_now.works && peer && (!question || json_is_object(question)));
+	err_set(e, EIO, "not now");
+	return NULL;
+}
+
 int daemon_reload(struct daemon *d, struct err *e)
 {
 	fuzz_check(d == &daemon_now);

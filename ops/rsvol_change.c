@@ -1,0 +1,371 @@
+/*
+ * rsvol_change.c - a volume is made, gets another size or name, goes, or has another label, other
+ * clients, other limits, a schedule.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "opt.h"
+#include "rsvol.h"
+
+static json_t *work(const char *op, const struct rsvol_name *n)
+{
+	return json_pack("{s:s, s:s}", "op", op, "volume", n->volume);
+}
+
+int rsvol_create(const struct rsvol *rv, char **operands)
+{
+	struct rsvol_name n = rsvol_volume(operands[0]);
+	uint64_t size = rsvol_size(operands[1]);
+	json_t *w = work("create", &n), *reply;
+	const char *pool;
+	char text[32];
+	int status;
+
+	json_object_set_new(w, "size", json_integer((json_int_t)size));
+	if (rv->pool) {
+		rsvol_check_name("pool", rv->pool);
+		json_object_set_new(w, "pool", json_string(rv->pool));
+	}
+	if (rv->preallocate)
+		json_object_set_new(w, "preallocate", json_true());
+	if (rv->if_missing)
+		json_object_set_new(w, "if_missing", json_true());
+	status = rsvol_work(rv, &n, "creating", w, &reply);
+	if (status)
+		return status;
+	pool = rsvol_text(json_object_get(reply, "result"), "pool", NULL);
+	return rsvol_done(rv, &n, reply, json_is_true(json_object_get(json_object_get(reply, "result"), "existed")) ?
+			  "is there already, %s%s%s" : "created, %s%s%s", rsvol_size_text(size, text),
+			  pool ? " in pool " : "", pool ? pool : "");
+}
+
+/* resize: SIZE, +SIZE */
+
+static uint64_t new_size(const char *text, uint64_t now)
+{
+	uint64_t more;
+
+	if (*text != '+')
+		return rsvol_size(text);
+	more = rsvol_size(text + 1);
+	if (now > INT64_MAX - more)
+		rsvol_usage("a volume of %s more is more than 8 EiB", text + 1);
+	return now + more;
+}
+
+/* What is behind the new end is lost: that is asked for. */
+static bool shrinks(const struct rsvol *rv, const struct rsvol_name *n, uint64_t size, uint64_t now)
+{
+	char what[256], a[32], b[32], full[128];
+
+	if (size >= now) {
+		rsvol_confirmed(rv, n);
+		return false;
+	}
+	snprintf(what, sizeof what, "%s shrinks from %s to %s: what is behind that is lost for good", rsvol_full(n, NULL, full),
+		 rsvol_size_text(now, a), rsvol_size_text(size, b));
+	rsvol_confirm(rv, n, what);
+	return true;
+}
+
+static int grow(const struct rsvol *rv, const struct rsvol_name *n, json_t *reply, uint64_t size)
+{
+	struct rsvol_name where = *n;
+	json_t *grown;
+	int status;
+
+	snprintf(where.namespace, sizeof where.namespace, "%s", rsvol_text(reply, "namespace", n->namespace));
+	status = rsvol_follow(rv, &where, "growing", json_pack("{s:s, s:s, s:I}", "do", "grow", "volume", n->volume,
+							       "size", (json_int_t)size), &grown);
+	if (status)
+		return status;
+	json_object_del(grown, "ok");
+	json_object_set_new(reply, "grown", grown);
+	return 0;
+}
+
+int rsvol_resize(const struct rsvol *rv, char **operands)
+{
+	struct rsvol_name n = rsvol_volume(operands[0]);
+	json_t *volume, *w, *reply;
+	const json_t *grown;
+	uint64_t now, size;
+	struct err e;
+	char text[32];
+	int status;
+
+	if (*operands[1] != '+')
+		rsvol_size(operands[1]);	/* a mistake costs no question */
+	volume = rsvol_volume_of(rv, &n, NULL, &e);
+	if (!volume)
+		return rsvol_failed(rv, &n, &e);
+	now = (uint64_t)json_integer_value(json_object_get(volume, "size"));
+	json_decref(volume);
+	size = new_size(operands[1], now);
+	w = work("resize", &n);
+	json_object_set_new(w, "size", json_integer((json_int_t)size));
+	if (shrinks(rv, &n, size, now)) {
+		if (rv->grow_fs)
+			rsvol_usage("--grow-fs is for more, not for less");
+		json_object_set_new(w, "confirm", json_string(n.volume));
+	}
+	status = rsvol_work(rv, &n, "resizing", w, &reply);
+	if (status)
+		return status;
+	if (rv->grow_fs && (status = grow(rv, &n, reply, size)) != 0) {
+		fprintf(stderr, "rsvol: the volume itself has %s now\n", rsvol_size_text(size, text));
+		json_decref(reply);
+		return status;
+	}
+	grown = json_object_get(reply, "grown");
+	return rsvol_done(rv, &n, reply, "%s now%s%s%s%s", rsvol_size_text(size, text), grown ? ", and so has the " : "",
+			  grown ? rsvol_text(grown, "filesystem", "file system") : "", grown ? " at " : "",
+			  grown ? rsvol_text(grown, "mount", "-") : "");
+}
+
+int rsvol_rename(const struct rsvol *rv, char **operands)
+{
+	struct rsvol_name n = rsvol_volume(operands[0]), to = rsvol_volume(operands[1]);
+	json_t *w = work("rename", &n), *reply;
+	int status;
+
+	if (*to.namespace && *n.namespace && strcmp(to.namespace, n.namespace) != 0)
+		rsvol_usage("a volume stays in its namespace: %s is another than %s", to.namespace, n.namespace);
+	json_object_set_new(w, "to", json_string(to.volume));
+	status = rsvol_work(rv, &n, "renaming", w, &reply);
+	return status ? status : rsvol_done(rv, &n, reply, "is %s now", to.volume);
+}
+
+/* rm */
+
+static int rm_snapshot(const struct rsvol *rv, const struct rsvol_name *n)
+{
+	json_t *w = work("snapshot_remove", n), *reply;
+	int status;
+
+	if (rv->confirm || rv->snapshots)
+		rsvol_usage("%s is a snapshot: --confirm and --snapshots are for a volume", n->text);
+	json_object_set_new(w, "snapshot", json_string(n->snapshot));
+	status = rsvol_work(rv, n, "removing", w, &reply);
+	return status ? status : rsvol_done(rv, n, reply, "removed");
+}
+
+/* What is about to be lost, in a line; false: it has snapshots that were not to go with it. */
+static bool describe(const struct rsvol *rv, const json_t *volume, const char *full, char *what, size_t size, struct err *e)
+{
+	size_t snapshots = json_array_size(json_object_get(volume, "snapshots"));
+	const char *label = rsvol_text(volume, "label", "");
+	char bytes[32], some[48] = "";
+
+	if (snapshots && !rv->snapshots) {
+		err_set(e, ENOTEMPTY, "%s has %zu snapshot%s", full, snapshots, snapshots == 1 ? "" : "s");
+		err_next(e, "rsvol snapshots shows them; --snapshots removes them too");
+		return false;
+	}
+	if (snapshots)
+		snprintf(some, sizeof some, " and its %zu snapshot%s", snapshots, snapshots == 1 ? "" : "s");
+	snprintf(what, size, "%s (%s%s%.60s)%s will be removed for good", full,
+		 rsvol_size_text((uint64_t)json_integer_value(json_object_get(volume, "size")), bytes), *label ? ", " : "", label, some);
+	return true;
+}
+
+int rsvol_rm(const struct rsvol *rv, char **operands)
+{
+	struct rsvol_name n = rsvol_name(operands[0]);
+	char namespace[CONF_NAME_MAX + 1], full[128], what[320];
+	json_t *volume, *w, *reply;
+	struct err e;
+	bool good;
+	int status;
+
+	if (n.snapshot[0])
+		return rm_snapshot(rv, &n);
+	rsvol_confirmed(rv, &n);
+	volume = rsvol_volume_of(rv, &n, namespace, &e);
+	if (!volume)
+		return rsvol_failed(rv, &n, &e);
+	good = describe(rv, volume, rsvol_full(&n, namespace, full), what, sizeof what, &e);
+	json_decref(volume);
+	if (!good)
+		return rsvol_failed(rv, &n, &e);
+	rsvol_confirm(rv, &n, what);
+	w = work("remove", &n);
+	json_object_set_new(w, "confirm", json_string(n.volume));
+	if (rv->snapshots)
+		json_object_set_new(w, "snapshots", json_true());
+	status = rsvol_work(rv, &n, "removing", w, &reply);
+	return status ? status : rsvol_done(rv, &n, reply, "removed");
+}
+
+/* What a volume has, and what it is to have instead. */
+
+/* One member of the volume: as JSON, or as the function prints it. */
+static int show_member(const struct rsvol *rv, const struct rsvol_name *n, const char *key,
+		       void (*print)(const json_t *member))
+{
+	struct err e;
+	json_t *volume = rsvol_volume_of(rv, n, NULL, &e), *member;
+
+	if (!volume)
+		return rsvol_failed(rv, n, &e);
+	member = json_object_get(volume, key);
+	member = member ? json_incref(member) : json_null();
+	json_decref(volume);
+	if (rv->json)
+		return rsvol_print_json(json_pack("{s:o}", key, member));
+	print(member);
+	json_decref(member);
+	return RSVOL_DONE;
+}
+
+static void print_label(const json_t *label)
+{
+	printf("%s\n", json_is_string(label) ? json_string_value(label) : "");
+}
+
+int rsvol_label(const struct rsvol *rv, char **operands)
+{
+	struct rsvol_name n = rsvol_volume(operands[0]);
+	json_t *w, *reply;
+	int status;
+
+	if (!operands[1])
+		return show_member(rv, &n, "label", print_label);
+	w = work("label", &n);
+	if (json_object_set_new(w, "text", json_string(operands[1])) < 0)
+		rsvol_usage("the label is not UTF-8");
+	status = rsvol_work(rv, &n, "labelling", w, &reply);
+	return status ? status : rsvol_done(rv, &n, reply, *operands[1] ? "labelled" : "has no label now");
+}
+
+static void print_clients(const json_t *clients)
+{
+	json_t *name;
+	size_t i;
+
+	if (!json_is_array(clients))
+		puts("every client of its pool");
+	json_array_foreach(clients, i, name)
+		printf("%s\n", json_string_value(name));
+}
+
+int rsvol_access(const struct rsvol *rv, char **operands)
+{
+	struct rsvol_name n = rsvol_volume(operands[0]);
+	json_t *w, *clients, *reply;
+	int status;
+
+	if (!operands[1] && !rv->everyone)
+		return show_member(rv, &n, "clients", print_clients);
+	if (operands[1] && rv->everyone)
+		rsvol_usage("either --everyone or names of clients");
+	clients = rv->everyone ? json_null() : json_array();
+	for (char **c = operands + 1; *c; c++)
+		json_array_append_new(clients, json_string(*c));
+	w = work("access", &n);
+	json_object_set_new(w, "clients", clients);
+	status = rsvol_work(rv, &n, "changing access to", w, &reply);
+	return status ? status : rsvol_done(rv, &n, reply, "access changed");
+}
+
+/* limit */
+
+/* "none" is 0. */
+static double rate(const char *option, const char *text)
+{
+	char *end;
+	double n;
+
+	if (strcmp(text, "none") == 0)
+		return 0;
+	n = strtod(text, &end);
+	if (end == text || *end || !(n > 0) || n > 1e9)
+		rsvol_usage("--%s wants a number above 0, or none, not '%s'", option, text);
+	return n;
+}
+
+static void print_one_limit(const char *client, const json_t *l)
+{
+	double iops = json_number_value(json_object_get(l, "iops")), mbps = json_number_value(json_object_get(l, "mbps"));
+	double burst = json_number_value(json_object_get(l, "burst"));
+
+	if (iops <= 0 && mbps <= 0)
+		return;
+	printf("%s:", client);
+	if (iops > 0)
+		printf(" %.0f requests/s", iops);
+	if (mbps > 0)
+		printf("%s %g MB/s", iops > 0 ? "," : "", mbps);
+	if (burst > 0)
+		printf(", burst %g s", burst);
+	putchar('\n');
+}
+
+static void print_limits(const json_t *limits)
+{
+	const char *client;
+	json_t *l;
+
+	print_one_limit("all together", limits);
+	json_object_foreach(json_object_get(limits, "clients"), client, l)
+		print_one_limit(client, l);
+}
+
+int rsvol_limit(const struct rsvol *rv, char **operands)
+{
+	struct rsvol_name n = rsvol_volume(operands[0]);
+	json_t *w, *reply;
+	int status;
+
+	if (!rv->none && !rv->iops && !rv->mbps && rv->burst <= 0) {
+		if (rv->client)
+			rsvol_usage("which limit is %s to have: --iops, --mbps, --burst or --none", rv->client);
+		return show_member(rv, &n, "limits", print_limits);
+	}
+	if (rv->none && (rv->iops || rv->mbps || rv->burst > 0))
+		rsvol_usage("either --none or limits");
+	w = work("limit", &n);
+	if (rv->client)
+		json_object_set_new(w, "client", json_string(rv->client));
+	if (rv->none || rv->iops)
+		json_object_set_new(w, "iops", json_integer((json_int_t)(rv->none ? 0 : rate("iops", rv->iops) + 0.5)));
+	if (rv->none || rv->mbps)
+		json_object_set_new(w, "mbps", json_real(rv->none ? 0 : rate("mbps", rv->mbps)));
+	if (rv->none || rv->burst > 0)
+		json_object_set_new(w, "burst", json_real(rv->burst));
+	status = rsvol_work(rv, &n, "limiting", w, &reply);
+	return status ? status : rsvol_done(rv, &n, reply, rv->none ? "has no limit now" : "limited");
+}
+
+/* schedule */
+
+static void print_schedule(const json_t *schedule)
+{
+	double every = json_number_value(json_object_get(schedule, "every"));
+
+	if (every <= 0)
+		puts("no schedule");
+	else
+		printf("a snapshot every %g s, %d are kept\n", every,
+		       (int)json_integer_value(json_object_get(schedule, "keep")));
+}
+
+int rsvol_schedule(const struct rsvol *rv, char **operands)
+{
+	struct rsvol_name n = rsvol_volume(operands[0]);
+	json_t *w, *reply;
+	int status;
+
+	if (!rv->none && rv->every <= 0 && !rv->keep)
+		return show_member(rv, &n, "schedule", print_schedule);
+	if (rv->none ? rv->every > 0 || rv->keep : rv->every <= 0 || !rv->keep)
+		rsvol_usage("either --every and --keep, or --none");
+	w = work("schedule", &n);
+	json_object_set_new(w, "every", json_real(rv->every));
+	if (rv->keep)
+		json_object_set_new(w, "keep", json_integer(rv->keep));
+	status = rsvol_work(rv, &n, "scheduling", w, &reply);
+	return status ? status : rsvol_done(rv, &n, reply, rv->none ? "has no schedule now" : "scheduled");
+}
