@@ -403,7 +403,7 @@ static void go_on_leaving(struct conn *c)
 {
 	struct wire_reply r = { .type = WIRE_BYE, .cookie = c->bye_cookie };
 
-	if (c->executing || c->fencing)
+	if (c->executing || c->fencing || c->asking)
 		return;
 	if (c->bye && c->bye_cookie != UINT64_MAX) {
 		c->bye_cookie = UINT64_MAX;

@@ -96,7 +96,8 @@ struct conn {
 	uint64_t slots[WIRE_IN_FLIGHT_MAX / 64];
 	unsigned in_flight;		/* commands not yet answered: the reply has left */
 	unsigned executing;		/* at the workers */
-	unsigned fencing;		/* FENCEs of its own under way */
+	unsigned fencing;		/* FENCEs of its own under way, */
+	unsigned asking;		/* and CONTROLs: no I/O on a volume, so fences do not wait for them */
 	int64_t bytes, bytes_counted;	/* in flight; the part that client->bytes knows of */
 	atomic_bool closed;		/* workers do not start its jobs any more */
 	struct done_table done;

@@ -23,9 +23,9 @@
 #include "manage.h"
 #include "manage_impl.h"
 #include "secure.h"
+#include "pool.h"
 #include "server.h"
-
-#define MANAGE_STACK (512u << 10)
+#include "watch.h"
 
 struct manage_node {
 	struct manage_node *next;
@@ -36,6 +36,7 @@ struct manage_node {
 
 struct manage {
 	struct server *server;
+	struct looks *looks;
 	pthread_mutex_t lock;
 	pthread_cond_t ended;		/* a thread went */
 	struct manage_node *nodes;	/* who is first has its turn first */
@@ -50,7 +51,8 @@ struct manage *manage_new(struct server *s, struct err *e)
 	struct manage *m = calloc(1, sizeof(*m));
 	pthread_condattr_t attr;
 
-	if (!m) {
+	if (!m || !(m->looks = looks_new())) {
+		free(m);
 		err_set(e, ENOMEM, "cannot start: no memory");
 		return NULL;
 	}
@@ -87,6 +89,7 @@ void manage_free(struct manage *m)
 	}
 	pthread_mutex_destroy(&m->lock);
 	pthread_cond_destroy(&m->ended);
+	looks_free(m->looks);
 	free(m);
 }
 
@@ -254,6 +257,18 @@ static void audit_task(const struct task *t, bool good, const char *what, const 
 	      manage_text(&t->work, text), t->node, t->source, what, why ? ": " : "", why ? why : "");
 }
 
+static int run_in(struct server *s, struct task *t, json_t **result, struct err *e)
+{
+	struct pool *p = watch_pool(s->watch, t->place.pool);
+	int r;
+
+	if (!p)
+		return err_set(e, ENOENT, "pool %s is open no more", t->place.pool);
+	r = t->work.op->run(p, t, result, e);
+	pool_put(p);
+	return r;
+}
+
 /* On a thread of its own, without the lock: nobody frees a job that runs. */
 static int run(struct manage *m, struct task *t, json_t **result, struct err *e)
 {
@@ -264,8 +279,10 @@ static int run(struct manage *m, struct task *t, json_t **result, struct err *e)
 		return err_set(e, ECANCELED, "it was cancelled");
 	/* It may have waited, and the configuration may be another one by now. */
 	r = manage_admit(m->server, t->node, &t->work, &place, e);
+	if (!r && memcmp(&place, &t->place, sizeof(place)) != 0)
+		r = err_set(e, ESTALE, "%s is in another pool than when this was asked for", t->work.volume);
 	if (!r)
-		r = t->work.op->run(m->server, t, result, e);
+		r = run_in(m->server, t, result, e);
 	if (r && !e->code)
 		err_sys(e, -r, "%s", t->work.op->name);
 	audit_task(t, !r, !r ? "done" : r == -ECANCELED ? "cancelled" : "failed", r ? e->text : NULL);
@@ -534,6 +551,11 @@ json_t *manage_answer(struct manage *m, const char *node, const char *source, co
 		return show_volumes(m->server, node, json_integer_value(from) > 0 ? (uint64_t)json_integer_value(from) : 0);
 	*known = false;
 	return NULL;
+}
+
+int manage_look(struct manage *m, struct look *k)
+{
+	return looks_add(m->looks, k);
 }
 
 /*

@@ -17,10 +17,12 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include "err.h"
+#include "engine.h"
+#include "wire.h"
 
 struct manage;
 struct server;
+struct volume;
 
 #define MANAGE_THREADS 16	/* jobs that run at once */
 #define MANAGE_NODE_RUNS 4	/* of one client */
@@ -38,6 +40,20 @@ void manage_free(struct manage *m);	/* nothing runs any more; NULL is fine */
  * such request, or no memory (*known says which).  source: the address, for audit lines. */
 json_t *manage_answer(struct manage *m, const char *node, const char *source, const char *what,
 		      json_t *request, bool *known);
+
+/* What a volume is, which its files say: answered later, by message.run on the loop.  Fields are
+ * set by who asks; answer is then an object, or NULL: no memory. */
+struct look {
+	struct message message;		/* first */
+	struct engine *loop;
+	struct volume *volume;		/* a reference of the asker's */
+	char node[WIRE_NAME_MAX + 1];
+	json_t *answer;
+	struct look *next;		/* manage_look.c's */
+	bool runs;
+};
+/* 0; -EAGAIN: this node has asked for too much at once. */
+int manage_look(struct manage *m, struct look *k);
 
 void manage_tick(struct manage *m, uint64_t now);	/* about once a second */
 /* Takes no job any more, has those that run end soon, and waits for that, at most so long.

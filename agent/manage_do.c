@@ -2,9 +2,15 @@
  * manage_do.c - the ops: what each asks for, and how the catalog is told.  See manage_impl.h.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include "catalog.h"
 #include "manage_impl.h"
 #include "manage_ops.h"
+#include "pool.h"
+#include "watch.h"
 
 #define AT(field) offsetof(struct manage_work, field)
 #define NAME(member, field, needed) { member, MEMBER_NAME, AT(field), needed, 1, CONF_NAME_MAX, 0 }
@@ -12,11 +18,118 @@
 #define SIZE_MOST 9223372036854775296u	/* 2^63 - 512 */
 #define END { NULL, 0, 0, false, 0, 0, 0 }
 
-static int not_yet(struct server *s, const struct task *t, json_t **result, struct err *e)
+static int not_yet(struct pool *p, struct task *t, json_t **result, struct err *e)
 {
-	(void)s;
+	(void)p;
 	(void)result;
 	return err_set(e, EOPNOTSUPP, "this version of rssrv cannot %s", t->work.op->name);
+}
+
+static struct catalog_job job_of(struct task *t)
+{
+	return (struct catalog_job){ .id = t->id, .progress = &t->progress, .hold_limit = t->work.hold_limit };
+}
+
+/* What is there now, by the names of the volumes. */
+static int made(const struct pool *p, const char *const *names, size_t n, json_t **result)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_string(names[i]));
+	*result = json_pack("{s:o, s:s}", "volumes", list, "pool", p->name);
+	return 0;
+}
+
+static int made_one(const struct pool *p, const char *name, json_t **result)
+{
+	return made(p, &name, 1, result);
+}
+
+static int do_create(struct pool *p, struct task *t, json_t **result, struct err *e)
+{
+	const struct manage_work *w = &t->work;
+	struct catalog_job j = job_of(t);
+	int r = catalog_create(p, &j, w->volume, w->size, w->preallocate, e);
+
+	if (r == -EEXIST && w->if_missing) {
+		*e = (struct err){ 0 };
+		r = 0;
+	}
+	return r ? r : made_one(p, w->volume, result);
+}
+
+static int do_resize(struct pool *p, struct task *t, json_t **result, struct err *e)
+{
+	const struct manage_work *w = &t->work;
+	struct catalog_job j = job_of(t);
+	int r = catalog_resize(p, &j, w->volume, w->size, w->has_confirm, e);
+
+	return r ? r : made_one(p, w->volume, result);
+}
+
+static int do_rename(struct pool *p, struct task *t, json_t **result, struct err *e)
+{
+	struct catalog_job j = job_of(t);
+	int r = catalog_rename(p, &j, t->work.volume, t->work.to, e);
+	struct catalog_info info;
+	struct err gone = { 0 };
+
+	/* manage_right.c let it pass for its new name's sake, which is not this job's. */
+	if (r == -EEXIST && catalog_info(p, t->work.volume, &info, &gone) == -ENOENT)
+		r = err_set(e, ENOENT, "there is no volume %s in pool %s", t->work.volume, p->name);
+	return r ? r : made_one(p, t->work.to, result);
+}
+
+static int do_remove(struct pool *p, struct task *t, json_t **result, struct err *e)
+{
+	struct catalog_job j = job_of(t);
+
+	(void)result;
+	return catalog_remove(p, &j, t->work.volume, t->work.snapshots, e);
+}
+
+static int set(struct pool *p, struct task *t, const struct catalog_key *keys, size_t n, struct err *e)
+{
+	struct catalog_job j = job_of(t);
+
+	return catalog_set(p, &j, t->work.volume, keys, n, e);
+}
+
+static int do_access(struct pool *p, struct task *t, json_t **result, struct err *e)
+{
+	char text[ACCESS_CLIENTS_MAX * (CONF_NAME_MAX + 5) + 1] = "";
+	struct catalog_key key = { "clients", NULL };
+	size_t used = 0;
+
+	(void)result;
+	for (char **c = t->work.clients; c && *c; c++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? ", " : "", *c);
+	key.value = used ? text : NULL;
+	return set(p, t, &key, 1, e);
+}
+
+static int do_label(struct pool *p, struct task *t, json_t **result, struct err *e)
+{
+	struct catalog_key key = { "label", *t->work.text ? t->work.text : NULL };
+
+	(void)result;
+	return set(p, t, &key, 1, e);
+}
+
+static int do_schedule(struct pool *p, struct task *t, json_t **result, struct err *e)
+{
+	struct catalog_key keys[] = { { SCHEDULE_EVERY, NULL }, { SCHEDULE_KEEP, NULL } };
+	char every[24], keep[24];
+
+	(void)result;
+	snprintf(every, sizeof(every), "%" PRIu64, (uint64_t)t->work.every);
+	snprintf(keep, sizeof(keep), "%" PRIu64, t->work.keep);
+	if (t->work.every > 0) {
+		keys[0].value = every;
+		keys[1].value = keep;
+	}
+	return set(p, t, keys, 2, e);
 }
 
 static const struct member create_members[] = {
@@ -101,19 +214,19 @@ static const struct member schedule_members[] = {
 };
 
 static const struct manage_op ops[] = {
-	{ "create", create_members, not_yet },
-	{ "resize", resize_members, not_yet },
-	{ "rename", rename_members, not_yet },
-	{ "remove", remove_members, not_yet },
+	{ "create", create_members, do_create },
+	{ "resize", resize_members, do_resize },
+	{ "rename", rename_members, do_rename },
+	{ "remove", remove_members, do_remove },
 	{ "snapshot", snapshot_members, not_yet },
 	{ "snapshot_remove", snapshot_remove_members, not_yet },
 	{ "rollback", rollback_members, not_yet },
 	{ "clone", clone_members, not_yet },
 	{ "copy", copy_members, not_yet },
 	{ "limit", limit_members, not_yet },
-	{ "access", access_members, not_yet },
-	{ "label", label_members, not_yet },
-	{ "schedule", schedule_members, not_yet },
+	{ "access", access_members, do_access },
+	{ "label", label_members, do_label },
+	{ "schedule", schedule_members, do_schedule },
 };
 
 const struct manage_op *manage_op(const char *name)

@@ -18,6 +18,7 @@ struct pool;
 struct server;
 struct volume;
 
+#define MANAGE_STACK (512u << 10)
 #define LABEL_MAX 200
 #define SNAPSHOT_VOLUMES_MAX 64
 #define ACCESS_CLIENTS_MAX 256
@@ -25,6 +26,10 @@ struct volume;
 #define KEEP_MAX 1000
 #define EVERY_MIN 60			/* seconds between snapshots of a schedule */
 #define EVERY_MAX (366 * 86400)
+
+/* Keys of a volume's file NAME.meta: seconds, and how many. */
+#define SCHEDULE_EVERY "schedule-every"
+#define SCHEDULE_KEEP "schedule-keep"
 
 /* What one request asks for; what its op does not have is zero. */
 struct manage_work {
@@ -53,7 +58,7 @@ struct manage_op {
 	const char *name;
 	const struct member *members;
 	/* Does it, on a thread of its own; blocks.  *result: what the asker gets; may stay NULL. */
-	int (*run)(struct server *s, const struct task *t, json_t **result, struct err *e);
+	int (*run)(struct pool *p, struct task *t, json_t **result, struct err *e);
 };
 
 enum task_state { TASK_WAITS, TASK_RUNS, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
@@ -91,8 +96,14 @@ int manage_admit(struct server *s, const char *node, const struct manage_work *w
 
 /* manage_show.c: what is there, as far as the node may see it. */
 json_t *show_pools(struct server *s, const char *node);
-json_t *show_volume(struct server *s, const char *node, struct volume *v);	/* reads files: on a worker */
+json_t *show_volume(struct server *s, const char *node, struct volume *v);	/* reads files */
 json_t *show_volumes(struct server *s, const char *node, uint64_t from);
+
+/* manage_look.c */
+struct look;
+struct looks *looks_new(void);	/* NULL: no memory */
+void looks_free(struct looks *l);
+int looks_add(struct looks *l, struct look *k);
 
 /* manage_do.c: the ops; manage_op(NULL) is NULL. */
 const struct manage_op *manage_op(const char *name);

@@ -196,6 +196,8 @@ static int check_whole(const struct manage_work *w, struct err *e)
 		return err_set(e, EINVAL, "clone needs \"to\", or \"prefix\" and \"count\"");
 	if (strcmp(op, "clone") == 0 && !*w->prefix != !w->count)
 		return err_set(e, EINVAL, "clone needs \"prefix\" and \"count\" together");
+	if (*w->prefix && snprintf(NULL, 0, "%s%" PRIu64, w->prefix, w->count) > CONF_NAME_MAX)
+		return err_set(e, EINVAL, "clone: \"prefix\" and a number come to more than %d characters", CONF_NAME_MAX);
 	if (strcmp(op, "schedule") == 0 && w->every > 0 && w->every < EVERY_MIN)
 		return err_set(e, EINVAL, "schedule: \"every\" has to be at least %d seconds", EVERY_MIN);
 	if (strcmp(op, "schedule") == 0 && w->every > 0 && !w->keep)

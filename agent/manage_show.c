@@ -2,13 +2,16 @@
  * manage_show.c - what there is, for those who ask: see manage_impl.h.
  *
  * Pools and the list of volumes are answered on a loop, from what the watchers noted at their
- * last look.  What a single volume's files say is read by a worker (serve_control.c).
+ * last look.  What a single volume's files say is read on a thread (manage_look.c).
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "access.h"
+#include "catalog.h"
 #include "client.h"
 #include "manage_impl.h"
+#include "pool.h"
 #include "registry.h"
 #include "server.h"
 #include "text.h"
@@ -100,6 +103,54 @@ static json_t *strings_json(char *const *list)
 	return j;
 }
 
+static json_t *snapshots_json(struct pool *p, const char *volume)
+{
+	struct catalog_snapshot *list = NULL;
+	json_t *j = json_array();
+	struct err e = { 0 };
+	size_t n = 0;
+
+	if (catalog_snapshots(p, volume, &list, &n, &e) < 0)
+		n = 0;
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(j, json_pack("{s:s, s:s, s:I, s:I}", "name", list[i].name, "taken", list[i].taken,
+			"size", (json_int_t)list[i].size, "allocated", (json_int_t)list[i].allocated));
+	free(list);
+	return j;
+}
+
+static json_t *schedule_json(const struct meta *m)
+{
+	char every[24], keep[24];
+
+	if (!meta_get(m, SCHEDULE_EVERY, every, sizeof(every)) || !meta_get(m, SCHEDULE_KEEP, keep, sizeof(keep)))
+		return json_null();
+	return json_pack("{s:I, s:I}", "every", (json_int_t)strtoll(every, NULL, 10),
+			 "keep", (json_int_t)strtoll(keep, NULL, 10));
+}
+
+/* What its files say; nothing of a [volume]. */
+static void show_files(struct server *s, struct volume *v, json_t *j)
+{
+	struct pool *p = v->pool ? watch_pool(s->watch, v->pool) : NULL;
+	struct catalog_info info;
+	struct err e = { 0 };
+	char label[LABEL_MAX + 1];
+
+	if (!p)
+		return;
+	if (catalog_info(p, v->name, &info, &e) == 0) {
+		json_object_set_new(j, "allocated", json_integer((json_int_t)info.allocated));
+		json_object_set_new(j, "created", json_string(info.meta.created));
+		meta_get(&info.meta, "label", label, sizeof(label));
+		json_object_set_new(j, "label", json_string(label));
+		json_object_set_new(j, "schedule", schedule_json(&info.meta));
+	}
+	if (!v->snapshot)
+		json_object_set_new(j, "snapshots", snapshots_json(p, v->name));
+	pool_put(p);
+}
+
 json_t *show_volume(struct server *s, const char *node, struct volume *v)
 {
 	char why[ACCESS_WHY_MAX];
@@ -116,5 +167,6 @@ json_t *show_volume(struct server *s, const char *node, struct volume *v)
 	registry_unlock(s->registry);
 	json_object_set_new(j, "open_by", open_by(s, node, v, manage));
 	json_object_set_new(j, "manage", json_boolean(manage));
+	show_files(s, v, j);
 	return json_pack("{s:o}", "volume", j);
 }

@@ -3,7 +3,7 @@
  * whose "do" names it, answered by a JSON object.  rsio-protocol(7) lists them.
  *
  * It is parsed on the loop, where others wait, so a request is small.  What the answer
- * needs is in memory, but for "volume": a worker of that volume reads its files.
+ * needs is in memory, but for "volume": a thread of manage.h's reads its files.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -20,12 +20,11 @@
 
 #define REQUEST_MAX 16384u
 
-/* "volume", while a worker reads its files. */
-struct control_job {
-	struct job job;			/* first */
+/* "volume", while its files are read. */
+struct question {
+	struct look look;		/* first */
+	struct conn *conn;		/* held */
 	uint64_t cookie;
-	struct volume *volume;		/* a reference */
-	json_t *answer;
 };
 
 static double cpu_seconds(void)
@@ -62,29 +61,24 @@ static void reply(struct conn *c, uint64_t cookie, json_t *answer)
 	free(text);
 }
 
-/* On a worker. */
-static void run_volume(struct job *j)
-{
-	struct control_job *k = (struct control_job *)j;
-
-	k->answer = show_volume(k->volume->server, j->conn->client->node, k->volume);
-}
-
 /* Back on the loop. */
-static void on_volume(struct engine *l, struct message *m)
+static void on_look(struct engine *l, struct message *m)
 {
-	struct control_job *k = (struct control_job *)m;
-	struct conn *c = k->job.conn;
+	struct question *q = (struct question *)m;
+	struct conn *c = q->conn;
 
 	(void)l;
-	c->executing--;
-	if (c->state != CONN_DEAD)
-		reply(c, k->cookie, k->answer);
-	else
-		json_decref(k->answer);
-	volume_put(k->volume);
-	free(k);
-	conn_touch(c);
+	c->asking--;
+	c->holds--;
+	if (c->state == CONN_DEAD) {
+		json_decref(q->look.answer);
+		conn_release(c);
+	} else {
+		reply(c, q->cookie, q->look.answer);
+		conn_touch(c);
+	}
+	volume_put(q->look.volume);
+	free(q);
 }
 
 static struct volume *find_volume(struct conn *c, const char *name)
@@ -102,38 +96,44 @@ static struct volume *find_volume(struct conn *c, const char *name)
 	return v;
 }
 
+static int ask(struct conn *c, struct volume *v, struct err *e)
+{
+	struct question *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return err_set(e, ENOMEM, "no memory to look at %s", v->name);
+	q->look.message.run = on_look;
+	q->look.loop = c->loop;
+	q->look.volume = v;
+	memcpy(q->look.node, c->client->node, sizeof(q->look.node));
+	q->conn = c;
+	q->cookie = c->request.cookie;
+	c->asking++;
+	c->holds++;
+	if (manage_look(c->loop->server->manage, &q->look) == 0)
+		return 0;
+	c->asking--;
+	c->holds--;
+	free(q);
+	return err_set(e, EAGAIN, "%s asks for too much at once", c->client->node);
+}
+
 /* NULL: it is answered later. */
 static json_t *volume(struct conn *c, const char *name)
 {
 	struct volume *v = find_volume(c, name);
-	struct control_job *k = v ? calloc(1, sizeof(*k)) : NULL;
 	struct err e = { 0 };
 
-	if (!v) {
-		err_set(&e, name ? ENOENT : EINVAL, name ? "there is no volume %.100s here, or %s is not among its clients" :
-			"volume needs \"name\"", name, c->client->node);
-		err_clean(e.text);
-		return json_pack("{s:o}", "error", manage_error(&e, NULL));
-	}
-	if (!k) {
+	if (v && ask(c, v, &e) == 0)
+		return NULL;
+	if (!name)
+		err_set(&e, EINVAL, "volume needs \"name\"");
+	else if (!v)
+		err_set(&e, ENOENT, "there is no volume %.100s here, or %s is not among its clients", name, c->client->node);
+	if (v)
 		volume_put(v);
-		err_set(&e, ENOMEM, "no memory to look at %s", name);
-		return json_pack("{s:o}", "error", manage_error(&e, NULL));
-	}
-	k->volume = v;
-	k->cookie = c->request.cookie;
-	k->job = (struct job){
-		.message.run = on_volume,
-		.loop = c->loop,
-		.conn = c,
-		.dropped = &c->closed,
-		.work = &v->work,
-		.kind = JOB_SLOW,
-		.run = run_volume,
-		.type = WIRE_CONTROL,
-	};
-	serve_queue(&k->job);
-	return NULL;
+	err_clean(e.text);
+	return json_pack("{s:o}", "error", manage_error(&e, NULL));
 }
 
 static void answer(struct conn *c, const char *what, json_t *request)
