@@ -5,27 +5,11 @@
 #include <string.h>
 #include <time.h>
 #include "log.h"
-#include "workers.h"
+#include "workers_impl.h"
 
 #define WORKER_STACK (256u << 10)
 #define IDLE_SECONDS 10
 #define HOLD_NS 300000		/* finished jobs wait for the rest of their batch so long */
-
-struct work_device {
-	struct work_device *next;
-	dev_t device;
-	unsigned active;
-};
-
-struct workers {
-	pthread_mutex_t lock;
-	pthread_cond_t wake;		/* there is something to do, or stop */
-	pthread_cond_t ended;		/* a thread went */
-	struct work *head, *tail;	/* volumes with something queued, the longest waiting first */
-	struct work_device *devices;
-	unsigned threads, idle, signals;	/* signals: wake-ups that no idle thread took yet */
-	bool stop;
-};
 
 struct workers *workers_new(struct err *e)
 {
@@ -41,6 +25,7 @@ struct workers *workers_new(struct err *e)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->wake, &attr);
 	pthread_cond_init(&w->ended, &attr);
+	pthread_cond_init(&w->hold_changed, &attr);
 	pthread_condattr_destroy(&attr);
 	return w;
 }
@@ -64,8 +49,9 @@ static struct work_device *device_get(struct workers *w, dev_t device)
 
 void work_init(struct workers *w, struct work *k, dev_t device, unsigned batch)
 {
-	k->jobs = k->flushes = NULL;
+	k->jobs = k->flushes = k->parked = NULL;
 	k->jobs_end = &k->jobs;
+	k->parked_end = &k->parked;
 	k->flushes_end = &k->flushes;
 	k->batch = batch;
 	pthread_mutex_lock(&w->lock);
@@ -84,7 +70,7 @@ static void list_add(struct workers *w, struct work *k)
 	w->tail = k;
 }
 
-static void list_remove(struct workers *w, struct work *k)
+void workers_unlist(struct workers *w, struct work *k)
 {
 	if (!k->listed)
 		return;
@@ -114,7 +100,7 @@ static struct work *next_runnable(struct workers *w)
 
 /* Takes what one worker does in one go: all flushes, or one slow job, or a
  * row of quick ones. */
-static struct job *take(struct work *k)
+static struct job *take(struct work *k, bool *changes)
 {
 	struct job *first, *j;
 	unsigned n = 1;
@@ -124,11 +110,14 @@ static struct job *take(struct work *k)
 		k->flushes = NULL;
 		k->flushes_end = &k->flushes;
 		k->flushing = true;
+		*changes = false;
 		return first;
 	}
 	first = j = k->jobs;
+	*changes = j->changes;
 	while (j->kind == JOB_QUICK && j->next && j->next->kind == JOB_QUICK && n < k->batch) {
 		j = j->next;
+		*changes |= j->changes;
 		n++;
 	}
 	k->jobs = j->next;
@@ -149,7 +138,7 @@ static void post_all(struct job **held)
 	*held = NULL;
 }
 
-static uint64_t mono_now(void)
+uint64_t workers_clock(void)
 {
 	struct timespec t;
 
@@ -194,7 +183,7 @@ static struct job *run_jobs(struct work *k, struct job *jobs)
 		end = &j->next;
 		if (!next)
 			break;
-		now = mono_now();
+		now = workers_clock();
 		if (!since)
 			since = now;
 		if (now - since > HOLD_NS) {
@@ -238,15 +227,16 @@ static bool sleep_idle(struct workers *w)
 	return true;
 }
 
-static struct job *begin(struct workers *w, struct work *k)
+static struct job *begin(struct workers *w, struct work *k, bool *changes)
 {
-	struct job *jobs = take(k);
+	struct job *jobs = take(k, changes);
 
 	k->active++;
+	k->changing += *changes;
 	if (k->device)
 		k->device->active++;
 	/* Others first, next time. */
-	list_remove(w, k);
+	workers_unlist(w, k);
 	if (k->jobs || k->flushes)
 		list_add(w, k);
 	if (next_runnable(w))
@@ -254,9 +244,11 @@ static struct job *begin(struct workers *w, struct work *k)
 	return jobs;
 }
 
-static void end(struct work *k, bool flush)
+static void end(struct workers *w, struct work *k, bool flush, bool changes)
 {
 	k->active--;
+	if (changes)
+		workers_change_over(w, k);
 	if (k->device)
 		k->device->active--;
 	if (flush)
@@ -268,7 +260,7 @@ static void *worker(void *arg)
 	struct workers *w = arg;
 	struct job *jobs, *done = NULL;
 	struct work *k;
-	bool flush;
+	bool flush, changes = false;
 
 	pthread_setname_np(pthread_self(), "rssrv-worker");
 	pthread_mutex_lock(&w->lock);
@@ -279,7 +271,7 @@ static void *worker(void *arg)
 				break;
 			continue;
 		}
-		jobs = k ? begin(w, k) : NULL;
+		jobs = k ? begin(w, k, &changes) : NULL;
 		pthread_mutex_unlock(&w->lock);
 		post_all(&done);
 		if (jobs) {
@@ -288,7 +280,7 @@ static void *worker(void *arg)
 		}
 		pthread_mutex_lock(&w->lock);
 		if (jobs)
-			end(k, flush);
+			end(w, k, flush, changes);
 	}
 	w->threads--;
 	pthread_cond_broadcast(&w->ended);
@@ -312,27 +304,36 @@ static int start_thread(struct workers *w)
 	return -r;
 }
 
+void workers_wake(struct workers *w)
+{
+	if (next_runnable(w))
+		wake_one(w);
+}
+
+void workers_enqueue(struct workers *w, struct job *j)
+{
+	struct work *k = j->work;
+	struct job ***end_of = j->kind == JOB_FLUSH ? &k->flushes_end : &k->jobs_end;
+
+	if (k->hold && j->changes)
+		end_of = &k->parked_end;
+	else
+		list_add(w, k);
+	j->next = NULL;
+	**end_of = j;
+	*end_of = &j->next;
+}
+
 void workers_submit(struct workers *w, struct job *jobs)
 {
 	struct job *j, *next;
 
 	pthread_mutex_lock(&w->lock);
 	for (j = jobs; j; j = next) {
-		struct work *k = j->work;
-
 		next = j->next;
-		j->next = NULL;
-		if (j->kind == JOB_FLUSH) {
-			*k->flushes_end = j;
-			k->flushes_end = &j->next;
-		} else {
-			*k->jobs_end = j;
-			k->jobs_end = &j->next;
-		}
-		list_add(w, k);
+		workers_enqueue(w, j);
 	}
-	if (next_runnable(w))
-		wake_one(w);
+	workers_wake(w);
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -366,8 +367,10 @@ void workers_cancel(struct workers *w, struct conn *c)
 		cancel_in(&k->jobs, &k->jobs_end, c, &taken);
 		cancel_in(&k->flushes, &k->flushes_end, c, &taken);
 		if (!k->jobs && !k->flushes)
-			list_remove(w, k);
+			workers_unlist(w, k);
 	}
+	for (k = w->holds; k; k = k->next_hold)
+		cancel_in(&k->parked, &k->parked_end, c, &taken);
 	pthread_mutex_unlock(&w->lock);
 	post_all(&taken);
 }
@@ -411,5 +414,6 @@ void workers_free(struct workers *w)
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->wake);
 	pthread_cond_destroy(&w->ended);
+	pthread_cond_destroy(&w->hold_changed);
 	free(w);
 }

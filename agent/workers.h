@@ -41,6 +41,7 @@ struct job {
 	const atomic_bool *dropped;	/* true: not to be started any more */
 	struct work *work;
 	enum job_kind kind;
+	bool changes;			/* waits while its volume is held */
 	void (*run)(struct job *j);	/* on the worker; sets result */
 	int result;			/* 0 or -errno; -ECANCELED: was not started */
 
@@ -59,7 +60,11 @@ struct work {
 	struct job *jobs, **jobs_end;
 	struct job *flushes, **flushes_end;
 	unsigned active;		/* workers busy here */
+	unsigned changing;		/* of them and others, at something that changes the volume */
 	bool flushing;
+	bool hold;			/* what changes it is parked */
+	struct job *parked, **parked_end;
+	struct work *next_hold;		/* all that are held */
 	bool listed;
 	struct work *next, *prev;	/* all that have something queued */
 	struct work_device *device;
@@ -81,5 +86,19 @@ void workers_submit(struct workers *w, struct job *jobs);
  * loop with -ECANCELED. */
 void workers_cancel(struct workers *w, struct conn *c);
 unsigned workers_count(struct workers *w);	/* threads now */
+
+/*
+ * For hold.c.  Times are workers_clock's.
+ */
+uint64_t workers_clock(void);			/* CLOCK_MONOTONIC, ns */
+/* From here on nothing is begun that changes one of these, all together: it queues.  Waits
+ * until nobody else holds one.  0 or -EBUSY. */
+int workers_hold(struct workers *w, struct work *const *k, size_t n, uint64_t until);
+/* Waits until all that had begun is done.  0; -ETIMEDOUT; -ECANCELED: they were released. */
+int workers_drain(struct workers *w, struct work *const *k, size_t n, uint64_t until);
+void workers_release(struct workers *w, struct work *const *k, size_t n);
+/* A change that is no job begins (waits while k is held) and is over.  Not on a loop. */
+void workers_enter(struct workers *w, struct work *k);
+void workers_leave(struct workers *w, struct work *k);
 
 #endif
