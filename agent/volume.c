@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <linux/fs.h>
 #include <unistd.h>
+#include "cow.h"
 #include "log.h"
 #include "server.h"
 #include "text.h"
@@ -243,6 +244,8 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 	pthread_mutex_init(&v->flush_lock, NULL);
 	pthread_mutex_init(&v->range_lock, NULL);
 	pthread_cond_init(&v->range_free, NULL);
+	pthread_mutex_init(&v->cow_lock, NULL);
+	pthread_cond_init(&v->cow_left, NULL);
 	if (asprintf(&v->path, "%s%s%s", setup->directory ? setup->directory : "",
 		     setup->directory ? "/" : "", setup->path) < 0)
 		v->path = NULL;
@@ -305,6 +308,8 @@ void volume_put(struct volume *v)
 	pthread_mutex_destroy(&v->flush_lock);
 	pthread_mutex_destroy(&v->range_lock);
 	pthread_cond_destroy(&v->range_free);
+	pthread_mutex_destroy(&v->cow_lock);
+	pthread_cond_destroy(&v->cow_left);
 	strings_free(v->clients);
 	free(v->path);
 	free(v->pool);
@@ -336,7 +341,8 @@ static int after_flush(struct volume *v, int r)
 
 int volume_write_now(struct volume *v, const void *buf, uint32_t count, uint64_t offset, bool fua)
 {
-	if (v->mark)
+	/* Relaxed: hold.c says why that will do. */
+	if (v->mark || atomic_load_explicit(&v->guard, memory_order_relaxed))
 		return -EAGAIN;
 	if (fua && atomic_load(&v->flush_failed))
 		return -EUCLEAN;
@@ -374,6 +380,12 @@ int volume_read(struct volume *v, void *buf, uint32_t count, uint64_t offset)
 	return counted(v, v->ops->read(v, buf, count, offset));
 }
 
+static inline void keep_old(struct volume *v, uint64_t offset, uint32_t count)
+{
+	if (atomic_load_explicit(&v->guard, memory_order_relaxed) & GUARD_COW)
+		cow_before(v, offset, count);
+}
+
 /* A failed FUA write may have failed in writing (nothing is lost: an ordinary
  * error) or in syncing (final).  A flush knows: it asks the other description. */
 int volume_write(struct volume *v, const void *buf, uint32_t count, uint64_t offset, bool fua)
@@ -382,6 +394,7 @@ int volume_write(struct volume *v, const void *buf, uint32_t count, uint64_t off
 
 	if (fua && flush_failed(v))
 		return -EUCLEAN;
+	keep_old(v, offset, count);
 	r = counted(v, v->ops->write(v, buf, count, offset, fua));
 	if (r < 0 && fua)
 		volume_flush(v);
@@ -394,6 +407,7 @@ int volume_zero(struct volume *v, uint32_t count, uint64_t offset, bool discard,
 
 	if (fua && flush_failed(v))
 		return -EUCLEAN;
+	keep_old(v, offset, count);
 	r = counted(v, v->ops->zero(v, count, offset, discard));
 	return r || !fua ? r : volume_flush(v);
 }

@@ -74,6 +74,9 @@ struct volume_origin {
 /* 0 or -errno; flags as statx. */
 int volume_origin_at(int dirfd, const char *path, int flags, struct volume_origin *out);
 
+#define GUARD_HOLD 1u			/* hold.c: nothing is changed for a while */
+#define GUARD_COW 2u			/* cow.c: what is changed is copied before */
+
 struct volume {
 	struct work work;
 	struct server *server;
@@ -97,6 +100,8 @@ struct volume {
 	struct volume_origin origin;
 	struct claim_place place;	/* where its claims and marks are; fd -1: not shared, or a device */
 	char *mark;			/* shared file: the mark of a failed flush, in that place */
+
+	atomic_uint guard;		/* GUARD_*: why a loop leaves changes to a worker; 0: nothing */
 
 	/* May change, each by one writer; read by anyone. */
 	_Atomic uint64_t size;
@@ -126,6 +131,9 @@ struct volume {
 	pthread_mutex_t range_lock;	/* for direct volumes */
 	pthread_cond_t range_free;
 	struct range_lock *ranges;
+	pthread_mutex_t cow_lock;
+	pthread_cond_t cow_left;	/* a writer has left it */
+	struct cow *cow;		/* a copy of one moment that is being made; NULL: none */
 	struct lossy *lossy;		/* volume_lossy.c's; NULL but in tests */
 };
 

@@ -1,0 +1,319 @@
+/*
+ * cow.c - why the target has the volume's content of one moment.
+ *
+ * The volume is looked at as a row of chunks.  Each is copied once, by whoever comes
+ * first: the copier, which goes through them in order, or a writer, which has
+ * to before it changes anything in it.  A chunk that was not copied yet was not changed
+ * since the moment, because
+ *
+ * 1. at the moment no write was under way (a hold), and before the hold ended volume.guard
+ *    said that there is a copy: so every change that began after it comes here first
+ *    (hold.c says why no loop misses that; a worker takes its job under workers.lock,
+ *    after the hold gave it back under the same lock);
+ * 2. whoever changes a chunk does so after it was copied: cow_before returns when all the
+ *    chunks that it is asked about are.  Two who want the same one: the second waits.
+ *
+ * So what is read from a chunk while it is copied is what it held at the moment, holes
+ * too: a chunk is asked for its holes while nobody may change it.  The copier
+ * jumps over a hole that spans many chunks: those that nobody copied are a hole now, so
+ * they were; those that were copied are done anyway.
+ *
+ * IF A CHUNK CANNOT BE COPIED the whole copy has failed, for good, and from then on
+ * nobody waits for anything: cow_run says so and the target is thrown away.  A write never
+ * learns of it.
+ *
+ * Memory: one bit for each chunk ahead of the copier that a writer copied, in pages that
+ * are there when they are touched, and one chunk's buffer for each thread that copies.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "copy.h"
+#include "cow.h"
+
+#define CHUNK (64u << 10)
+#define CHUNKS_MAX (1ull << 28)		/* of CHUNK: 16 TiB; beyond that they are larger */
+#define BUFFER CHUNK
+#define READ_AHEAD (4ull << 20)
+
+struct busy {				/* a chunk that is being copied */
+	struct busy *next;
+	uint64_t chunk;
+};
+
+struct cow {
+	struct volume *volume;
+	int target;
+	uint64_t size, chunk, count;
+	unsigned users;			/* under volume.cow_lock: writers in here */
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint64_t next;			/* the copier's: all before it are done */
+	uint8_t *done;			/* bits, for those ahead of it */
+	struct busy *busy;
+	int error;			/* -errno; 0: none yet */
+	uint64_t copied;		/* bytes */
+};
+
+/*
+ * A chunk.  lock is held, but for copying.
+ */
+static bool is_done(const struct cow *c, uint64_t i)
+{
+	return i < c->next || (c->done[i / 8] & 1u << i % 8);
+}
+
+static bool is_busy(const struct cow *c, uint64_t i)
+{
+	for (const struct busy *b = c->busy; b; b = b->next)
+		if (b->chunk == i)
+			return true;
+	return false;
+}
+
+static void not_busy(struct cow *c, struct busy *b)
+{
+	struct busy **at = &c->busy;
+
+	while (*at != b)
+		at = &(*at)->next;
+	*at = b->next;
+}
+
+static int64_t copy_chunk(struct cow *c, uint64_t i)
+{
+	uint64_t from = i * c->chunk, to = c->size - from < c->chunk ? c->size : from + c->chunk;
+	uint8_t *buf = malloc(BUFFER);
+	int64_t n = buf ? copy_range(c->volume->fd, c->target, from, to, buf, BUFFER) : -ENOMEM;
+
+	free(buf);
+	return n;
+}
+
+/* When it returns the chunk is copied, or the whole copy has failed. */
+static void need(struct cow *c, uint64_t i)
+{
+	struct busy b = { .chunk = i };
+	int64_t n;
+
+	while (!c->error && is_busy(c, i))
+		pthread_cond_wait(&c->changed, &c->lock);
+	if (c->error || is_done(c, i))
+		return;
+	b.next = c->busy;
+	c->busy = &b;
+	pthread_mutex_unlock(&c->lock);
+	n = copy_chunk(c, i);
+	pthread_mutex_lock(&c->lock);
+	not_busy(c, &b);
+	if (n < 0 && !c->error)
+		c->error = (int)n;
+	if (n >= 0) {
+		c->done[i / 8] |= (uint8_t)(1u << i % 8);
+		c->copied += (uint64_t)n;
+	}
+	pthread_cond_broadcast(&c->changed);
+}
+
+/*
+ * Writers.
+ */
+static struct cow *enter(struct volume *v)
+{
+	struct cow *c;
+
+	pthread_mutex_lock(&v->cow_lock);
+	c = v->cow;
+	if (c)
+		c->users++;
+	pthread_mutex_unlock(&v->cow_lock);
+	return c;
+}
+
+static void leave(struct volume *v, struct cow *c)
+{
+	pthread_mutex_lock(&v->cow_lock);
+	if (!--c->users)
+		pthread_cond_broadcast(&v->cow_left);
+	pthread_mutex_unlock(&v->cow_lock);
+}
+
+void cow_before(struct volume *v, uint64_t offset, uint64_t count)
+{
+	struct cow *c = count ? enter(v) : NULL;
+	uint64_t last;
+
+	if (!c)
+		return;
+	last = (offset + count - 1) / c->chunk;
+	pthread_mutex_lock(&c->lock);
+	for (uint64_t i = offset / c->chunk; i <= last && i < c->count && !c->error; i++)
+		need(c, i);
+	pthread_mutex_unlock(&c->lock);
+	leave(v, c);
+}
+
+/* No writer comes any more, and none is in here. */
+static void detach(struct cow *c)
+{
+	struct volume *v = c->volume;
+
+	pthread_mutex_lock(&v->cow_lock);
+	if (v->cow == c) {
+		atomic_fetch_and(&v->guard, ~GUARD_COW);
+		v->cow = NULL;
+	}
+	while (c->users)
+		pthread_cond_wait(&v->cow_left, &v->cow_lock);
+	pthread_mutex_unlock(&v->cow_lock);
+}
+
+static bool attach(struct cow *c)
+{
+	struct volume *v = c->volume;
+	bool first;
+
+	pthread_mutex_lock(&v->cow_lock);
+	first = !v->cow;
+	if (first) {
+		v->cow = c;
+		atomic_fetch_or(&v->guard, GUARD_COW);
+	}
+	pthread_mutex_unlock(&v->cow_lock);
+	return first;
+}
+
+static void destroy(struct cow *c)
+{
+	pthread_mutex_destroy(&c->lock);
+	pthread_cond_destroy(&c->changed);
+	free(c->done);
+	free(c);
+}
+
+struct cow *cow_start(struct volume *v, int target, struct err *e)
+{
+	struct cow *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		goto no_memory;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->changed, NULL);
+	c->volume = v;
+	c->target = target;
+	c->size = atomic_load(&v->size);
+	c->chunk = CHUNK;
+	while (c->size / c->chunk >= CHUNKS_MAX)
+		c->chunk *= 2;
+	c->count = (c->size + c->chunk - 1) / c->chunk;
+	c->done = calloc(1, c->count / 8 + 1);
+	if (!c->done) {
+		destroy(c);
+		goto no_memory;
+	}
+	if (ftruncate(target, (off_t)c->size) < 0)
+		err_sys(e, errno, "cannot make a copy of volume %s", v->name);
+	else if (!attach(c))
+		err_set(e, EBUSY, "a copy of volume %s is under way already", v->name);
+	else
+		return c;
+	destroy(c);
+	return NULL;
+no_memory:
+	err_set(e, ENOMEM, "cannot copy volume %s: no memory", v->name);
+	return NULL;
+}
+
+/*
+ * The copier.
+ */
+
+/* Where the next data are; what lies before them is done, or being done by a writer.  lock is
+ * held. */
+static void skip_holes(struct cow *c)
+{
+	uint64_t from = c->next * c->chunk, data;
+	int r;
+
+	pthread_mutex_unlock(&c->lock);
+	r = copy_next_data(c->volume->fd, from, c->size, &data);
+	if (!r && (from % READ_AHEAD == 0 || data / READ_AHEAD > from / READ_AHEAD))
+		posix_fadvise(c->volume->fd, (off_t)data, 2 * READ_AHEAD, POSIX_FADV_WILLNEED);
+	pthread_mutex_lock(&c->lock);
+	if (r && !c->error)
+		c->error = r;
+	if (!r)
+		c->next = data < c->size ? data / c->chunk : c->count;
+}
+
+static void copy_rest(struct cow *c, struct progress *p)
+{
+	struct copy_pace pace = { 0 };
+	uint64_t told = 0;
+
+	pthread_mutex_lock(&c->lock);
+	while (c->next < c->count && !c->error) {
+		skip_holes(c);
+		if (c->next >= c->count || c->error)
+			break;
+		if (progress_cancelled(p)) {
+			c->error = -ECANCELED;
+			break;
+		}
+		need(c, c->next);
+		c->next += !c->error;
+		progress_add(p, c->copied - told);
+		told = c->copied;
+		pthread_mutex_unlock(&c->lock);
+		copy_keep_pace(&pace, c->target, c->next * c->chunk);
+		pthread_mutex_lock(&c->lock);
+	}
+	/* A writer may still be at one that was jumped over. */
+	while (c->busy)
+		pthread_cond_wait(&c->changed, &c->lock);
+	progress_add(p, c->copied - told);
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static int failed(const struct cow *c, int r, struct err *e)
+{
+	if (r == -ECANCELED)
+		err_set(e, ECANCELED, "cancelled");
+	else if (r)
+		err_sys(e, -r, "cannot copy volume %s", c->volume->name);
+	return r;
+}
+
+int cow_run(struct cow *c, struct progress *p, struct err *e)
+{
+	uint64_t began = workers_clock();
+
+	progress_expect(p, copy_data_bytes(c->volume->fd, c->size));
+	progress_stage(p, "copying");
+	copy_rest(c, p);
+	detach(c);
+	if (c->error)
+		return failed(c, c->error, e);
+	progress_stage(p, "syncing");
+	if (fsync(c->target) < 0)
+		return failed(c, -errno, e);
+	copy_took(c->target, c->copied, workers_clock() - began);
+	return 0;
+}
+
+void cow_free(struct cow *c)
+{
+	if (!c)
+		return;
+	/* Whoever waits for a chunk does so no longer. */
+	pthread_mutex_lock(&c->lock);
+	if (!c->error)
+		c->error = -ECANCELED;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+	detach(c);
+	destroy(c);
+}
