@@ -181,10 +181,15 @@ int catalog_bar(struct offer *o, struct err *e)
 	return -EBUSY;
 }
 
+void catalog_unbar_volume(struct volume *v)
+{
+	clients_unbar(v->server->clients, v);
+}
+
 void catalog_unbar(struct offer *o)
 {
 	if (o->volume)
-		clients_unbar(o->server->clients, o->volume);
+		catalog_unbar_volume(o->volume);
 }
 
 void catalog_unbar_snapshots(struct pool *p, const char *volume)
@@ -196,13 +201,16 @@ void catalog_unbar_snapshots(struct pool *p, const char *volume)
 
 int catalog_bar_snapshots(struct pool *p, const char *volume, struct err *e)
 {
+	struct offer *o, *failed;
 	int r = 0;
 
-	for (struct offer *o = p->offers; o && !r; o = o->next)
+	for (o = p->offers; o && !r; o = r ? o : o->next)
 		if (catalog_is_snapshot_of(o, volume))
 			r = catalog_bar(o, e);
-	if (r)
-		catalog_unbar_snapshots(p, volume);
+	failed = o;
+	for (o = p->offers; r && o != failed; o = o->next)
+		if (catalog_is_snapshot_of(o, volume))
+			catalog_unbar(o);
 	return r;
 }
 
@@ -268,7 +276,7 @@ static int allocate(int fd, uint64_t from, uint64_t to, struct progress *g, stru
 	return 0;
 }
 
-static int check_blocks(const struct pool *p, uint64_t size, struct err *e)
+int catalog_check_blocks(const struct pool *p, uint64_t size, struct err *e)
 {
 	int r = catalog_size(size > INT64_MAX ? INT64_MAX : (int64_t)size, e);
 
@@ -363,7 +371,7 @@ int catalog_create(struct pool *p, struct catalog_job *j, const char *name, uint
 	int r = catalog_check_name(name, false, e);
 
 	if (!r)
-		r = check_blocks(p, size, e);
+		r = catalog_check_blocks(p, size, e);
 	if (!r)
 		r = check_create(p, j, name, size, e);
 	if (r)
@@ -463,7 +471,7 @@ int catalog_resize(struct pool *p, struct catalog_job *j, const char *name, uint
 	int fd = -1, r = catalog_check_name(name, false, e);
 
 	if (!r)
-		r = check_blocks(p, size, e);
+		r = catalog_check_blocks(p, size, e);
 	if (!r)
 		r = catalog_enter(p, e);
 	if (r)

@@ -62,11 +62,13 @@ int catalog_snapshot_remove(struct pool *p, struct catalog_job *j, const char *n
 			    struct err *e);
 int catalog_rollback(struct pool *p, struct catalog_job *j, const char *name, const char *snapshot, struct err *e);
 
+#define CATALOG_CLONES_MAX 1000
+
 /* New volumes with the content of `from` (VOLUME or VOLUME@SNAP); of a volume in use it is that of one
  * moment.  All or none of the n names. */
 int catalog_clone(struct pool *p, struct catalog_job *j, const char *from, const char *const *to, size_t n,
 		  struct err *e);
-/* The same into another pool of this server, or into this one with blocks of its own. */
+/* The same, one volume, perhaps into another pool of this server. */
 int catalog_copy(struct pool *p, struct catalog_job *j, const char *from, struct pool *into, const char *to,
 		 struct err *e);
 

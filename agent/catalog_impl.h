@@ -68,6 +68,7 @@ struct offer *catalog_find(struct pool *p, const char *name, struct err *e);
 /* Nobody has it open, and nobody can open it until it is let go. */
 int catalog_bar(struct offer *o, struct err *e);
 void catalog_unbar(struct offer *o);
+void catalog_unbar_volume(struct volume *v);
 /* The same for all of a volume's snapshots. */
 int catalog_bar_snapshots(struct pool *p, const char *volume, struct err *e);
 void catalog_unbar_snapshots(struct pool *p, const char *volume);
@@ -82,6 +83,12 @@ int catalog_made_before(struct pool *p, const struct catalog_job *j, const char 
 int catalog_check_free(struct pool *p, const char *name, struct err *e);
 /* May so many bytes more be promised?  What for: "a volume of 20 GiB". */
 int catalog_check_space(struct pool *p, uint64_t bytes, struct err *e);
+int catalog_check_blocks(const struct pool *p, uint64_t size, struct err *e);	/* can a volume of it have that size? */
+/* As catalog_set, under p->catalog. */
+int catalog_set_locked(struct pool *p, const struct catalog_job *j, const char *name, const struct catalog_key *keys,
+		       size_t n, struct err *e);
+/* As catalog_info, under p->catalog and without the snapshots. */
+int catalog_look(struct pool *p, const char *name, struct catalog_info *out, struct err *e);
 const char *catalog_bytes(uint64_t bytes, char out[32]);	/* for people */
 
 #endif

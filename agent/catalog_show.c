@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include "catalog_impl.h"
 
-static int set(struct pool *p, const struct catalog_job *j, const char *name, const struct catalog_key *keys, size_t n,
-	       struct err *e)
+int catalog_set_locked(struct pool *p, const struct catalog_job *j, const char *name, const struct catalog_key *keys,
+		       size_t n, struct err *e)
 {
 	struct offer *o = catalog_find(p, name, e);
 	struct meta m;
@@ -47,12 +47,12 @@ int catalog_set(struct pool *p, const struct catalog_job *j, const char *name, c
 		r = catalog_enter(p, e);
 	if (r)
 		return r;
-	r = set(p, j, name, keys, n, e);
+	r = catalog_set_locked(p, j, name, keys, n, e);
 	catalog_leave(p);
 	return r;
 }
 
-static int look(struct pool *p, const char *name, struct catalog_info *out, struct err *e)
+int catalog_look(struct pool *p, const char *name, struct catalog_info *out, struct err *e)
 {
 	char raw[CATALOG_PATH_MAX], meta[CATALOG_PATH_MAX];
 	struct stat st;
@@ -77,7 +77,7 @@ int catalog_info(struct pool *p, const char *name, struct catalog_info *out, str
 	if (r)
 		return r;
 	pthread_mutex_lock(&p->catalog);
-	r = look(p, name, out, e);
+	r = catalog_look(p, name, out, e);
 	if (!r && !*n.snapshot)
 		out->snapshots = catalog_count_snapshots(p, name);
 	pthread_mutex_unlock(&p->catalog);
@@ -99,7 +99,7 @@ static void add(struct pool *p, const struct offer *o, struct catalog_snapshot *
 
 	memset(s, 0, sizeof(*s));
 	snprintf(s->name, sizeof(s->name), "%s", strchr(o->name, '@') + 1);
-	if (look(p, o->name, &info, &unread) == 0)
+	if (catalog_look(p, o->name, &info, &unread) == 0)
 		meta_get(&info.meta, "taken", s->taken, sizeof(s->taken));
 	s->size = info.size;
 	s->allocated = info.allocated;

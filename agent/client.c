@@ -471,7 +471,7 @@ int clients_bar(struct clients *t, struct volume *v, char *who, size_t size)
 		used += (size_t)snprintf(who + used, size - used, "%s%s", used ? ", " : "", c->node);
 		used = used < size ? used : size - 1;
 	}
-	v->barred = !used;
+	v->barred += !used;
 	clients_unlock(t);
 	return used ? -EBUSY : 0;
 }
@@ -479,7 +479,7 @@ int clients_bar(struct clients *t, struct volume *v, char *who, size_t size)
 void clients_unbar(struct clients *t, struct volume *v)
 {
 	clients_lock(t);
-	v->barred = false;
+	v->barred--;
 	clients_unlock(t);
 }
 

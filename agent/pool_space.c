@@ -9,17 +9,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "catalog_impl.h"
+#include "copy.h"
 #include "log.h"
 #include "server.h"
 
@@ -49,37 +48,10 @@ static void name_filesystem(struct pool *p)
 			snprintf(p->filesystem, sizeof(p->filesystem), "%s", types[i].name);
 }
 
-/* A file that nobody finds, whatever happens. */
-static int temporary(const struct pool *p)
-{
-	static const char name[] = ".rsio.try";
-	int fd = openat(p->dirfd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-
-	if (fd >= 0 || errno != EOPNOTSUPP)
-		return fd;
-	unlinkat(p->dirfd, name, 0);
-	fd = openat(p->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	unlinkat(p->dirfd, name, 0);
-	return fd;
-}
-
-static bool try_reflink(const struct pool *p)
-{
-	static const char block[4096];
-	int from = temporary(p), to = from < 0 ? -1 : temporary(p);
-	bool can = to >= 0 && write(from, block, sizeof(block)) == sizeof(block) && ioctl(to, FICLONE, from) == 0;
-
-	if (from >= 0)
-		close(from);
-	if (to >= 0)
-		close(to);
-	return can;
-}
-
 void pool_find_abilities(struct pool *p)
 {
 	name_filesystem(p);
-	p->reflink = try_reflink(p);
+	p->reflink = copy_can_reflink(p->dirfd);
 	pool_look_at_space(p, clock_now());
 	log_info("pool", "%s: %s is on %s, %s", p->name, p->path, p->filesystem,
 		 p->reflink ? "where snapshots and clones are instant and share blocks" :
@@ -189,7 +161,7 @@ static int look_at_volumes(struct pool *p, struct space *s)
 	if (!names)
 		return -ENOMEM;
 	for (struct offer *o = p->offers; o; o = o->next)
-		add_up(p, o, o->shares || bsearch(o->name, names, n, sizeof(*names), by_volume), s);
+		add_up(p, o, p->reflink && (o->shares || bsearch(o->name, names, n, sizeof(*names), by_volume)), s);
 	free(names);
 	return 0;
 }

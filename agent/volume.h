@@ -113,7 +113,7 @@ struct volume {
 	atomic_uint opens;
 	_Atomic uint64_t errors, error_said;	/* how many; clock_now() when one was last logged */
 
-	bool barred;			/* under clients.lock: it is being changed, and not to be opened */
+	unsigned barred;		/* under clients.lock: by so many changes; it is not to be opened */
 
 	/* Under registry.lock. */
 	char **clients;			/* NULL-terminated; NULL: every client may see it */

@@ -220,6 +220,191 @@ static void keys_are_kept(void **state)
 	assert_false(meta_get(&info.meta, "label", text, sizeof(text)));
 }
 
+/* A block that says which one it is, and the same again: does it say so? */
+static void put(const char *name, uint64_t offset, uint64_t value)
+{
+	assert_int_equal(pwrite(find(name)->fd, &value, sizeof(value), (off_t)offset), sizeof(value));
+}
+
+static uint64_t get(const char *name, uint64_t offset)
+{
+	uint64_t value = 0;
+
+	if (!find(name))
+		fail_msg("%s is not offered", name);
+	assert_int_equal(pread(find(name)->fd, &value, sizeof(value), (off_t)offset), sizeof(value));
+	return value;
+}
+
+static void snapshots_keep_the_content(void **state)
+{
+	const char *both[] = { "a", "b" };
+	struct catalog_snapshot *list;
+	struct catalog_info info;
+	char text[64], uuid[64];
+	size_t n;
+
+	(void)state;
+	done(catalog_create(pool, &job, "a", 8 * MIB, false, &e));
+	done(catalog_create(pool, &job, "b", 8 * MIB, false, &e));
+	put("a", 0, 1);
+	put("a", 5 * MIB, 2);
+	put("b", 4096, 3);
+	done(catalog_snapshot(pool, &job, both, 2, "monday", &e));
+	assert_no_work();
+	put("a", 0, 11);
+	put("b", 4096, 13);
+	assert_true(find("a@monday")->snapshot && atomic_load(&find("a@monday")->read_only));
+	assert_true(find("a@monday")->taken > 1000000000);
+	assert_true(get("a@monday", 0) == 1 && get("a@monday", 5 * MIB) == 2 && get("b@monday", 4096) == 3);
+	assert_true(get("a", 0) == 11);
+	done(catalog_info(pool, "a@monday", &info, &e));
+	uuid_format(find("a")->uuid, uuid);
+	assert_true(meta_get(&info.meta, "of", text, sizeof(text)));
+	assert_string_equal(text, uuid);
+	assert_true(info.size == 8 * MIB && info.allocated < MIB);
+	done(catalog_snapshot(pool, &job, both, 1, "tuesday", &e));
+	done(catalog_snapshots(pool, "a", &list, &n, &e));
+	assert_int_equal(n, 2);
+	assert_string_equal(list[1].name, "tuesday");
+	free(list);
+	refused(catalog_snapshot(pool, &job, both, 2, "tuesday", &e), EEXIST, "a has a snapshot tuesday");
+	assert_null(find("b@tuesday"));
+	refused(catalog_snapshot(pool, &job, both, 2, "7", &e), EINVAL, "bare number");
+	both[1] = "a";
+	refused(catalog_snapshot(pool, &job, both, 2, "x", &e), EINVAL, "twice");
+	both[1] = "c";
+	refused(catalog_snapshot(pool, &job, both, 2, "x", &e), ENOENT, "volume c");
+	assert_no_work();
+
+	refused(catalog_remove(pool, &job, "a", false, &e), ENOTEMPTY, "2 snapshots");
+	done(catalog_rename(pool, &job, "a", "c", &e));
+	assert_true(!find("a@monday") && get("c@monday", 0) == 1);
+	done(catalog_snapshot_remove(pool, &job, "c", "monday", &e));
+	assert_true(!find("c@monday") && find("c@tuesday") && find("b@monday"));
+	done(catalog_remove(pool, &job, "c", true, &e));
+	assert_true(!find("c") && !find("c@tuesday") && !there(".rsio.snap/c"));
+	assert_no_work();
+}
+
+static void a_rollback_is_a_new_generation(void **state)
+{
+	const char *name = "a";
+	struct catalog_key label = { "label", "x" };
+	struct catalog_info info;
+	struct volume *before;
+	char text[8];
+
+	(void)state;
+	done(catalog_create(pool, &job, name, 8 * MIB, false, &e));
+	done(catalog_set(pool, &job, name, &label, 1, &e));
+	put(name, MIB, 1);
+	done(catalog_snapshot(pool, &job, &name, 1, "s", &e));
+	put(name, MIB, 2);
+	put(name, 2 * MIB, 3);
+	done(catalog_resize(pool, &job, name, 16 * MIB, false, &e));
+	before = volume_get(find(name));
+	done(catalog_rollback(pool, &job, name, "s", &e));
+	assert_ptr_not_equal(find(name), before);
+	assert_int_equal(atomic_load(&before->gone), WIRE_E_GENERATION);
+	assert_true(find(name)->generation > before->generation);
+	assert_memory_equal(find(name)->uuid, before->uuid, 16);
+	volume_put(before);
+	assert_true(get(name, MIB) == 1 && get(name, 2 * MIB) == 0 && get("a@s", MIB) == 1);
+	assert_int_equal(atomic_load(&find(name)->size), 8 * MIB);
+	assert_int_equal(find(name)->barred, 0);
+	done(catalog_info(pool, name, &info, &e));
+	assert_true(meta_get(&info.meta, "label", text, sizeof(text)));
+	put(name, MIB, 5);
+	assert_true(get("a@s", MIB) == 1);
+	refused(catalog_rollback(pool, &job, name, "t", &e), ENOENT, "snapshot a@t");
+	assert_int_equal(find(name)->barred, 0);
+	assert_no_work();
+}
+
+static void clones_are_independent(void **state)
+{
+	const char *to[] = { "c1", "c2", "c3" }, *a = "a";
+	struct catalog_key key = { "clients", "node7" };
+	char text[8];
+	struct catalog_info info;
+
+	(void)state;
+	done(catalog_create(pool, &job, a, 8 * MIB, false, &e));
+	done(catalog_set(pool, &job, a, &key, 1, &e));
+	put(a, MIB, 1);
+	done(catalog_snapshot(pool, &job, &a, 1, "s", &e));
+	put(a, MIB, 2);
+	done(catalog_clone(pool, &job, "a", to, 3, &e));
+	put("c1", MIB, 3);
+	assert_true(get("c1", MIB) == 3 && get("c2", MIB) == 2 && get("c3", MIB) == 2 && get(a, MIB) == 2);
+	assert_string_equal(find("c2")->clients[0], "node7");
+	done(catalog_info(pool, "c2", &info, &e));
+	assert_true(meta_get(&info.meta, "shares", text, sizeof(text)) == pool->reflink);
+	done(catalog_info(pool, a, &info, &e));
+	assert_true(meta_get(&info.meta, "shares", text, sizeof(text)) == pool->reflink);
+	to[0] = "d1";
+	to[2] = "d3";
+	refused(catalog_clone(pool, &job, "a@s", to, 3, &e), EEXIST, "volume c2");
+	assert_true(!find("d1") && !find("d3"));
+	to[1] = "d2";
+	done(catalog_clone(pool, &job, "a@s", to, 3, &e));
+	assert_true(get("d1", MIB) == 1 && get("d2", MIB) == 1 && get("d3", MIB) == 1);
+	assert_memory_not_equal(find("d1")->uuid, find("d2")->uuid, 16);
+	refused(catalog_clone(pool, &job, "nosuch", to, 3, &e), ENOENT, "nosuch");
+	done(catalog_remove(pool, &job, a, true, &e));
+	assert_true(get("d3", MIB) == 1 && get("c3", MIB) == 2);
+	assert_no_work();
+}
+
+static void a_copy_goes_to_another_pool(void **state)
+{
+	struct conf_pool conf = { .name = "other" };
+	char path[160];
+	struct pool *other;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/other", dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	conf.path = path;
+	other = pool_open(&server, &conf, 0, &e);
+	assert_non_null(other);
+	pool_look(other);
+	done(catalog_create(pool, &job, "a", 8 * MIB, false, &e));
+	put("a", MIB, 1);
+	refused(catalog_copy(pool, &job, "a", other, "a", &e), EEXIST, "volume a");
+	done(catalog_copy(pool, &job, "a", other, "b", &e));
+	put("a", MIB, 2);
+	assert_true(get("b", MIB) == 1);
+	assert_string_equal(find("b")->pool, "other");
+	assert_true(there("other/b.raw") && !there("other/.rsio.work/0.raw"));
+	pool_close(other);
+}
+
+static void a_pool_promises_what_it_has(void **state)
+{
+	uint64_t need, left, size;
+	const char *a = "a";
+
+	(void)state;
+	assert_int_equal(pool_need(pool, &need, &left), 0);
+	assert_int_equal(need, 0);
+	size = left / 2 / MIB * MIB;
+	done(catalog_create(pool, &job, a, size, false, &e));
+	assert_int_equal(pool_need(pool, &need, &left), 0);
+	assert_true(need == size);
+	refused(catalog_create(pool, &job, "b", left, false, &e), ENOSPC, "not promised");
+	refused(catalog_resize(pool, &job, a, left / 512 * 512 + 64 * MIB, false, &e), ENOSPC, "not promised");
+	put(a, 0, 1);
+	done(catalog_snapshot(pool, &job, &a, 1, "s", &e));
+	/* Once it shares its block with the snapshot that has to be had anew. */
+	assert_int_equal(pool_need(pool, &need, &left), 0);
+	assert_true(pool->reflink ? need == size : need < size);
+	atomic_store(&pool->overcommit, true);
+	done(catalog_create(pool, &job, "b", left / 512 * 512, false, &e));
+	assert_no_work();
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -231,6 +416,11 @@ int main(void)
 		WITH(bad_input_is_named),
 		WITH(a_request_is_done_once),
 		WITH(keys_are_kept),
+		WITH(snapshots_keep_the_content),
+		WITH(a_rollback_is_a_new_generation),
+		WITH(clones_are_independent),
+		WITH(a_copy_goes_to_another_pool),
+		WITH(a_pool_promises_what_it_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
