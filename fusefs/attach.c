@@ -364,6 +364,22 @@ json_t *attach_detach(json_t *request, struct err *e)
 		       json_pack("{s:s}", "loop", loop);
 }
 
+int attach_find(json_t *request, struct err *e)
+{
+	struct target t;
+	int number;
+
+	if (target_parse(&t, request, e) < 0)
+		return -EINVAL;
+	number = find_loop(&t);
+	if (number < 0) {
+		err_set(e, ENOENT, "%s:%s is not attached to this machine", t.namespace, t.volume);
+		err_next(e, "rsconfig -l shows what is");
+		return -ENOENT;
+	}
+	return number;
+}
+
 json_t *attach_resize(json_t *request, struct err *e)
 {
 	struct target t;

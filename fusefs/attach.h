@@ -29,6 +29,8 @@ json_t *attach_list(const char *mount_dir);
 json_t *attach_run(json_t *request, struct err *e);
 json_t *attach_detach(json_t *request, struct err *e);
 json_t *attach_resize(json_t *request, struct err *e);
+/* The number of the loop device of mount, namespace and volume; -ENOENT with e filled. */
+int attach_find(json_t *request, struct err *e);
 
 /* Whether one of the mount's devices is in use: 0, or -EBUSY with e saying by whom. */
 int attach_busy(const char *mount_dir, struct err *e);

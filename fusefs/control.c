@@ -221,6 +221,11 @@ static json_t *do_manage(struct daemon *d, const struct ctl_peer *peer, json_t *
 	return works_manage(&d->works, peer, request, e);
 }
 
+static json_t *do_grow(struct daemon *d, const struct ctl_peer *peer, json_t *request, struct err *e)
+{
+	return works_grow(&d->works, peer, request, e);
+}
+
 static json_t *do_ask(struct daemon *d, const struct ctl_peer *peer, json_t *request, struct err *e)
 {
 	return works_ask(&d->works, peer, request, e);
@@ -265,7 +270,8 @@ static const struct verb {
 	{ "reload", do_reload, true, " ", NULL },
 	{ "stop", do_stop, true, " force ", NULL },
 	{ "namespaces", do_namespaces, false, " ", NULL },
-	{ "manage", NULL, true, " namespace server id work ", do_manage },
+	{ "manage", NULL, true, " namespace server id work freeze ", do_manage },
+	{ "grow", NULL, true, " namespace volume size ", do_grow },
 	{ "cancel", do_cancel, true, " id ", NULL },
 	{ "ask", NULL, false, " namespace server question ", do_ask },
 };
@@ -274,10 +280,12 @@ static bool right_kind(const char *name, const json_t *value)
 {
 	if (strcmp(name, "volumes") == 0)
 		return json_is_array(value);
-	if (strcmp(name, "force") == 0)
+	if (strcmp(name, "force") == 0 || strcmp(name, "freeze") == 0)
 		return json_is_boolean(value);
 	if (strcmp(name, "work") == 0 || strcmp(name, "question") == 0)
 		return json_is_object(value);
+	if (strcmp(name, "size") == 0)
+		return json_is_integer(value);
 	return strcmp(name, "seconds") == 0 ? json_is_number(value) : json_is_string(value);
 }
 

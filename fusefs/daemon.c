@@ -435,7 +435,7 @@ static int prepare(struct daemon *d, const char *mount_dir, struct err *e)
 		return -e->code;
 	d->client.mount_dir = strdup(mount_dir);
 	drill_init(&d->drill, &d->client);
-	works_init(&d->works, &d->client);
+	works_init(&d->works, &d->client, d->helper);
 	if (!d->client.mount_dir || devices_init(&d->devices, &d->client, d->helper) < 0)
 		return err_set(e, ENOMEM, "no memory to start with");
 	guard_memory();

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "helper.h"
+#include "helper_fs.h"
 #include "helper_work.h"
 #include "log.h"
 
@@ -55,6 +56,21 @@ static int send_json(int fd, json_t *j)
 	return r;
 }
 
+/* *fd: a descriptor that came with it, or as it was. */
+static ssize_t receive_packet(int from, char *packet, int *fd, int flags)
+{
+	union one_fd control;
+	struct iovec part = { packet, HELPER_PACKET };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+			    .msg_controllen = sizeof control };
+	ssize_t n = recvmsg(from, &m, flags | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(c), sizeof(int));
+	return n;
+}
+
 static void reply(int fd, json_t *request, json_t *result, const struct err *e)
 {
 	json_t *j = result ? result : json_pack("{s:{s:i, s:s, s:s}}", "error", "code", e->code,
@@ -89,7 +105,8 @@ static void note_mounted(struct mounted *m, json_t *request)
 	m->made = json_is_true(json_object_get(request, "made"));
 }
 
-static void handle(int fd, json_t *request, struct mounted *m)
+/* Its work is said over the channel, if it came with one. */
+static void handle(int fd, json_t *request, int channel, struct mounted *m)
 {
 	const char *what = json_string_value(json_object_get(request, "do"));
 	struct err e;
@@ -102,12 +119,18 @@ static void handle(int fd, json_t *request, struct mounted *m)
 	switch (fork()) {
 	case -1:
 		err_sys(&e, errno, "the helper cannot fork");
-		reply(fd, request, NULL, &e);
+		if (channel < 0)
+			reply(fd, request, NULL, &e);
 		break;
 	case 0:
 		close(alive);		/* one that hangs is not the helper */
 		signal(SIGCHLD, SIG_DFL);
-		work(fd, request);
+		if (channel >= 0) {
+			close(fd);
+			helper_talk(request, channel);
+		} else {
+			work(fd, request);
+		}
 		_exit(0);
 	}
 }
@@ -157,7 +180,7 @@ static _Noreturn void helper_main(int fd, int quiet)
 	struct mounted *m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	sigset_t none;
 	char *packet = m == MAP_FAILED ? NULL : malloc(HELPER_PACKET + 1);
-	int null = open("/dev/null", O_RDWR);
+	int null = open("/dev/null", O_RDWR), channel = -1;
 	ssize_t n;
 
 	setsid();
@@ -177,12 +200,15 @@ static _Noreturn void helper_main(int fd, int quiet)
 		fd = dup2(fd, 3);
 	close_range(4, ~0U, 0);
 	keep_spare();
-	while (packet && ((n = recv(fd, packet, HELPER_PACKET, 0)) > 0 || (n < 0 && errno == EINTR))) {
+	while (packet && ((n = receive_packet(fd, packet, &channel, 0)) > 0 || (n < 0 && errno == EINTR))) {
 		json_t *request = n < 0 ? NULL : json_loadb(packet, (size_t)n, 0, NULL);
 
 		if (request)
-			handle(fd, request, m);
+			handle(fd, request, channel, m);
 		json_decref(request);
+		if (channel >= 0)
+			close(channel);
+		channel = -1;
 	}
 	end_spare();
 	if (packet && m->dir[0])
@@ -246,21 +272,6 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* *fd: a descriptor that came with it, or as it was. */
-static ssize_t receive_packet(int from, char *packet, int *fd)
-{
-	union one_fd control;
-	struct iovec part = { packet, HELPER_PACKET };
-	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-			    .msg_controllen = sizeof control };
-	ssize_t n = recvmsg(from, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-
-	if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(c), sizeof(int));
-	return n;
-}
-
 /* The next packet before the deadline; NULL with *error. */
 static json_t *receive(struct helper *h, double deadline, int *error)
 {
@@ -279,7 +290,7 @@ static json_t *receive(struct helper *h, double deadline, int *error)
 			break;
 		if (poll(&p, 1, (int)(left * 1000) + 1) <= 0)
 			continue;
-		n = receive_packet(h->fd, packet, &fd);
+		n = receive_packet(h->fd, packet, &fd, MSG_DONTWAIT);
 		*error = EPIPE;
 	}
 	if (n > 0)
@@ -373,6 +384,47 @@ json_t *helper_call(struct helper *h, json_t *request, struct err *e)
 	if (gone)
 		j = without_helper(request, e);
 	json_decref(request);
+	return j ? check(j, e) : NULL;
+}
+
+int helper_open(struct helper *h, json_t *request, struct err *e)
+{
+	int fds[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
+		json_decref(request);
+		return err_sys(e, errno, "no socket for the helper");
+	}
+	json_object_set_new(request, "fd", json_integer(fds[1]));
+	pthread_mutex_lock(&h->lock);
+	r = send_json(h->fd, request);
+	pthread_mutex_unlock(&h->lock);
+	json_decref(request);
+	close(fds[1]);
+	if (r == 0)
+		return fds[0];
+	close(fds[0]);
+	err_sys(e, -r, "the helper process of rsiod cannot be reached");
+	err_next(e, "end rsiod and start it again: it clears away what is left");
+	return r;
+}
+
+json_t *helper_next(int channel, int ms, struct err *e)
+{
+	struct pollfd p = { .fd = channel, .events = POLLIN };
+	char *packet = malloc(HELPER_PACKET);
+	json_t *j = NULL;
+	ssize_t n = 0;
+
+	if (!packet || poll(&p, 1, ms) <= 0) {
+		err_set(e, packet ? ETIMEDOUT : ENOMEM, "the helper has not said anything yet");
+	} else {
+		n = recv(channel, packet, HELPER_PACKET, MSG_DONTWAIT);
+		j = n > 0 ? json_loadb(packet, (size_t)n, 0, NULL) : NULL;
+		if (!j)
+			err_set(e, EPIPE, "the process of the helper that worked on this has ended");
+	}
+	free(packet);
 	return j ? check(j, e) : NULL;
 }
 

@@ -1,6 +1,7 @@
 /*
  * helper.h - a process beside the daemon for what touches the own mount or a
- * loop device over it: mount, attach, detach, resize, unmount.  As root's it is also the
+ * loop device over it: mount, attach, detach, resize, unmount, and with the file system
+ * that is mounted from that: grow, freeze.  As root's it is also the
  * only one that may do such things: the daemon gives its rights up (bounds.h).
  *
  * It is forked before the daemon starts a thread or opens /dev/fuse, so it never
@@ -36,6 +37,12 @@ void helper_stop(struct helper *h);
 /* One request; any thread, one at a time.  Takes request.  Its reply's members (a new
  * reference), or NULL with e filled. */
 json_t *helper_call(struct helper *h, json_t *request, struct err *e);
+
+/* One that takes longer, or lasts (helper_fs.h); takes request.  A descriptor for what is said of
+ * it, closed by the caller: the process that works on it sees that.  -errno with e filled. */
+int helper_open(struct helper *h, json_t *request, struct err *e);
+/* What comes next, within ms: NULL with e filled, ETIMEDOUT when nothing came, EPIPE at the end. */
+json_t *helper_next(int channel, int ms, struct err *e);
 
 /* As root: mounts at dir, which is made where it is missing (*made).  others: not for root
  * alone.  The descriptor of /dev/fuse, or -errno with e filled. */

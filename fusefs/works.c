@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "growth.h"
 #include "log.h"
 #include "works.h"
 
@@ -29,9 +30,10 @@ struct work {
 	struct err err;
 };
 
-void works_init(struct works *w, struct client *c)
+void works_init(struct works *w, struct client *c, struct helper *h)
 {
 	w->client = c;
+	w->helper = h;
 	list_init(&w->running);
 }
 
@@ -244,11 +246,81 @@ static bool id_is_good(const char *id)
 	return !id || (strlen(id) == MANAGE_ID && strspn(id, "0123456789abcdef") == MANAGE_ID);
 }
 
+/* The namespace's name, where it is left out too. */
+
+struct name_query {
+	const struct client *client;
+	const char *named;
+	char name[WIRE_NAME_MAX + 1];
+	struct err *err;
+};
+
+static void query_name(void *arg)
+{
+	struct name_query *q = arg;
+	struct member *m = find_member(q->client, q->named, q->err);
+
+	if (m)
+		snprintf(q->name, sizeof q->name, "%s", namespace_name(m->ns));
+}
+
+static bool namespace_of(struct works *works, const json_t *request, char name[WIRE_NAME_MAX + 1], struct err *e)
+{
+	struct name_query q = { .client = works->client, .named = member(request, "namespace"), .err = e };
+
+	loop_call(works->client->loop, query_name, &q);
+	strcpy(name, q.name);
+	return *name;
+}
+
+json_t *works_grow(struct works *works, const struct ctl_peer *peer, json_t *request, struct err *e)
+{
+	const char *volume = member(request, "volume");
+	json_int_t size = json_integer_value(json_object_get(request, "size"));
+	char name[WIRE_NAME_MAX + 1];
+
+	if (!volume || !conf_name_valid(volume) || size <= 0) {
+		err_set(e, EINVAL, "grow needs a volume and its size");
+		return NULL;
+	}
+	if (!namespace_of(works, request, name, e))
+		return NULL;
+	return growth_run(works->client, works->helper, peer, name, volume, (uint64_t)size, e);
+}
+
+/* With the file systems at rest meanwhile. */
+static json_t *run_at_rest(struct work *w, const struct ctl_peer *peer, json_t **frozen, struct err *e)
+{
+	const json_t *work = json_object_get(w->request, "work"), *volumes = json_object_get(work, "volumes");
+	char name[WIRE_NAME_MAX + 1];
+	struct growth_rest rest;
+	json_t *result;
+	size_t count;
+
+	if (!json_is_array(volumes) || strcmp(member(work, "op"), "snapshot") != 0) {
+		err_set(e, EINVAL, "freeze is for a snapshot");
+		return NULL;
+	}
+	if (!namespace_of(w->works, w->request, name, e) ||
+	    growth_freeze(&rest, w->works->client, w->works->helper, name, volumes, e) < 0)
+		return NULL;
+	count = rest.count;
+	result = run(w, peer, e);
+	growth_thaw(&rest);
+	*frozen = json_pack("{s:I, s:f}", "count", (json_int_t)count, "seconds", rest.seconds);
+	if (!result || !rest.expired)
+		return result;
+	err_set(e, ETIMEDOUT, "the snapshot was made, but the file system had to go on before: it is as after a crash");
+	err_next(e, "remove it and try again when the server has less to do");
+	json_decref(result);
+	return NULL;
+}
+
 json_t *works_manage(struct works *works, const struct ctl_peer *peer, json_t *request, struct err *e)
 {
 	struct work w = { .works = works, .request = request };
 	const char *op = member(json_object_get(request, "work"), "op");
-	json_t *result;
+	json_t *result, *frozen = NULL;
 
 	if (!op || !id_is_good(member(request, "id"))) {
 		err_set(e, EINVAL, "no work to do, or an id that is none");
@@ -256,10 +328,16 @@ json_t *works_manage(struct works *works, const struct ctl_peer *peer, json_t *r
 	}
 	log_info("control", "%.40s of %.80s is asked for", op,
 		 member(json_object_get(request, "work"), "volume") ? member(json_object_get(request, "work"), "volume") : "volumes");
-	result = run(&w, peer, e);
-	if (!result)
+	if (json_is_true(json_object_get(request, "freeze")))
+		result = run_at_rest(&w, peer, &frozen, e);
+	else
+		result = run(&w, peer, e);
+	if (!result) {
+		json_decref(frozen);
 		return NULL;
-	return json_pack("{s:s, s:s, s:s, s:o}", "namespace", w.ns, "server", w.server, "id", w.id, "result", result);
+	}
+	return json_pack("{s:s, s:s, s:s, s:o, s:o*}", "namespace", w.ns, "server", w.server, "id", w.id, "result", result,
+			 "frozen", frozen);
 }
 
 /* What changes nothing, whoever asks. */

@@ -14,6 +14,18 @@ static json_t *work(const char *op, const struct rsvol_name *n)
 	return json_pack("{s:s, s:s}", "op", op, "volume", n->volume);
 }
 
+/* And what size it has. */
+static bool is_there(const struct rsvol *rv, const struct rsvol_name *n, uint64_t *size)
+{
+	struct err e;
+	json_t *volume = rsvol_volume_of(rv, n, NULL, &e);
+
+	if (volume)
+		*size = (uint64_t)json_integer_value(json_object_get(volume, "size"));
+	json_decref(volume);
+	return volume != NULL;
+}
+
 int rsvol_create(const struct rsvol *rv, char **operands)
 {
 	struct rsvol_name n = rsvol_volume(operands[0]);
@@ -21,6 +33,7 @@ int rsvol_create(const struct rsvol *rv, char **operands)
 	json_t *w = work("create", &n), *reply;
 	const char *pool;
 	char text[32];
+	bool there;
 	int status;
 
 	json_object_set_new(w, "size", json_integer((json_int_t)size));
@@ -32,12 +45,12 @@ int rsvol_create(const struct rsvol *rv, char **operands)
 		json_object_set_new(w, "preallocate", json_true());
 	if (rv->if_missing)
 		json_object_set_new(w, "if_missing", json_true());
+	there = rv->if_missing && is_there(rv, &n, &size);
 	status = rsvol_work(rv, &n, "creating", w, &reply);
 	if (status)
 		return status;
 	pool = rsvol_text(json_object_get(reply, "result"), "pool", NULL);
-	return rsvol_done(rv, &n, reply, json_is_true(json_object_get(json_object_get(reply, "result"), "existed")) ?
-			  "is there already, %s%s%s" : "created, %s%s%s", rsvol_size_text(size, text),
+	return rsvol_done(rv, &n, reply, there ? "is there already, %s%s%s" : "created, %s%s%s", rsvol_size_text(size, text),
 			  pool ? " in pool " : "", pool ? pool : "");
 }
 
@@ -93,7 +106,7 @@ int rsvol_resize(const struct rsvol *rv, char **operands)
 	const json_t *grown;
 	uint64_t now, size;
 	struct err e;
-	char text[32];
+	char text[32], full[128];
 	int status;
 
 	if (*operands[1] != '+')
@@ -115,7 +128,9 @@ int rsvol_resize(const struct rsvol *rv, char **operands)
 	if (status)
 		return status;
 	if (rv->grow_fs && (status = grow(rv, &n, reply, size)) != 0) {
-		fprintf(stderr, "rsvol: the volume itself has %s now\n", rsvol_size_text(size, text));
+		fprintf(stderr, "rsvol: the volume itself has %s now; for the file system alone again:"
+			" rsvol resize %s %llu --grow-fs\n", rsvol_size_text(size, text), rsvol_full(&n, NULL, full),
+			(unsigned long long)size);
 		json_decref(reply);
 		return status;
 	}
@@ -308,6 +323,8 @@ static void print_limits(const json_t *limits)
 	const char *client;
 	json_t *l;
 
+	if (!json_is_object(limits))
+		puts("no limit");
 	print_one_limit("all together", limits);
 	json_object_foreach(json_object_get(limits, "clients"), client, l)
 		print_one_limit(client, l);

@@ -41,8 +41,13 @@ static void print_held(const json_t *reply)
 {
 	const json_t *held = json_object_get(json_object_get(reply, "result"), "held");
 
+	const json_t *frozen = json_object_get(reply, "frozen");
+
 	if (json_is_number(held))
 		printf("writes were held for %.1f ms\n", json_number_value(held) * 1e3);
+	if (frozen)
+		printf("%d file system(s) at rest for %.1f ms\n", (int)json_integer_value(json_object_get(frozen, "count")),
+		       json_number_value(json_object_get(frozen, "seconds")) * 1e3);
 }
 
 int rsvol_snapshot(const struct rsvol *rv, char **operands)

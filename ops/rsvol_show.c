@@ -321,7 +321,7 @@ static void line(const char *key, const char *text)
 {
 	char copy[512];
 
-	snprintf(copy, sizeof copy, "%s", text);
+	snprintf(copy, sizeof copy, "%s", *text ? text : "-");
 	err_clean(copy);
 	printf("%-11s %s\n", key, copy);
 }

@@ -140,6 +140,15 @@ json_t *works_manage(struct works *w, const struct ctl_peer *peer, json_t *reque
 	return NULL;
 }
 
+json_t *works_grow(struct works *w, const struct ctl_peer *peer, json_t *request, struct err *e)
+{
+	json_t *size = json_object_get(request, "size");
+
+	fuzz_check(w == &daemon_now.works && peer->may_change && (!size || json_is_integer(size)));
+	err_set(e, EIO, "not now");
+	return NULL;
+}
+
 json_t *works_namespaces(struct works *w)
 {
 	fuzz_check(w == &daemon_now.works);
