@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "mpio.h"
+#include "namespace.h"
 #include "wire.h"
 
 #define WAIT_S 10
@@ -119,6 +120,7 @@ size_t client_paths(void);			/* how many there are */
 void client_path_becomes(int portal, const char *state);	/* waits for it */
 void client_kick(void);			/* paths that are down try at once */
 void client_call(void (*fn)(void *arg), void *arg);	/* on the loop */
+struct namespace *client_namespace(void);	/* on the loop */
 unsigned client_logged(const char *what);	/* lines of its log that have this in them */
 
 struct io {

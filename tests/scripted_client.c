@@ -201,6 +201,11 @@ void client_stop(void)
 	rmdir(client.dir);
 }
 
+struct namespace *client_namespace(void)
+{
+	return client.ns;
+}
+
 void client_call(void (*fn)(void *arg), void *arg)
 {
 	assert_int_equal(loop_call(client.loop, fn, arg), 0);
