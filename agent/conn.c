@@ -13,6 +13,7 @@
 #include "serve.h"
 #include "server.h"
 #include "strangers.h"
+#include "throttle.h"
 
 #define RECEIVES_MAX 4		/* in a row, then the loop's other connections have a turn */
 
@@ -148,6 +149,7 @@ void conn_close(struct conn *c, enum log_level level, const char *fmt, ...)
 	conn_tls_free(c);
 	uncount_login(c);
 	strangers_forget(c);
+	throttle_forget(c);
 	if (c->executing)
 		workers_cancel(c->loop->server->workers, c);
 	finish(c);
@@ -403,7 +405,7 @@ static void go_on_leaving(struct conn *c)
 {
 	struct wire_reply r = { .type = WIRE_BYE, .cookie = c->bye_cookie };
 
-	if (c->executing || c->fencing || c->asking)
+	if (c->executing || c->fencing || c->asking || c->throttled)
 		return;
 	if (c->bye && c->bye_cookie != UINT64_MAX) {
 		c->bye_cookie = UINT64_MAX;
@@ -476,7 +478,7 @@ void conn_touch(struct conn *c)
 	c->loop->dirty = c;
 }
 
-void conn_settle(struct engine *l)
+static void work_dirty(struct engine *l)
 {
 	while (l->dirty) {
 		struct conn *c = l->dirty;
@@ -485,7 +487,19 @@ void conn_settle(struct engine *l)
 		c->dirty = false;
 		work(c);
 	}
+}
+
+void conn_settle(struct engine *l)
+{
 	strangers_settle(l);
+	work_dirty(l);
+	/* What may go on now has answers to send, and makes room to read more. */
+	while (l->throttled) {
+		throttle_settle(l);
+		if (!l->dirty)
+			break;
+		work_dirty(l);
+	}
 	serve_submit(l);
 	free_gone(l);
 }

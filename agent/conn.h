@@ -98,6 +98,7 @@ struct conn {
 	unsigned executing;		/* at the workers */
 	unsigned fencing;		/* FENCEs of its own under way, */
 	unsigned asking;		/* and CONTROLs: no I/O on a volume, so fences do not wait for them */
+	unsigned throttled;		/* commands that wait for their limit (throttle.c) */
 	int64_t bytes, bytes_counted;	/* in flight; the part that client->bytes knows of */
 	atomic_bool closed;		/* workers do not start its jobs any more */
 	struct done_table done;

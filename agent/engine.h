@@ -28,6 +28,7 @@ struct engine;
 struct conn;
 struct job;
 struct server;
+struct throttle_queue;
 
 /* Embedded in whatever is posted; whoever posts keeps it alive until run(). */
 struct message {
@@ -70,6 +71,7 @@ struct engine {
 	struct conn *gone;		/* freed when the round ends */
 	struct conn *waiting, **waiting_end;	/* strangers.c: whose turn is later */
 	struct pace strangers, hosts[STRANGERS_HOSTS];
+	struct throttle_queue *throttled;	/* throttle.c: commands beyond their volume's limit */
 	struct job *jobs, **jobs_end;	/* for the workers, handed over when the round ends */
 	struct job *spare_jobs;
 	unsigned spare_job_count;

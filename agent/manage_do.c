@@ -10,6 +10,7 @@
 #include "manage_impl.h"
 #include "manage_ops.h"
 #include "pool.h"
+#include "throttle.h"
 #include "watch.h"
 
 #define AT(field) offsetof(struct manage_work, field)
@@ -132,6 +133,36 @@ static int do_schedule(struct pool *p, struct task *t, json_t **result, struct e
 	return set(p, t, keys, 2, e);
 }
 
+/* What is not said stays as it is. */
+static struct limit_rates wanted_limit(const struct manage_work *w, const struct limit_rates *now)
+{
+	return (struct limit_rates){
+		.iops = w->has_iops ? w->iops : now->iops,
+		.mbps = w->has_mbps ? w->mbps : now->mbps,
+		.burst = w->has_burst ? w->burst : now->burst,
+	};
+}
+
+static int do_limit(struct pool *p, struct task *t, json_t **result, struct err *e)
+{
+	const char *client = *t->work.client ? t->work.client : NULL;
+	struct throttle_line lines[THROTTLE_KEYS];
+	struct catalog_key keys[THROTTLE_KEYS];
+	struct catalog_info info;
+	struct limit_rates now, next;
+	int r = catalog_info(p, t->work.volume, &info, e);
+
+	(void)result;
+	if (r)
+		return r;
+	now = throttle_read(&info.meta, client);
+	next = wanted_limit(&t->work, &now);
+	throttle_lines(client, &next, lines);
+	for (int i = 0; i < THROTTLE_KEYS; i++)
+		keys[i] = (struct catalog_key){ lines[i].key, *lines[i].value ? lines[i].value : NULL };
+	return set(p, t, keys, THROTTLE_KEYS, e);
+}
+
 static const struct member create_members[] = {
 	NAME("volume", volume, true),
 	NAME("pool", pool, false),
@@ -223,7 +254,7 @@ static const struct manage_op ops[] = {
 	{ "rollback", rollback_members, not_yet },
 	{ "clone", clone_members, not_yet },
 	{ "copy", copy_members, not_yet },
-	{ "limit", limit_members, not_yet },
+	{ "limit", limit_members, do_limit },
 	{ "access", access_members, do_access },
 	{ "label", label_members, do_label },
 	{ "schedule", schedule_members, do_schedule },

@@ -15,6 +15,7 @@
 #include "registry.h"
 #include "server.h"
 #include "text.h"
+#include "throttle.h"
 #include "watch.h"
 
 #define PAGE 500		/* volumes in an answer: some 300 bytes each */
@@ -166,6 +167,7 @@ json_t *show_volume(struct server *s, const char *node, struct volume *v)
 		json_object_set_new(j, "clients", strings_json(v->clients));
 	registry_unlock(s->registry);
 	json_object_set_new(j, "open_by", open_by(s, node, v, manage));
+	json_object_set_new(j, "limits", throttle_json(v, manage ? NULL : node));
 	json_object_set_new(j, "manage", json_boolean(manage));
 	show_files(s, v, j);
 	return json_pack("{s:o}", "volume", j);

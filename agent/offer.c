@@ -14,6 +14,7 @@
 #include "registry.h"
 #include "server.h"
 #include "text.h"
+#include "throttle.h"
 
 static atomic_bool starting;
 
@@ -179,7 +180,7 @@ static int read_clients(const struct offer *o, const struct meta *own, char ***c
 }
 
 /* What a volume of a pool has in its meta besides its identity. */
-static int read_more(struct offer *o, char ***clients, uint64_t *taken, struct err *e)
+static int read_more(struct offer *o, struct volume *v, char ***clients, uint64_t *taken, struct err *e)
 {
 	char text[META_TIME];
 	struct meta m;
@@ -188,6 +189,7 @@ static int read_more(struct offer *o, char ***clients, uint64_t *taken, struct e
 	if (r && r != -ENOENT)
 		return r;
 	o->shares = meta_get(&m, "shares", text, sizeof(text));
+	throttle_load(v, &m);
 	*taken = meta_get(&m, "taken", text, sizeof(text)) ? meta_time(text) : 0;
 	return read_clients(o, &m, clients, e);
 }
@@ -200,7 +202,7 @@ void offer_reread(struct offer *o)
 
 	if (!o->volume)
 		return;
-	if (read_more(o, &clients, &taken, &e) < 0) {
+	if (read_more(o, o->volume, &clients, &taken, &e) < 0) {
 		log_error("volume", "%s: %s: its clients stay as they were", o->name, e.text);
 		return;
 	}
@@ -229,7 +231,7 @@ static struct volume *make(struct offer *o, struct err *e)
 	o->identified = identity_time(o);
 	if (lock_volume(o, v, e) < 0 || identify(o, v, e) < 0)
 		goto fail;
-	if (o->pool && read_more(o, &v->clients, &v->taken, e) < 0)
+	if (o->pool && read_more(o, v, &v->clients, &v->taken, e) < 0)
 		goto fail;
 	if (!o->pool && o->conf.clients && !(v->clients = strings_copy(o->conf.clients))) {
 		err_set(e, ENOMEM, "no memory for volume %s", o->name);

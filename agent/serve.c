@@ -14,6 +14,7 @@
 #include "registry.h"
 #include "serve.h"
 #include "server.h"
+#include "throttle.h"
 
 #define SPARE_JOBS_MAX 256
 #define LIST_BYTES (64u << 10)
@@ -353,10 +354,9 @@ static enum wire_status handle_volume(struct conn *c, struct handle *h, const ui
 	}
 }
 
-static enum wire_status validate_volume(struct conn *c, struct handle **handle)
+static enum wire_status validate_volume(struct conn *c, struct handle *h)
 {
 	const struct wire_request *r = &c->request;
-	struct handle *h = handle_find(&c->client->handles, r->handle);
 	enum wire_status gone;
 	struct volume *v;
 
@@ -386,7 +386,6 @@ static enum wire_status validate_volume(struct conn *c, struct handle **handle)
 		if (done_reserve(&c->done, r->cookie))
 			return WIRE_E_NO_MEMORY;
 	}
-	*handle = h;
 	return WIRE_OK;
 }
 
@@ -472,14 +471,49 @@ static int serve_bye(struct conn *c)
 	return FRAME_STOP;
 }
 
+/* True: it waits.  Else *status says whether it goes on. */
+static bool is_throttled(struct conn *c, struct handle *h, const uint8_t *payload, enum wire_status *status)
+{
+	int r;
+
+	if (!atomic_load_explicit(&h->volume->throttle, memory_order_acquire))
+		return false;
+	r = throttle_command(c, h, payload);
+	if (r < 0)
+		*status = WIRE_E_NO_MEMORY;
+	return r > 0;
+}
+
+void serve_later(struct conn *c, struct handle *h, const struct wire_request *r, uint8_t *payload)
+{
+	/* The connection may be in the middle of another frame. */
+	struct wire_request now = c->request;
+	uint8_t *placed = c->placed;
+	enum wire_status status;
+
+	c->request = *r;
+	c->placed = payload;
+	status = validate_volume(c, h);
+	if (!status)
+		status = handle_volume(c, h, payload);
+	if (status)
+		reply_status(c, r->type, r->cookie, r->count, status);
+	buffer_free(&c->loop->server->memory, c->placed);
+	c->request = now;
+	c->placed = placed;
+	conn_touch(c);
+}
+
 static int serve_volume(struct conn *c, const uint8_t *payload)
 {
 	const struct wire_request *r = &c->request;
+	struct handle *h = handle_find(&c->client->handles, r->handle);
 	enum wire_status status;
-	struct handle *h;
 
 	c->bytes += weight(r->type, r->count);
-	status = validate_volume(c, &h);
+	status = validate_volume(c, h);
+	if (!status && is_throttled(c, h, payload, &status))
+		return 0;
 	if (!status)
 		status = handle_volume(c, h, payload);
 	if (status)

@@ -14,6 +14,7 @@
 #include "registry.h"
 #include "status.h"
 #include "text.h"
+#include "throttle.h"
 #include "watch.h"
 
 static json_int_t get(_Atomic uint64_t *n)
@@ -107,6 +108,7 @@ static json_t *volume_json(struct volume *v)
 	for (char **p = v->clients; p && *p; p++)
 		json_array_append_new(clients, json_string(*p));
 	json_object_set_new(j, "clients", clients);
+	json_object_set_new(j, "limits", throttle_json(v, NULL));
 	return j;
 }
 

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "server.h"
 #include "text.h"
+#include "throttle.h"
 #include "volume_impl.h"
 
 #define DIRECT_ALIGN 4096u
@@ -310,6 +311,7 @@ void volume_put(struct volume *v)
 	pthread_cond_destroy(&v->range_free);
 	pthread_mutex_destroy(&v->cow_lock);
 	pthread_cond_destroy(&v->cow_left);
+	throttle_free(atomic_load(&v->throttle));
 	strings_free(v->clients);
 	free(v->path);
 	free(v->pool);

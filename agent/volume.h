@@ -36,6 +36,7 @@
 #include "workers.h"
 
 struct server;
+struct throttle;
 struct volume;
 
 /* A backing store.  All return 0 or -errno; offsets and counts are within the
@@ -111,6 +112,7 @@ struct volume {
 	atomic_bool flush_marked;	/* shared: there was a mark that said so */
 	atomic_bool no_nowait_read, no_punch, no_zero;	/* found out in use */
 	atomic_uint opens;
+	_Atomic(struct throttle *) throttle;	/* throttle.h; NULL: it never had a limit */
 	_Atomic uint64_t errors, error_said;	/* how many; clock_now() when one was last logged */
 
 	unsigned barred;		/* under clients.lock: by so many changes; it is not to be opened */
