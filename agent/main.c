@@ -31,6 +31,7 @@
 #include "opt.h"
 #include "others.h"
 #include "registry.h"
+#include "schedule.h"
 #include "secure.h"
 #include "serve.h"
 #include "server.h"
@@ -190,8 +191,8 @@ static int learn_identity(struct server *s, struct err *e)
 	hashed_file("rsio boot", "/proc/sys/kernel/random/boot_id", s->boot);
 	if (boot)
 		secure_id("rsio boot", boot, strlen(boot), s->boot);
-	if (boot || getenv("RSIO_TEST_LOSSY"))
-		log_warning("main", "this is a test: RSIO_TEST_LOSSY or RSIO_TEST_BOOT is set");
+	if (boot || getenv("RSIO_TEST_LOSSY") || getenv("RSIO_TEST_EVERY_MIN"))
+		log_warning("main", "this is a test: RSIO_TEST_LOSSY, RSIO_TEST_BOOT or RSIO_TEST_EVERY_MIN is set");
 	if (secure_random(s->life, sizeof(s->life)) < 0)
 		return err_set(e, EIO, "no random numbers");
 	memcpy(s->name, s->conf->server, sizeof(s->name));
@@ -204,6 +205,7 @@ static void on_control_tick(struct engine *l)
 {
 	clients_tick(l->server->clients, l->now);
 	manage_tick(l->server->manage, l->now);
+	schedule_tick(l->server, l->now);
 	audit_tick(l->now);
 }
 

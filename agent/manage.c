@@ -1,15 +1,9 @@
 /*
- * manage.c - the table of jobs and the threads that work on them: see manage.h.
+ * manage.c - what clients ask for, and the threads that do it: see manage.h.
  *
- * A job is made, and found again, under the node that asked and the id that it gave; ids of
- * several nodes have nothing to do with each other.  From its end on the job is kept for a
- * while, so that the client learns of it over another connection too.
- *
- * WHO IS NEXT.  Nodes take turns: of the first that has a job which may run, the oldest such
- * job is taken, and the node goes to the end of the row.  A thread is started with each job
- * that is asked for, up to MANAGE_THREADS, and ends when nothing is left that may run.  What
- * may not run now, for there are enough of its node or pool, is taken by the thread that
- * ends one of these.
+ * A thread is started with each job that is asked for, up to MANAGE_THREADS, and ends when
+ * nothing is left that may run.  What may not run now, for there are enough of its node or
+ * pool, is taken by the thread that ends one of these.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -22,29 +16,11 @@
 #include "log.h"
 #include "manage.h"
 #include "manage_impl.h"
-#include "secure.h"
 #include "pool.h"
+#include "schedule.h"
+#include "secure.h"
 #include "server.h"
 #include "watch.h"
-
-struct manage_node {
-	struct manage_node *next;
-	char name[CONF_NAME_MAX + 1];
-	struct task *tasks;
-	unsigned waits, runs, kept;	/* waits: those that run too */
-};
-
-struct manage {
-	struct server *server;
-	struct looks *looks;
-	pthread_mutex_t lock;
-	pthread_cond_t ended;		/* a thread went */
-	struct manage_node *nodes;	/* who is first has its turn first */
-	unsigned threads, kept;
-	struct { char name[CONF_NAME_MAX + 1]; } running[MANAGE_THREADS];	/* pools of what runs */
-	unsigned runs;
-	bool stop;
-};
 
 struct manage *manage_new(struct server *s, struct err *e)
 {
@@ -63,13 +39,6 @@ struct manage *manage_new(struct server *s, struct err *e)
 	pthread_cond_init(&m->ended, &attr);
 	pthread_condattr_destroy(&attr);
 	return m;
-}
-
-static void task_free(struct task *t)
-{
-	manage_work_free(&t->work);
-	json_decref(t->result);
-	free(t);
 }
 
 void manage_free(struct manage *m)
@@ -93,147 +62,15 @@ void manage_free(struct manage *m)
 	free(m);
 }
 
-static bool over(const struct task *t)
-{
-	return t->state != TASK_WAITS && t->state != TASK_RUNS;
-}
-
 /*
- * The table.  All of this under manage.lock.
+ * Threads.
  */
-static struct manage_node *find_node(struct manage *m, const char *name)
-{
-	struct manage_node *n;
-
-	for (n = m->nodes; n; n = n->next)
-		if (strcmp(n->name, name) == 0)
-			return n;
-	return NULL;
-}
-
-static struct task *find(struct manage *m, const char *node, const char *id)
-{
-	struct manage_node *n = find_node(m, node);
-	struct task *t;
-
-	for (t = n ? n->tasks : NULL; t; t = t->next)
-		if (strcmp(t->id, id) == 0)
-			return t;
-	return NULL;
-}
-
-static struct manage_node *node_get(struct manage *m, const char *name)
-{
-	struct manage_node *n = find_node(m, name), **end = &m->nodes;
-
-	if (n || !(n = calloc(1, sizeof(*n))))
-		return n;
-	snprintf(n->name, sizeof(n->name), "%s", name);
-	while (*end)
-		end = &(*end)->next;
-	*end = n;
-	return n;
-}
-
-static void node_last(struct manage *m, struct manage_node *n)
-{
-	struct manage_node **at;
-
-	for (at = &m->nodes; *at != n; at = &(*at)->next)
-		;
-	*at = n->next;
-	while (*at)
-		at = &(*at)->next;
-	*at = n;
-	n->next = NULL;
-}
-
-static void add(struct manage_node *n, struct task *t)
-{
-	struct task **end = &n->tasks;
-
-	while (*end)
-		end = &(*end)->next;
-	*end = t;
-	t->of = n;
-	n->waits++;
-}
-
-static void drop(struct manage *m, struct manage_node *n, struct task *t)
-{
-	struct task **at;
-
-	for (at = &n->tasks; *at != t; at = &(*at)->next)
-		;
-	*at = t->next;
-	n->kept--;
-	m->kept--;
-	task_free(t);
-}
-
-static struct task *oldest_kept(const struct manage_node *n)
-{
-	struct task *oldest = NULL;
-
-	for (struct task *t = n->tasks; t; t = t->next)
-		if (over(t) && (!oldest || t->ended < oldest->ended))
-			oldest = t;
-	return oldest;
-}
-
-/* One more has ended: is it too many? */
-static void make_room(struct manage *m, struct manage_node *n)
-{
-	if (n->kept > MANAGE_NODE_KEPT)
-		drop(m, n, oldest_kept(n));
-	if (m->kept <= MANAGE_KEPT)
-		return;
-	for (struct manage_node *o = m->nodes; o; o = o->next)
-		if (o->kept > n->kept)
-			n = o;
-	drop(m, n, oldest_kept(n));
-}
-
-static void ended(struct manage *m, struct task *t, enum task_state state)
-{
-	t->state = state;
-	t->ended = clock_now();
-	t->of->waits--;
-	t->of->kept++;
-	m->kept++;
-	make_room(m, t->of);
-}
-
-/*
- * What is to be done next.  Under manage.lock, too.
- */
-static unsigned pool_runs(const struct manage *m, const char *pool)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < m->runs; i++)
-		count += strcmp(m->running[i].name, pool) == 0;
-	return count;
-}
-
-static struct task *next_task(struct manage *m)
-{
-	for (struct manage_node *n = m->nodes; n; n = n->next) {
-		if (n->runs >= MANAGE_NODE_RUNS)
-			continue;
-		for (struct task *t = n->tasks; t; t = t->next)
-			if (t->state == TASK_WAITS && pool_runs(m, t->place.pool) < MANAGE_POOL_RUNS)
-				return t;
-	}
-	return NULL;
-}
-
 static void begin(struct manage *m, struct task *t)
 {
 	t->state = TASK_RUNS;
 	t->of->runs++;
 	memcpy(m->running[m->runs++].name, t->place.pool, sizeof(t->place.pool));
-	node_last(m, t->of);
+	manage_node_last(m, t->of);
 }
 
 static void end(struct manage *m, struct task *t, int r, json_t *result, const struct err *e)
@@ -246,7 +83,7 @@ static void end(struct manage *m, struct task *t, int r, json_t *result, const s
 	t->of->runs--;
 	t->result = result;
 	t->error = *e;
-	ended(m, t, !r ? TASK_DONE : r == -ECANCELED ? TASK_CANCELLED : TASK_FAILED);
+	task_ended(m, t, !r ? TASK_DONE : r == -ECANCELED ? TASK_CANCELLED : TASK_FAILED);
 }
 
 static void audit_task(const struct task *t, bool good, const char *what, const char *why)
@@ -272,11 +109,18 @@ static int run_in(struct server *s, struct task *t, json_t **result, struct err 
 /* On a thread of its own, without the lock: nobody frees a job that runs. */
 static int run(struct manage *m, struct task *t, json_t **result, struct err *e)
 {
+	char text[MANAGE_TEXT_MAX];
 	struct place place;
 	int r;
 
 	if (progress_cancelled(&t->progress))
 		return err_set(e, ECANCELED, "it was cancelled");
+	if (t->own) {
+		r = run_in(m->server, t, result, e);
+		if (r)
+			log_warning("manage", "%s: %s", manage_text(&t->work, text), e->text);
+		return r;
+	}
 	/* It may have waited, and the configuration may be another one by now. */
 	r = manage_admit(m->server, t->node, &t->work, &place, e);
 	if (!r && memcmp(&place, &t->place, sizeof(place)) != 0)
@@ -296,7 +140,7 @@ static void *thread_main(void *arg)
 
 	pthread_setname_np(pthread_self(), "rssrv-manage");
 	pthread_mutex_lock(&m->lock);
-	while ((t = next_task(m))) {
+	while ((t = task_next(m))) {
 		struct err e = { 0 };
 		json_t *result = NULL;
 		int r;
@@ -434,8 +278,8 @@ static json_t *submit(struct manage *m, struct task *t, struct err *e)
 	int r = 0;
 
 	pthread_mutex_lock(&m->lock);
-	same = find(m, t->node, t->id);
-	n = same ? NULL : node_get(m, t->node);
+	same = task_find(m, t->node, t->id);
+	n = same ? NULL : manage_node_get(m, t->node);
 	if (same)
 		j = task_json(same);	/* it was asked for on two connections at the same time */
 	else if (!n)
@@ -447,7 +291,7 @@ static json_t *submit(struct manage *m, struct task *t, struct err *e)
 	else if ((r = start_thread(m)) < 0)
 		err_sys(e, -r, "cannot start a thread for a job");
 	if (!e->code && !same) {
-		add(n, t);
+		task_add(n, t);
 		j = task_json(t);
 		t = NULL;
 	}
@@ -455,6 +299,28 @@ static json_t *submit(struct manage *m, struct task *t, struct err *e)
 	if (t)
 		task_free(t);
 	return j;
+}
+
+int manage_own(struct manage *m, const struct manage_work *w, const char *pool)
+{
+	static const struct member none = { .name = NULL };
+	static const struct manage_op op = { "scheduled snapshot", &none, schedule_run };
+	static atomic_uint count;
+	struct task *t = calloc(1, sizeof(*t));
+	struct err e = { 0 };
+
+	if (!t)
+		return -ENOMEM;
+	t->own = true;
+	t->work = *w;
+	t->work.op = &op;
+	/* Neither can be a node's: they are no names. */
+	snprintf(t->node, sizeof(t->node), "the schedule");
+	snprintf(t->source, sizeof(t->source), "this server");
+	snprintf(t->id, sizeof(t->id), "%u", atomic_fetch_add(&count, 1));
+	snprintf(t->place.pool, sizeof(t->place.pool), "%s", pool);
+	json_decref(submit(m, t, &e));
+	return -e.code;
 }
 
 /* The same request once more, or NULL: none of that id. */
@@ -466,7 +332,7 @@ static json_t *known_task(struct manage *m, const char *node, const char *id, co
 
 	digest(work, d);
 	pthread_mutex_lock(&m->lock);
-	t = find(m, node, id);
+	t = task_find(m, node, id);
 	if (t && memcmp(t->digest, d, sizeof(d)) != 0)
 		err_set(e, EEXIST, "job %s is to do something else: a request of its own has an id of its own", id);
 	else if (t)
@@ -513,12 +379,12 @@ static json_t *ask(struct manage *m, const char *node, json_t *request, bool can
 	json_t *j = NULL;
 
 	pthread_mutex_lock(&m->lock);
-	t = is_id(id) ? find(m, node, id) : NULL;
-	if (t && cancel && !over(t)) {
+	t = is_id(id) ? task_find(m, node, id) : NULL;
+	if (t && cancel && !task_over(t)) {
 		atomic_store(&t->progress.cancel, true);
 		if (t->state == TASK_WAITS) {
 			err_set(&t->error, ECANCELED, "it was cancelled");
-			ended(m, t, TASK_CANCELLED);
+			task_ended(m, t, TASK_CANCELLED);
 		}
 	}
 	if (t)
@@ -563,9 +429,9 @@ int manage_look(struct manage *m, struct look *k)
  */
 static void tick_task(struct manage *m, struct task *t, uint64_t now)
 {
-	if (over(t)) {
+	if (task_over(t)) {
 		if (now > t->ended + MANAGE_KEEP * SECOND)
-			drop(m, t->of, t);
+			task_drop(m, t->of, t);
 		return;
 	}
 	if (t->attended && now > t->asked + MANAGE_ATTENTION * SECOND && !progress_cancelled(&t->progress)) {

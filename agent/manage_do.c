@@ -19,13 +19,6 @@
 #define SIZE_MOST 9223372036854775296u	/* 2^63 - 512 */
 #define END { NULL, 0, 0, false, 0, 0, 0 }
 
-static int not_yet(struct pool *p, struct task *t, json_t **result, struct err *e)
-{
-	(void)p;
-	(void)result;
-	return err_set(e, EOPNOTSUPP, "this version of rssrv cannot %s", t->work.op->name);
-}
-
 static struct catalog_job job_of(struct task *t)
 {
 	return (struct catalog_job){ .id = t->id, .progress = &t->progress, .hold_limit = t->work.hold_limit };
@@ -88,6 +81,101 @@ static int do_remove(struct pool *p, struct task *t, json_t **result, struct err
 
 	(void)result;
 	return catalog_remove(p, &j, t->work.volume, t->work.snapshots, e);
+}
+
+static size_t list_length(char *const *list)
+{
+	size_t n = 0;
+
+	while (list[n])
+		n++;
+	return n;
+}
+
+static int do_snapshot(struct pool *p, struct task *t, json_t **result, struct err *e)
+{
+	const struct manage_work *w = &t->work;
+	struct catalog_job j = job_of(t);
+	size_t n = list_length(w->volumes);
+	int r = catalog_snapshot(p, &j, (const char *const *)w->volumes, n, w->snapshot, e);
+	json_t *list;
+
+	if (r)
+		return r;
+	list = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_sprintf("%s@%s", w->volumes[i], w->snapshot));
+	*result = json_pack("{s:o, s:s, s:f}", "snapshots", list, "pool", p->name, "held", (double)j.held / 1e9);
+	return 0;
+}
+
+static int do_snapshot_remove(struct pool *p, struct task *t, json_t **result, struct err *e)
+{
+	struct catalog_job j = job_of(t);
+
+	(void)result;
+	return catalog_snapshot_remove(p, &j, t->work.volume, t->work.snapshot, e);
+}
+
+static int do_rollback(struct pool *p, struct task *t, json_t **result, struct err *e)
+{
+	struct catalog_job j = job_of(t);
+
+	(void)result;
+	return catalog_rollback(p, &j, t->work.volume, t->work.snapshot, e);
+}
+
+static int clone_one(struct pool *p, struct task *t, const char *const *names, size_t n, json_t **result, struct err *e)
+{
+	struct catalog_job j = job_of(t);
+	int r = catalog_clone(p, &j, t->work.volume, names, n, e);
+
+	if (!r)
+		r = made(p, names, n, result);
+	if (!r)
+		json_object_set_new(*result, "held", json_real((double)j.held / 1e9));
+	return r;
+}
+
+static int do_clone(struct pool *p, struct task *t, json_t **result, struct err *e)
+{
+	const struct manage_work *w = &t->work;
+	char (*texts)[CONF_NAME_MAX + 24];
+	const char **names, *one = w->to;
+	int width, r = -ENOMEM;
+
+	if (strcmp(t->place.from, t->place.pool) != 0)
+		return err_set(e, EXDEV, "%s is in pool %s: a clone in pool %s would share no blocks with it, it has to be a copy",
+			       w->volume, t->place.from, t->place.pool);
+	if (*w->to)
+		return clone_one(p, t, &one, 1, result, e);
+	width = snprintf(NULL, 0, "%" PRIu64, w->count);
+	texts = calloc(w->count, sizeof(*texts));
+	names = calloc(w->count, sizeof(*names));
+	for (uint64_t i = 0; texts && names && i < w->count; i++) {
+		snprintf(texts[i], sizeof(texts[i]), "%s%0*" PRIu64, w->prefix, width, i + 1);
+		names[i] = texts[i];
+	}
+	if (texts && names)
+		r = clone_one(p, t, names, w->count, result, e);
+	else
+		err_set(e, ENOMEM, "no memory for the names of the clones");
+	free(texts);
+	free(names);
+	return r;
+}
+
+static int do_copy(struct pool *into, struct task *t, json_t **result, struct err *e)
+{
+	struct pool *from = watch_pool(into->server->watch, t->place.from);
+	struct catalog_job j = job_of(t);
+	int r;
+
+	if (!from)
+		return err_set(e, ENOENT, "pool %s, where %s was, is open no more", t->place.from, t->work.volume);
+	r = catalog_copy(from, &j, t->work.volume, into, t->work.to, e);
+	pool_put(from);
+	return r ? r : made_one(into, t->work.to, result);
 }
 
 static int set(struct pool *p, struct task *t, const struct catalog_key *keys, size_t n, struct err *e)
@@ -209,7 +297,7 @@ static const struct member clone_members[] = {
 	{ "volume", MEMBER_SOURCE, AT(volume), true, 1, WIRE_VOLUME_NAME_MAX, 0 },
 	NAME("to", to, false),
 	NAME("prefix", prefix, false),
-	{ "count", MEMBER_COUNT, AT(count), false, 1, CLONES_MAX, 0 },
+	{ "count", MEMBER_COUNT, AT(count), false, 1, CATALOG_CLONES_MAX, 0 },
 	NAME("pool", pool, false),
 	END
 };
@@ -249,11 +337,11 @@ static const struct manage_op ops[] = {
 	{ "resize", resize_members, do_resize },
 	{ "rename", rename_members, do_rename },
 	{ "remove", remove_members, do_remove },
-	{ "snapshot", snapshot_members, not_yet },
-	{ "snapshot_remove", snapshot_remove_members, not_yet },
-	{ "rollback", rollback_members, not_yet },
-	{ "clone", clone_members, not_yet },
-	{ "copy", copy_members, not_yet },
+	{ "snapshot", snapshot_members, do_snapshot },
+	{ "snapshot_remove", snapshot_remove_members, do_snapshot_remove },
+	{ "rollback", rollback_members, do_rollback },
+	{ "clone", clone_members, do_clone },
+	{ "copy", copy_members, do_copy },
 	{ "limit", limit_members, do_limit },
 	{ "access", access_members, do_access },
 	{ "label", label_members, do_label },

@@ -5,11 +5,13 @@
 #define RSSRV_MANAGE_IMPL_H
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "conf.h"
 #include "err.h"
+#include "manage.h"
 #include "manage_ops.h"
 #include "progress.h"
 #include "wire.h"
@@ -22,7 +24,6 @@ struct volume;
 #define LABEL_MAX 200
 #define SNAPSHOT_VOLUMES_MAX 64
 #define ACCESS_CLIENTS_MAX 256
-#define CLONES_MAX 1000
 #define KEEP_MAX 1000
 #define EVERY_MIN 60			/* seconds between snapshots of a schedule */
 #define EVERY_MAX (366 * 86400)
@@ -42,6 +43,7 @@ struct manage_work {
 	char **volumes, **clients;	/* NULL-terminated; clients NULL: every client */
 	uint64_t size, count, iops, keep;
 	double mbps, burst, hold_limit, every;
+	uint64_t due;			/* schedule.c: when it was; 0: perhaps it is not yet */
 	bool preallocate, if_missing, snapshots;
 	bool has_confirm, has_mbps, has_iops, has_burst;
 };
@@ -74,6 +76,7 @@ struct task {
 	struct place place;		/* likewise */
 	struct progress progress;
 	bool attended;
+	bool own;			/* the server's, for nobody */
 
 	/* Under manage.lock. */
 	enum task_state state;
@@ -81,6 +84,38 @@ struct task {
 	json_t *result;
 	struct err error;
 };
+
+/* A client that has jobs here. */
+struct manage_node {
+	struct manage_node *next;
+	char name[CONF_NAME_MAX + 1];
+	struct task *tasks;
+	unsigned waits, runs, kept;	/* waits: those that run too */
+};
+
+struct manage {
+	struct server *server;
+	struct looks *looks;
+	pthread_mutex_t lock;
+	pthread_cond_t ended;		/* a thread went */
+	struct manage_node *nodes;	/* who is first has its turn first */
+	unsigned threads, kept;
+	struct { char name[CONF_NAME_MAX + 1]; } running[MANAGE_THREADS];	/* pools of what runs */
+	unsigned runs;
+	bool stop;
+};
+
+/* manage_table.c, all under manage.lock */
+bool task_over(const struct task *t);
+struct task *task_find(struct manage *m, const char *node, const char *id);
+struct manage_node *manage_node_get(struct manage *m, const char *name);	/* NULL: no memory */
+void manage_node_last(struct manage *m, struct manage_node *n);	/* the others have their turn first */
+void task_add(struct manage_node *n, struct task *t);
+struct task *task_next(struct manage *m);	/* that may run now; NULL */
+/* It stays for a while; others that did may go now. */
+void task_ended(struct manage *m, struct task *t, enum task_state state);
+void task_drop(struct manage *m, struct manage_node *n, struct task *t);
+void task_free(struct task *t);
 
 /* manage_parse.c: a JSON object, strictly: what is not known, missing or of the wrong type or
  * range is an error that names it.  0 or -errno; manage_work_free in either case. */
@@ -108,6 +143,8 @@ int looks_add(struct looks *l, struct look *k);
 /* manage_do.c: the ops; manage_op(NULL) is NULL. */
 const struct manage_op *manage_op(const char *name);
 
+/* manage.c: what the server does by itself, in that pool: schedule_run.  0; -EAGAIN. */
+int manage_own(struct manage *m, const struct manage_work *w, const char *pool);
 json_t *manage_error(const struct err *e, const char *owner);	/* {"code", "text", …} */
 
 #endif

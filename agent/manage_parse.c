@@ -12,6 +12,7 @@
 #include <string.h>
 #include "manage_impl.h"
 #include "manage_ops.h"
+#include "schedule.h"
 #include "text.h"
 #include "wire.h"
 
@@ -198,8 +199,8 @@ static int check_whole(const struct manage_work *w, struct err *e)
 		return err_set(e, EINVAL, "clone needs \"prefix\" and \"count\" together");
 	if (*w->prefix && snprintf(NULL, 0, "%s%" PRIu64, w->prefix, w->count) > CONF_NAME_MAX)
 		return err_set(e, EINVAL, "clone: \"prefix\" and a number come to more than %d characters", CONF_NAME_MAX);
-	if (strcmp(op, "schedule") == 0 && w->every > 0 && w->every < EVERY_MIN)
-		return err_set(e, EINVAL, "schedule: \"every\" has to be at least %d seconds", EVERY_MIN);
+	if (strcmp(op, "schedule") == 0 && w->every > 0 && w->every < schedule_least())
+		return err_set(e, EINVAL, "schedule: \"every\" has to be at least %u seconds", schedule_least());
 	if (strcmp(op, "schedule") == 0 && w->every > 0 && !w->keep)
 		return err_set(e, EINVAL, "schedule needs \"keep\": how many snapshots to keep");
 	if (w->has_confirm && strcmp(w->confirm, w->volume) != 0)

@@ -12,6 +12,7 @@
 #include "meta.h"
 #include "offer.h"
 #include "registry.h"
+#include "schedule.h"
 #include "server.h"
 #include "text.h"
 #include "throttle.h"
@@ -191,6 +192,7 @@ static int read_more(struct offer *o, struct volume *v, char ***clients, uint64_
 	o->shares = meta_get(&m, "shares", text, sizeof(text));
 	throttle_load(v, &m);
 	*taken = meta_get(&m, "taken", text, sizeof(text)) ? meta_time(text) : 0;
+	schedule_read(v, &m);
 	return read_clients(o, &m, clients, e);
 }
 

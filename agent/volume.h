@@ -113,6 +113,8 @@ struct volume {
 	atomic_bool no_nowait_read, no_punch, no_zero;	/* found out in use */
 	atomic_uint opens;
 	_Atomic(struct throttle *) throttle;	/* throttle.h; NULL: it never had a limit */
+	_Atomic uint32_t every, keep;	/* snapshots by themselves: seconds, 0 for none, and how many are kept */
+	_Atomic uint64_t due;		/* clock_now() of the next one; 0: not known */
 	_Atomic uint64_t errors, error_said;	/* how many; clock_now() when one was last logged */
 
 	unsigned barred;		/* under clients.lock: by so many changes; it is not to be opened */
