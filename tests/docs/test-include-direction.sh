@@ -16,7 +16,7 @@ complain() {
 # lib/: module -> modules that it may include, beside err and (but for wire, policy
 # and what they need) log.
 declare -A may=(
-  [err]="" [log]="" [list]="" [crc]="" [policy]="" [shares]=""
+  [err]="" [log]="" [list]="" [crc]="" [policy]="" [shares]="" [histogram]=""
   [loop]="list" [buf]="list" [sock]="" [opt]=""
   [wire]="crc" [secure]="wire" [tls]="secure" [frame]="wire buf crc"
   [inflight]="wire buf list"
@@ -33,7 +33,7 @@ declare -A may=(
   [manage]="namespace session mpio conf ctl loop wire list secure"
   [ssh]="" [deploy]="ssh conf" [term]=""
 )
-without_log=" err log list crc wire policy shares frame inflight "
+without_log=" err log list crc wire policy shares histogram frame inflight "
 
 # Programs: folder -> modules of lib/ that it may not include.  ops is listed by what it may.
 declare -A may_not=(
