@@ -60,6 +60,15 @@ double histogram_percentile(const struct histogram *h, double percent)
 	return seen ? middle(last) : 0;
 }
 
+double histogram_sum(const struct histogram *h)
+{
+	double sum = 0;
+
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		sum += (double)histogram_in(h, i) * middle(i);
+	return sum;
+}
+
 uint64_t histogram_below(const struct histogram *h, uint64_t ns)
 {
 	unsigned end = histogram_bucket(ns);

@@ -65,6 +65,8 @@ void histogram_since(struct histogram *to, const struct histogram *earlier);
 /* percent of them, 0 to 100, took no longer than this, in ns: a bucket's middle, to which no
  * more than half its width is wrong.  0: there are none. */
 double histogram_percentile(const struct histogram *h, double percent);
+/* All together, in ns, each as the middle of its bucket. */
+double histogram_sum(const struct histogram *h);
 /* How many took less than ns, which has to be a bucket's bound to be exact: each power of
  * two from 64 on is one. */
 uint64_t histogram_below(const struct histogram *h, uint64_t ns);

@@ -236,34 +236,6 @@ static void forget(struct mpio *v, struct command *c)
 	mpio_close_unused(v);
 }
 
-static void count(struct mpio *v, const struct command *c, int error)
-{
-	struct mpio_counts *n = &v->counts;
-
-	if (c->resent)
-		n->resent++;
-	if (error) {
-		n->errors++;
-		return;
-	}
-	switch (c->type) {
-	case WIRE_READ:
-		n->reads++;
-		n->read_bytes += c->count;
-		break;
-	case WIRE_WRITE:
-		n->writes++;
-		n->write_bytes += c->count;
-		break;
-	case WIRE_FLUSH:
-		n->flushes++;
-		break;
-	default:
-		n->others++;
-		break;
-	}
-}
-
 /* Even a change whose waiter was told otherwise may have been made. */
 static void note_durability(struct mpio_leg *g, const struct command *c, int error)
 {
@@ -298,7 +270,7 @@ void mpio_completed(struct mpio *v, struct command *c, int error, const uint8_t 
 		return;
 	}
 	if (!c->abandoned)
-		count(v, c, error);
+		mpio_count(v, c, error);
 	forget(v, c);
 	c->done(c, error, payload, length);
 }
@@ -366,7 +338,7 @@ void mpio_end_all(struct mpio *v, int error, int write_error)
 			continue;
 		}
 		abandon(v, c);
-		count(v, c, e);
+		mpio_count(v, c, e);
 		c->give_up(c, e);
 	}
 }

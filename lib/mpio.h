@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "conf.h"
+#include "histogram.h"
 #include "list.h"
 #include "policy.h"
 #include "wire.h"
@@ -100,6 +101,14 @@ struct mpio_counts {
 	uint64_t bytes_in_flight;
 };
 const struct mpio_counts *mpio_counts(const struct mpio *v);
+struct mpio_rates {			/* a second, in the last whole second in which it was used; 0: it is not */
+	double reads, writes;
+	double read_bytes, write_bytes;
+};
+const struct mpio_rates *mpio_rates(const struct mpio *v);
+/* How long reads or writes took, from submit to done, since the volume is known.  NULL: there
+ * were none. */
+const struct histogram *mpio_latency(const struct mpio *v, bool write);
 
 /* The longest time, in seconds, that a command took or has been waiting for by now, since
  * it was last reset; 0: there was none. */

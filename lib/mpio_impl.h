@@ -59,6 +59,11 @@ struct mpio {
 	struct list held;		/* wait for the ordering list */
 	struct list ordered;		/* the ordering list */
 	struct mpio_counts counts;
+	struct histogram *latency[2];	/* of reads and of writes, from submit to done; NULL: there were none */
+	struct loop_timer look;		/* at what was counted, while something is */
+	struct mpio_counts looked;	/* what it was then, */
+	uint64_t looked_at;		/* by loop_now(), */
+	struct mpio_rates rates;	/* and how fast it grew before */
 	uint64_t longest, longest_from;	/* ns; only what was submitted since then counts from then */
 	void *tag;
 };
@@ -102,6 +107,10 @@ void mpio_found(struct mpio *v);
 void mpio_withdrawn(struct mpio *v, bool stale);
 /* Gives back what is finished. */
 void mpio_give_back(struct list *finished);
+
+/* mpio_numbers.c: c is done, for whoever waited. */
+void mpio_count(struct mpio *v, const struct command *c, int error);
+void mpio_look(struct loop_timer *t);
 
 /* Between mpio.c and mpio_legs.c. */
 bool mpio_changes_data(const struct command *c);

@@ -17,6 +17,7 @@ struct mpio *mpio_new(struct loop *l, struct list *finished, const char *namespa
 	v->give_up = give_up;
 	v->offered = true;
 	v->timer.fire = mpio_timer;
+	v->look.fire = mpio_look;
 	list_init(&v->link);
 	list_init(&v->all);
 	list_init(&v->pending);
@@ -46,6 +47,9 @@ bool mpio_unused(const struct mpio *v)
 void mpio_free(struct mpio *v)
 {
 	loop_disarm(v->loop, &v->timer);
+	loop_disarm(v->loop, &v->look);
+	free(v->latency[0]);
+	free(v->latency[1]);
 	list_remove(&v->link);
 	free(v->legs);
 	free(v->choice);
@@ -117,11 +121,6 @@ double mpio_give_up_in(const struct mpio *v)
 bool mpio_writable(const struct mpio *v)
 {
 	return !v->no_writes && !(v->info.flags & WIRE_FLAG_READ_ONLY);
-}
-
-const struct mpio_counts *mpio_counts(const struct mpio *v)
-{
-	return &v->counts;
 }
 
 struct policy_choice *mpio_policy(struct mpio *v)

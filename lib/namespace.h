@@ -94,7 +94,8 @@ double namespace_drill_limit(const struct namespace *ns, const struct drill_path
  *                   "reason": "why it is not up, with the next step" or null,
  *                   "connection": 3, "rtt_us": 80.5, "in_flight": 3, "bytes_in_flight": 24576,
  *                   "read_bytes": n, "write_bytes": n, "commands": n, "share": 0.5, "weight": 1, "standby": false,
- *                   "read_rate": bytes a second of late, "write_rate": …, "carries": learned bytes a second or null,
+ *                   "read_rate": bytes a second of late, "write_rate": …, "iops": commands a second of late,
+ *                   "latency": of reads and writes, as latency.h has it, or null, "carries": learned bytes a second or null,
  *                   "failover_silent": …, "failover_reset": the same for this path, null also when it is not up,
  *                   "suspect": whether commands avoid it, as it owes an answer,
  *                   "probation": seconds for which it is used only when nothing better is left, or null,
@@ -109,7 +110,9 @@ double namespace_drill_limit(const struct namespace *ns, const struct drill_path
  *      "legs": [ { "server": "big-9", "state": "closed|opening|open|busy|away", "commands": n, "share": 0.5 } ],
  *      "waits_for": what stands in the way of
  *      taking over from a server that is away, or null, "refused": a server whose volume of this name is another one, or null,
- *      "writes": n, "write_bytes": n, "flushes": n, "errors": n, "resent": n } ],
+ *      "writes": n, "write_bytes": n, "flushes": n, "errors": n, "resent": n,
+ *      "read_iops": reads a second of late, "read_rate": bytes a second, "read_latency": as latency.h has it, or null,
+ *      "write_iops": …, "write_rate": …, "write_latency": … } ],
  *   "snapshots": [ the same, with "name": "oracle@monday", and
  *      "of": "oracle", "snapshot": "monday", "taken": seconds since 1970 or null ] }
  */

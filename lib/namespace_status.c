@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "latency.h"
 #include "namespace_impl.h"
 
 static const char *refusal_name(const struct path *p)
@@ -22,6 +23,8 @@ static void add_history(json_t *j, const struct path *p)
 
 	json_object_set_new(j, "read_rate", json_real(up ? p->rate.read : 0));
 	json_object_set_new(j, "write_rate", json_real(up ? p->rate.write : 0));
+	json_object_set_new(j, "iops", json_real(up ? p->rate.iops : 0));
+	json_object_set_new(j, "latency", latency_json(p->latency));
 	json_object_set_new(j, "carries", p->policy.rate > 0 ? json_real(p->policy.rate) : json_null());
 	json_object_set_new(j, "security", up ? json_string(p->tls ? "tls" : "auth") : json_null());
 	json_object_set_new(j, "cipher", up && p->tls ? json_string(tls_cipher(p->tls)) : json_null());
@@ -154,17 +157,30 @@ static json_t *legs_status(const struct mpio *v)
 	return legs;
 }
 
+static void add_numbers(json_t *j, const struct mpio *v)
+{
+	const struct mpio_rates *r = mpio_rates(v);
+
+	json_object_set_new(j, "read_iops", json_real(r->reads));
+	json_object_set_new(j, "write_iops", json_real(r->writes));
+	json_object_set_new(j, "read_rate", json_real(r->read_bytes));
+	json_object_set_new(j, "write_rate", json_real(r->write_bytes));
+	json_object_set_new(j, "read_latency", latency_json(mpio_latency(v, false)));
+	json_object_set_new(j, "write_latency", latency_json(mpio_latency(v, true)));
+}
+
 static json_t *volume_status(struct mpio *v)
 {
 	const struct mpio_counts *n = mpio_counts(v);
 	const struct wire_volume *i = mpio_info(v);
 	double left = mpio_give_up_in(v);
 	char uuid[40], generation[24];
+	json_t *j;
 
 	format_uuid(i->uuid, uuid);
 	/* As text: many readers of JSON keep 53 bits of a number. */
 	snprintf(generation, sizeof generation, "%llu", (unsigned long long)i->generation);
-	return json_pack(
+	j = json_pack(
 		"{s:i, s:s, s:s, s:s, s:I, s:I, s:i, s:b, s:i, s:s, s:i, s:s, s:o, s:s, s:o, s:i, s:i, s:I,"
 		" s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"id", (int)i->id, "name", i->name, "uuid", uuid, "generation", generation,
@@ -180,6 +196,8 @@ static json_t *volume_status(struct mpio *v)
 		"writes", (json_int_t)n->writes, "write_bytes", (json_int_t)n->write_bytes,
 		"flushes", (json_int_t)n->flushes, "others", (json_int_t)n->others,
 		"errors", (json_int_t)n->errors, "resent", (json_int_t)n->resent);
+	add_numbers(j, v);
+	return j;
 }
 
 static void add_volume(void *arg, struct mpio *v)

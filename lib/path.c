@@ -493,4 +493,5 @@ void path_fini(struct path *p)
 	if (p->resolve)
 		p->resolve->path = NULL;
 	inflight_fini(&p->inflight);
+	free(p->latency);
 }

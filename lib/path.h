@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include "conf.h"
 #include "frame.h"
+#include "histogram.h"
 #include "inflight.h"
 #include "list.h"
 #include "loop.h"
@@ -126,9 +127,10 @@ struct path {
 	bool worked;			/* was up once */
 	/* For status. */
 	uint64_t commands, read_bytes, write_bytes, errors;
+	struct histogram *latency;	/* of reads and writes, from the send to the answer; NULL: there were none */
 	struct path_rate {
-		uint64_t since, read_bytes, write_bytes;	/* when it was last looked, and what then was */
-		double read, write;	/* bytes a second between the last two looks */
+		uint64_t since, commands, read_bytes, write_bytes;	/* when it was last looked, and what then was */
+		double iops, read, write;	/* commands and bytes a second between the last two looks */
 	} rate;
 	char lost_reason[240];		/* why it last stopped working; "" never */
 	uint64_t lost_at;		/* loop_now() */

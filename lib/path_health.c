@@ -39,7 +39,9 @@ void path_health_begin(struct path *p)
 	p->last_ping = p->heard;
 	p->suspect = false;
 	begin_probation(p);
-	p->rate = (struct path_rate){ .since = p->heard, .read_bytes = p->read_bytes, .write_bytes = p->write_bytes };
+	p->rate = (struct path_rate){
+		.since = p->heard, .commands = p->commands, .read_bytes = p->read_bytes, .write_bytes = p->write_bytes,
+	};
 }
 
 static void look_at_probation(struct path *p)
@@ -70,10 +72,12 @@ static void look_at_rate(struct path *p)
 	double seconds = (double)(loop_now(p->loop) - r->since) / 1e9;
 
 	if (seconds > 0) {
+		r->iops = (double)(p->commands - r->commands) / seconds;
 		r->read = (double)(p->read_bytes - r->read_bytes) / seconds;
 		r->write = (double)(p->write_bytes - r->write_bytes) / seconds;
 	}
 	r->since = loop_now(p->loop);
+	r->commands = p->commands;
 	r->read_bytes = p->read_bytes;
 	r->write_bytes = p->write_bytes;
 }

@@ -381,6 +381,22 @@ static const char *check_answer(const struct command *c, const struct wire_reply
 	return NULL;
 }
 
+static void note_answer(struct path *p, const struct command *c)
+{
+	uint64_t took = loop_now(p->loop) - c->sent;
+
+	if (tells_of_path(c))
+		policy_learn(&p->policy, c->queue_ahead, bytes_of(c), (double)took / 1e9);
+	p->commands++;
+	if (c->type != WIRE_READ && c->type != WIRE_WRITE)
+		return;
+	*(c->type == WIRE_READ ? &p->read_bytes : &p->write_bytes) += c->count;
+	if (!p->latency)
+		p->latency = calloc(1, sizeof *p->latency);
+	if (p->latency)
+		histogram_add(p->latency, took, 1);
+}
+
 static int got_payload(void *arg, const uint8_t *payload, uint32_t length)
 {
 	struct path *p = arg;
@@ -402,11 +418,7 @@ static int got_payload(void *arg, const uint8_t *payload, uint32_t length)
 	inflight_take(&p->inflight, r->cookie);
 	p->policy.in_flight--;
 	p->policy.bytes -= bytes_of(c);
-	if (tells_of_path(c))
-		policy_learn(&p->policy, c->queue_ahead, bytes_of(c), (double)(loop_now(p->loop) - c->sent) / 1e9);
-	p->commands++;
-	p->read_bytes += c->type == WIRE_READ ? c->count : 0;
-	p->write_bytes += c->type == WIRE_WRITE ? c->count : 0;
+	note_answer(p, c);
 	c->path = NULL;
 	c->placed = NULL;
 	p->ops->answered(p->owner, p, c, r, payload);	/* c may be gone now */

@@ -151,6 +151,7 @@ static void query_volume(FILE *f, const json_t *v, const json_t *snapshots, int 
 		view_count(b, v, "resent"));
 	fprintf(f, ", %s errors, %s opens\n", view_count(a, v, "errors"),
 		view_count(b, v, "opens"));
+	view_put_numbers(f, v, "      ");
 }
 
 static void query_server(FILE *f, const json_t *ns, const json_t *server, const json_t *snapshots, int verbosity)
@@ -312,13 +313,16 @@ static int by_portal(const void *one, const void *other)
 /* Left out where an older rsiod does not say. */
 static void put_path_rates(FILE *f, const json_t *path)
 {
-	char read[VIEW_SHORT], written[VIEW_SHORT], age[VIEW_SHORT];
+	char read[VIEW_SHORT], written[VIEW_SHORT], age[VIEW_SHORT], latency[VIEW_LATENCY];
 
 	if (json_object_get(path, "read_rate"))
 		fprintf(f, "      %s/s read, %s/s written, %.0f %% of the commands, %.0f failures\n",
 			view_bytes(read, view_num(path, "read_rate", 0)),
 			view_bytes(written, view_num(path, "write_rate", 0)),
 			100 * view_num(path, "share", 0), view_num(path, "errors", 0));
+	if (json_is_object(json_object_get(path, "latency")))
+		fprintf(f, "      %.0f commands/s; %s\n", view_num(path, "iops", 0),
+			view_latency(latency, path, "latency"));
 	if (json_is_string(json_object_get(path, "lost_reason")))
 		fprintf(f, "      last lost %s ago: %s\n", view_age(age, view_num(path, "lost_ago", -1)),
 			view_str(path, "lost_reason"));
@@ -421,6 +425,26 @@ static void put_servers_failover(FILE *f, const json_t *ns)
 	json_decref(servers);
 }
 
+/* What the volumes do that were used. */
+static void put_volumes(FILE *f, const json_t *ns)
+{
+	json_t *volumes = view_sorted(ns, "volumes", "id", "name"), *v;
+	char flight[VIEW_SHORT], errors[VIEW_SHORT];
+	size_t i;
+
+	json_array_foreach(volumes, i, v) {
+		if (!json_is_object(json_object_get(v, "read_latency")) &&
+		    !json_is_object(json_object_get(v, "write_latency")))
+			continue;
+		fputs("vol: ", f);
+		put_id(f, v);
+		fprintf(f, " %s:%s %s in flight, %s errors\n", view_str(ns, "name"), view_str(v, "name"),
+			view_count(flight, v, "in_flight"), view_count(errors, v, "errors"));
+		view_put_numbers(f, v, "      ");
+	}
+	json_decref(volumes);
+}
+
 char *view_paths(const json_t *status, int verbosity)
 {
 	struct path_list l = { NULL, 0, 0, false };
@@ -440,6 +464,9 @@ char *view_paths(const json_t *status, int verbosity)
 		json_array_foreach(view_list(status, "namespaces"), i, ns)
 			if (verbosity >= 1)
 				put_servers_failover(o.f, ns);
+		json_array_foreach(view_list(status, "namespaces"), i, ns)
+			if (verbosity >= 1)
+				put_volumes(o.f, ns);
 	}
 	free(l.at);
 	if (l.short_of_memory) {

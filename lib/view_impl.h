@@ -72,6 +72,14 @@ void view_each_path(const json_t *ns, size_t ns_index,
 
 /* "read-only", "waiting, gives up in 87 s" and the like, "" for a volume that
  * is ready and writable. */
+/* What a volume does of late and how long it takes, two lines, one for reads and one for writes;
+ * of what it never did there is none, and none that an older rsiod does not say. */
+void view_put_numbers(FILE *f, const json_t *volume, const char *indent);
+void view_put_number_table(FILE *f, const json_t *volumes);
+/* "p50 80.5 us, p90 …, p99 …, p99.9 …"; "-" where there is none. */
+#define VIEW_LATENCY 120
+const char *view_latency(char *buf, const json_t *object, const char *key);
+
 bool view_offers(const json_t *volume, const char *server);	/* is it one of its servers? */
 const char *view_volume_trouble(char *buf, size_t size, const json_t *volume);
 

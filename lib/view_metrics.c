@@ -9,19 +9,11 @@
 #include <string.h>
 #include "view.h"
 #include "view_impl.h"
+#include "view_metrics.h"
 
 #define ALL(a) (a), sizeof(a) / sizeof((a)[0])
 
-struct family {
-	const char *name;	/* without _total */
-	const char *type;	/* "counter" or "gauge" */
-	const char *unit;	/* NULL: none; else the name ends with it */
-	const char *help;
-	const char *key;
-	double factor;
-};
-
-static const struct family path_families[] = {
+static const struct metrics_family path_families[] = {
 	{ "rsio_path_rtt_seconds", "gauge", "seconds", "Recent time from a command to its answer.",
 	  "rtt_us", 1e-6 },
 	{ "rsio_path_state_age_seconds", "gauge", "seconds", "Time in the path's present state.",
@@ -41,7 +33,7 @@ static const struct family path_families[] = {
 	{ "rsio_path_errors", "counter", NULL, "Failures of the path.", "errors", 1 },
 };
 
-static const struct family volume_families[] = {
+static const struct metrics_family volume_families[] = {
 	{ "rsio_volume_size_bytes", "gauge", "bytes", "Size of the volume.", "size", 1 },
 	{ "rsio_volume_generation", "gauge", NULL,
 	  "Generation: changes when content is replaced behind the clients' backs.",
@@ -64,7 +56,13 @@ static const struct family volume_families[] = {
 	  "resent", 1 },
 };
 
-static const struct family memory_families[] = {
+static const struct metrics_family latency_families[] = {
+	{ "rsio_volume_read_latency_seconds", "histogram", "seconds", "Time from a read to its end.", "read_latency", 0 },
+	{ "rsio_volume_write_latency_seconds", "histogram", "seconds", "Time from a write to its end.",
+	  "write_latency", 0 },
+};
+
+static const struct metrics_family memory_families[] = {
 	{ "rsio_buffers_used_bytes", "gauge", "bytes", "Write data in hand.", "buffers_used", 1 },
 	{ "rsio_buffers_held_bytes", "gauge", "bytes", "Memory kept for write data.",
 	  "buffers_held", 1 },
@@ -83,48 +81,10 @@ static const char *const path_states[] = {
 static const char *const server_states[] = { "up", "connecting", "lost" };
 static const char *const volume_states[] = { "ready", "waiting", "lost", "stale", "gone", "cache-lost" };
 
-static void head(FILE *f, const char *name, const char *type, const char *unit, const char *help)
-{
-	fprintf(f, "# TYPE %s %s\n", name, type);
-	if (unit)
-		fprintf(f, "# UNIT %s %s\n", name, unit);
-	fprintf(f, "# HELP %s %s\n", name, help);
-}
-
-static void label(FILE *f, const char *before, const char *name, const char *value)
-{
-	fprintf(f, "%s%s=\"", before, name);
-	for (; *value; value++) {
-		if (*value == '\n')
-			fputs("\\n", f);
-		else if (*value == '"' || *value == '\\')
-			fprintf(f, "\\%c", *value);
-		else
-			fputc(*value, f);
-	}
-	fputc('"', f);
-}
-
-/* A string is a whole number as well, one that not every reader of JSON could keep. */
-static bool is_number(const json_t *v)
-{
-	return json_is_number(v) || json_is_string(v);
-}
-
-static void put_number(FILE *f, const json_t *v, double factor)
-{
-	if (json_is_string(v))
-		fprintf(f, " %s\n", json_string_value(v));
-	else if (json_is_integer(v) && factor == 1)
-		fprintf(f, " %" JSON_INTEGER_FORMAT "\n", json_integer_value(v));
-	else
-		fprintf(f, " %.9g\n", json_number_value(v) * factor);
-}
-
 /* What a family's samples are taken from, one at a time. */
 struct sample {
 	FILE *f;
-	const struct family *family;
+	const struct metrics_family *family;
 	const char *const *states;	/* for a state set: the family is NULL */
 	size_t state_count;
 	const char *set;		/* its name */
@@ -132,9 +92,9 @@ struct sample {
 
 static void path_labels(FILE *f, const struct view_path *p)
 {
-	label(f, "{", "namespace", view_str(p->ns, "name"));
-	label(f, ",", "server", p->server ? view_str(p->server, "name") : "");
-	label(f, ",", "path", view_str(p->path, "name"));
+	metrics_label(f, "{", "namespace", view_str(p->ns, "name"));
+	metrics_label(f, ",", "server", p->server ? view_str(p->server, "name") : "");
+	metrics_label(f, ",", "path", view_str(p->path, "name"));
 }
 
 static void path_sample(void *arg, const struct view_path *p)
@@ -147,7 +107,7 @@ static void path_sample(void *arg, const struct view_path *p)
 	fprintf(s->f, "%s%s", s->family->name, s->family->type[0] == 'c' ? "_total" : "");
 	path_labels(s->f, p);
 	fputc('}', s->f);
-	put_number(s->f, v, s->family->factor);
+	metrics_number(s->f, v, s->family->factor);
 }
 
 static void path_state(void *arg, const struct view_path *p)
@@ -157,23 +117,43 @@ static void path_state(void *arg, const struct view_path *p)
 	for (size_t i = 0; i < s->state_count; i++) {
 		fputs(s->set, s->f);
 		path_labels(s->f, p);
-		label(s->f, ",", s->set, s->states[i]);
+		metrics_label(s->f, ",", s->set, s->states[i]);
 		fprintf(s->f, "} %d\n", view_is(p->path, "state", s->states[i]));
+	}
+}
+
+static void path_latency(void *arg, const struct view_path *p)
+{
+	struct metrics_histogram h;
+	const struct sample *s = arg;
+
+	if (!metrics_read(&h, json_object_get(p->path, s->family->key)))
+		return;
+	while (metrics_next(s->f, s->family, &h)) {
+		path_labels(s->f, p);
+		metrics_value(s->f, &h);
 	}
 }
 
 static void put_paths(FILE *f, const json_t *namespaces)
 {
-	struct sample s = { f, NULL, ALL(path_states), "rsio_path_state" };
+	static const struct metrics_family latency = {
+		"rsio_path_latency_seconds", "histogram", "seconds",
+		"Time from sending a read or write over the path to its answer.", "latency", 0
+	};
+	struct sample s = { f, &latency, ALL(path_states), "rsio_path_state" };
 	size_t i;
 	json_t *ns;
 
-	head(f, s.set, "stateset", NULL, "State of the path.");
+	metrics_head(f, s.set, "stateset", NULL, "State of the path.");
 	json_array_foreach(namespaces, i, ns)
 		view_each_path(ns, i, path_state, &s);
+	metrics_family(f, &latency);
+	json_array_foreach(namespaces, i, ns)
+		view_each_path(ns, i, path_latency, &s);
 	for (size_t n = 0; n < sizeof(path_families) / sizeof(path_families[0]); n++) {
 		s.family = &path_families[n];
-		head(f, s.family->name, s.family->type, s.family->unit, s.family->help);
+		metrics_family(f, s.family);
 		json_array_foreach(namespaces, i, ns)
 			view_each_path(ns, i, path_sample, &s);
 	}
@@ -190,59 +170,79 @@ static void put_states(FILE *f, const json_t *namespaces, const char *list, cons
 		json_array_foreach(view_list(ns, list), j, item) {
 			for (size_t n = 0; n < count; n++) {
 				fputs(set, f);
-				label(f, "{", "namespace", view_str(ns, "name"));
-				label(f, ",", thing, view_str(item, "name"));
-				label(f, ",", set, states[n]);
+				metrics_label(f, "{", "namespace", view_str(ns, "name"));
+				metrics_label(f, ",", thing, view_str(item, "name"));
+				metrics_label(f, ",", set, states[n]);
 				fprintf(f, "} %d\n", view_is(item, "state", states[n]));
 			}
 		}
 	}
 }
 
-static void put_volume_family(FILE *f, const json_t *namespaces, const struct family *family)
+static void put_volume_family(FILE *f, const json_t *namespaces, const struct metrics_family *family)
 {
 	size_t i, j;
 	json_t *ns, *volume;
 
-	head(f, family->name, family->type, family->unit, family->help);
+	metrics_family(f, family);
 	json_array_foreach(namespaces, i, ns) {
 		json_array_foreach(view_list(ns, "volumes"), j, volume) {
 			const json_t *v = json_object_get(volume, family->key);
 
-			if (!is_number(v))
+			if (!metrics_is_number(v))
 				continue;
 			fprintf(f, "%s%s", family->name, family->type[0] == 'c' ? "_total" : "");
-			label(f, "{", "namespace", view_str(ns, "name"));
-			label(f, ",", "volume", view_str(volume, "name"));
+			metrics_label(f, "{", "namespace", view_str(ns, "name"));
+			metrics_label(f, ",", "volume", view_str(volume, "name"));
 			fputc('}', f);
-			put_number(f, v, family->factor);
+			metrics_number(f, v, family->factor);
+		}
+	}
+}
+
+static void put_volume_latency(FILE *f, const json_t *namespaces, const struct metrics_family *family)
+{
+	struct metrics_histogram h;
+	size_t i, j;
+	json_t *ns, *volume;
+
+	metrics_family(f, family);
+	json_array_foreach(namespaces, i, ns) {
+		json_array_foreach(view_list(ns, "volumes"), j, volume) {
+			if (!metrics_read(&h, json_object_get(volume, family->key)))
+				continue;
+			while (metrics_next(f, family, &h)) {
+				metrics_label(f, "{", "namespace", view_str(ns, "name"));
+				metrics_label(f, ",", "volume", view_str(volume, "name"));
+				metrics_value(f, &h);
+			}
 		}
 	}
 }
 
 /* One member of one object as a family of one sample. */
-static void put_single(FILE *f, const json_t *object, const struct family *family)
+static void put_single(FILE *f, const json_t *object, const struct metrics_family *family)
 {
 	const json_t *v = json_object_get(object, family->key);
 
-	head(f, family->name, family->type, family->unit, family->help);
+	metrics_family(f, family);
 	if (!json_is_number(v))
 		return;
 	fprintf(f, "%s%s", family->name, family->type[0] == 'c' ? "_total" : "");
-	put_number(f, v, family->factor);
+	metrics_number(f, v, family->factor);
 }
 
 static void put_client(FILE *f, const json_t *status)
 {
-	static const struct family uptime = {
+	static const struct metrics_family uptime = {
 		"rsio_uptime_seconds", "gauge", "seconds", "Time since the client daemon started.",
 		"uptime", 1
 	};
 	const json_t *memory = json_object_get(status, "memory");
 
-	head(f, "rsio_build", "info", NULL, "The client daemon's version.");
+	metrics_head(f, "rsio_build", "info", NULL, "The client daemon's version.");
 	fputs("rsio_build_info", f);
-	label(f, "{", "version", view_str(status, "version"));
+	metrics_label(f, "{", "version", view_str(status, "version"));
 	fputs("} 1\n", f);
 	put_single(f, status, &uptime);
 	for (size_t n = 0; n < sizeof(memory_families) / sizeof(memory_families[0]); n++)
@@ -254,12 +254,12 @@ static void put_devices(FILE *f, const json_t *status)
 	size_t i;
 	json_t *d;
 
-	head(f, "rsio_device", "info", NULL, "Attached block devices.");
+	metrics_head(f, "rsio_device", "info", NULL, "Attached block devices.");
 	json_array_foreach(view_list(status, "devices"), i, d) {
 		fputs("rsio_device_info", f);
-		label(f, "{", "namespace", view_str(d, "namespace"));
-		label(f, ",", "volume", view_str(d, "volume"));
-		label(f, ",", "device", view_str(d, "block"));
+		metrics_label(f, "{", "namespace", view_str(d, "namespace"));
+		metrics_label(f, ",", "volume", view_str(d, "volume"));
+		metrics_label(f, ",", "device", view_str(d, "block"));
 		fputs("} 1\n", f);
 	}
 }
@@ -274,13 +274,15 @@ char *view_metrics(const json_t *status)
 		return NULL;
 	put_client(o.f, status);
 	put_devices(o.f, status);
-	head(o.f, "rsio_server_state", "stateset", NULL, "State of the session with a server.");
+	metrics_head(o.f, "rsio_server_state", "stateset", NULL, "State of the session with a server.");
 	put_states(o.f, namespaces, "servers", "server", "rsio_server_state", ALL(server_states));
 	put_paths(o.f, namespaces);
-	head(o.f, "rsio_volume_state", "stateset", NULL, "State of the volume.");
+	metrics_head(o.f, "rsio_volume_state", "stateset", NULL, "State of the volume.");
 	put_states(o.f, namespaces, "volumes", "volume", "rsio_volume_state", ALL(volume_states));
 	for (size_t n = 0; n < sizeof(volume_families) / sizeof(volume_families[0]); n++)
 		put_volume_family(o.f, namespaces, &volume_families[n]);
+	for (size_t n = 0; n < sizeof(latency_families) / sizeof(latency_families[0]); n++)
+		put_volume_latency(o.f, namespaces, &latency_families[n]);
 	fputs("# EOF\n", o.f);
 	return view_finish(&o);
 }

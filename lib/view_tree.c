@@ -288,5 +288,6 @@ char *view_tree_volumes(const json_t *ns)
 			view_str(v, "name"), view_str(v, "server"), view_count(blocks, v, "blocks"),
 			view_bytes(size, view_num(v, "size", 0)), trouble[0] ? trouble : "ready");
 	}
+	view_put_number_table(o.f, view_list(ns, "volumes"));
 	return view_finish(&o);
 }

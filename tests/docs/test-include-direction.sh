@@ -16,20 +16,20 @@ complain() {
 # lib/: module -> modules that it may include, beside err and (but for wire, policy
 # and what they need) log.
 declare -A may=(
-  [err]="" [log]="" [list]="" [crc]="" [policy]="" [shares]="" [histogram]=""
+  [err]="" [log]="" [list]="" [crc]="" [policy]="" [shares]="" [histogram]="" [latency]="histogram"
   [loop]="list" [buf]="list" [sock]="" [opt]=""
   [wire]="crc" [secure]="wire" [tls]="secure" [frame]="wire buf crc"
   [inflight]="wire buf list"
   [conf]="opt secure policy shares"
   [ctl]="sock"
   [confine]=""
-  [view]=""
+  [view]="histogram latency"
   [discover]="sock wire"
   # struct command, which a path carries, is declared in mpio.h; nothing else of it is used.
-  [path]="frame wire sock secure tls buf crc loop list inflight policy conf mpio"
+  [path]="frame wire sock secure tls buf crc loop list inflight policy conf mpio histogram"
   [session]="path policy inflight mpio wire loop list conf buf secure"
-  [mpio]="session policy wire list conf loop buf"
-  [namespace]="session mpio path policy shares conf loop wire list sock secure discover manage"
+  [mpio]="session policy wire list conf loop buf histogram"
+  [namespace]="session mpio path policy shares conf loop wire list sock secure discover manage histogram latency"
   [manage]="namespace session mpio conf ctl loop wire list secure"
   [ssh]="" [deploy]="ssh conf" [term]=""
 )
@@ -63,7 +63,7 @@ doors=(
   '^(ncurses|curses)'   'lib/term/.*'
   '^blkid'              'agent/volume[a-z_]*\.c'
   '^systemd/'           '(agent|fusefs|lib)/(main|daemon|notify)[a-z_]*\.[ch]'
-  '^jansson'            '(lib/(confine|ctl|view|namespace|session|mpio|manage)[a-z_]*|fusefs/[a-z_]*|agent/[a-z_]*|ops/[a-z_]*|tui/.*|wizard/.*)\.[ch]'
+  '^jansson'            '(lib/(confine|ctl|latency|view|namespace|session|mpio|manage)[a-z_]*|fusefs/[a-z_]*|agent/[a-z_]*|ops/[a-z_]*|tui/.*|wizard/.*)\.[ch]'
 )
 # Of a program's files these never see JSON: they are the data path.
 no_json='^(agent/(serve|conn|conn_out|engine|engine_[a-z]*|arena|workers|handle)|fusefs/(io|range|interrupt|request))\.[ch]$'

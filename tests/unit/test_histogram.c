@@ -63,14 +63,18 @@ static void percentiles(void **state)
 	(void)state;
 	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
 		static struct histogram h;
+		double sum = 0, wrong_sum;
 
 		memset(&h, 0, sizeof h);
 		for (size_t i = 0; i < N; i++) {
 			exact[i] = kinds[k]();
+			sum += (double)exact[i];
 			histogram_add(&h, exact[i], 1);
 		}
 		qsort(exact, N, sizeof *exact, order);
 		assert_int_equal(histogram_count(&h), N);
+		wrong_sum = histogram_sum(&h) - sum;
+		assert_true((wrong_sum < 0 ? -wrong_sum : wrong_sum) <= sum * ERROR);
 		for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
 			double want = (double)exact[(size_t)(N * at[i] / 100 + 0.999999) - 1];
 			double got = histogram_percentile(&h, at[i]), wrong = got > want ? got - want : want - got;

@@ -24,6 +24,9 @@
 	"'blocks':31457280,'block_size':512,'av':0,'server':'big-9','servers':1," \
 	"'on_loss':'fail','opens':1,'in_flight':2,'reads':128,'read_bytes':1048576," \
 	"'writes':3,'write_bytes':1536,'flushes':1,'errors':0,'resent':4," more "}"
+#define NUMBERS "'read_iops':1234.4,'read_rate':10112000,'read_latency':{'count':128,'p50_us':80.5,'p90_us':101," \
+	"'p99_us':3200,'p999_us':40890,'buckets':[[13312,1],[79872,120],[1048576,7]]},'write_iops':0,'write_rate':0," \
+	"'write_latency':null"
 #define READY "'read_only':false,'state':'ready','give_up_in':null"
 #define NAMESPACE(paths, unassigned, volumes) \
 	"{'name':'osl','id':0,'node':'sles1','servers':[{'id':0,'name':'big-9','version':'rssrv 0.1'," \
@@ -534,7 +537,9 @@ static void check_metrics(const char *text)
 			size_t n = strcspn(line, "{ ");
 
 			snprintf(word, sizeof(word), "%s%s", family, !strcmp(type, "counter") ? "_total" :
-				 !strcmp(type, "info") ? "_info" : "");
+				 !strcmp(type, "info") ? "_info" : strcmp(type, "histogram") ? "" :
+				 n > 7 && !memcmp(line + n - 7, "_bucket", 7) ? "_bucket" :
+				 n > 4 && !memcmp(line + n - 4, "_sum", 4) ? "_sum" : "_count");
 			assert_int_equal(n, strlen(word));
 			assert_memory_equal(line, word, n);
 		}
@@ -567,6 +572,49 @@ static void test_metrics(void **state)
 	assert_contains(text, "\nrsio_volume_generation{namespace=\"osl\",volume=\"oracle\"} 17\n");
 	assert_contains(text, "\nrsio_volume_writes_total{namespace=\"osl\",volume=\"oracle\"} 3\n");
 	assert_null(strstr(text, "\nrsio_volume_give_up_seconds{"));
+	free(text);
+	json_decref(status);
+}
+
+/* What was used has its rates and times. */
+static void test_numbers(void **state)
+{
+	json_t *status = parse(STATUS(NAMESPACE(PATH("0", "1", "10", UP ",'iops':1234.4,'read_rate':10112000,'write_rate':0,"
+		"'latency':{'count':1,'p50_us':80,'p90_us':81,'p99_us':82,'p999_us':83,'buckets':[[80000,1]]}"), "",
+		VOLUME(READY "," NUMBERS) "," VOLUME(READY))));
+	char *text;
+
+	(void)state;
+	check(view_paths(status, 1),
+	      "0 if0 IP(TCP) 192.168.10.1/5000\n"
+	      "    rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok\n"
+	      "      if0/big-9-1 to osl:big-9, up for 1 h 02 min\n"
+	      "      round trip 80.5 us, 3 in flight (24 KiB)\n"
+	      "      9.6 MiB/s read, 0 B/s written, 50 % of the commands, 0 failures\n"
+	      "      1234 commands/s; p50 80.0 us, p90 81.0 us, p99 82.0 us, p99.9 83.0 us\n"
+	      "vol: 000 osl:oracle 2 in flight, 0 errors\n"
+	      "      reads   1234/s, 9.6 MiB/s; p50 80.5 us, p90 101.0 us, p99 3.20 ms, p99.9 40.89 ms\n");
+	check(view_tree_volumes(first(status)),
+	      " id volume           server             blocks       size  state\n"
+	      "  0 oracle           big-9            31457280     15 GiB  ready\n"
+	      "  0 oracle           big-9            31457280     15 GiB  ready\n"
+	      "\n"
+	      "volume           read/s  wri/s    bytes/s  read p50       p99 write p50       p99\n"
+	      "oracle             1234      0    9.6 MiB   80.5 us   3.20 ms         -         -\n");
+	text = view_metrics(status);
+	assert_non_null(text);
+	check_metrics(text);
+	assert_contains(text, "# TYPE rsio_volume_read_latency_seconds histogram\n");
+	assert_contains(text, "\nrsio_volume_read_latency_seconds_bucket{namespace=\"osl\",volume=\"oracle\",le=\"1.6384e-05\"} 1\n"
+			"rsio_volume_read_latency_seconds_bucket{namespace=\"osl\",volume=\"oracle\",le=\"6.5536e-05\"} 1\n"
+			"rsio_volume_read_latency_seconds_bucket{namespace=\"osl\",volume=\"oracle\",le=\"0.000262144\"} 121\n"
+			"rsio_volume_read_latency_seconds_bucket{namespace=\"osl\",volume=\"oracle\",le=\"0.001048576\"} 121\n"
+			"rsio_volume_read_latency_seconds_bucket{namespace=\"osl\",volume=\"oracle\",le=\"0.004194304\"} 128\n");
+	assert_contains(text, "\nrsio_volume_read_latency_seconds_bucket{namespace=\"osl\",volume=\"oracle\",le=\"17.179869184\"} 128\n"
+			"rsio_volume_read_latency_seconds_bucket{namespace=\"osl\",volume=\"oracle\",le=\"+Inf\"} 128\n"
+			"rsio_volume_read_latency_seconds_count{namespace=\"osl\",volume=\"oracle\"} 128\n"
+			"rsio_volume_read_latency_seconds_sum{namespace=\"osl\",volume=\"oracle\"} 0.01");
+	assert_null(strstr(text, "\nrsio_volume_write_latency_seconds_"));
 	free(text);
 	json_decref(status);
 }
@@ -671,7 +719,8 @@ int main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_failover),
 		cmocka_unit_test(test_devices), cmocka_unit_test(test_tree),
-		cmocka_unit_test(test_tree_trouble), cmocka_unit_test(test_metrics),
+		cmocka_unit_test(test_tree_trouble), cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_metrics),
 		cmocka_unit_test(test_metrics_escape), cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_json),
 	};
