@@ -69,6 +69,26 @@ static void remove_empty_directories(const struct pool *p)
 		close(fd);
 }
 
+/* What meta_write was in the middle of. */
+static void remove_new_metas(const struct pool *p)
+{
+	static const char ending[] = ".meta.new";
+	int fd = openat(p->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d))) {
+		size_t n = strlen(entry->d_name);
+
+		if (n > sizeof(ending) - 1 && strcmp(entry->d_name + n - (sizeof(ending) - 1), ending) == 0)
+			unlinkat(p->dirfd, entry->d_name, 0);
+	}
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+}
+
 int catalog_finish(struct pool *p, struct err *e)
 {
 	int r = journal_finish(p->dirfd, e);
@@ -106,6 +126,7 @@ int catalog_recover(struct pool *p, struct err *e)
 	if (r && r != -EROFS)
 		log_warning("pool", "%s: cannot empty " CATALOG_WORK ": %s", p->name, strerror(-r));
 	remove_empty_directories(p);
+	remove_new_metas(p);
 	return 0;
 }
 

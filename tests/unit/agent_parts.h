@@ -56,7 +56,7 @@ static void parts_start(unsigned loops)
 	assert_true(server.workers && server.registry && server.clients);
 }
 
-static void parts_stop(void)
+static inline void parts_stop(void)
 {
 	char command[256];
 
