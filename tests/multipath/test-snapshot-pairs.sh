@@ -1,0 +1,95 @@
+#!/bin/bash
+# Snapshots of three volumes, of one moment, while numbers are written to a and then b, and to
+# b and then c, each when the one before was acknowledged: on file systems that share blocks and
+# on some that do not.  In every snapshot the second has the number of the first or one less, all
+# that was acknowledged before is in, and nothing that was begun afterwards.  No path is taken
+# for a failed one.  (Three, since one alone that is not held is out of order with none: who
+# writes waits at the other one.)
+# time-limit: 300
+# long-time-limit: 900
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lab.sh"
+requires_root
+requires_fuse
+requires_loop
+requires_cmd mkfs.ext4 mkfs.xfs mkfs.btrfs python3
+requires_program rssrv rsiod rsvol
+rounds=$(sample_or_all 4 100)
+pairs=$BUILD/tests/pairs
+rsvol() { timeout -k 1 60 "$BUILD/rsvol" --run-dir "$W/clt/run" "$@"; }
+
+write_server_conf "$W/srv" portals=2
+write_client_conf "$W/clt" "$W/srv"
+make_disk()	# NAME MKFS...
+{
+	local name=$1 disk=$W/disk.$1
+	shift
+	mkdir "$disk"
+	if [ "$1" = tmpfs ]; then
+		cleanup_fn umount "$disk"
+		mount -t tmpfs -o size=512M rsio-test "$disk"
+	else
+		truncate -s 1G "$disk.img"
+		"$@" "$disk.img" >/dev/null
+		mount_image "$disk.img" "$disk"
+	fi
+	printf '\n[pool %s]\npath = %s\n' "$name" "$disk" >>"$W/srv/rssrvcfg"
+	truncate -s 34M "$disk/$name-"{a,b,c,many}.raw
+	# Full of pieces: to clone it takes long, and in that time what is not held goes on.
+	python3 - "$disk/$name-many.raw" <<-'END'
+		import os, sys
+		fd = os.open(sys.argv[1], os.O_WRONLY)
+		for i in range(2500):
+		    os.pwrite(fd, b"x" * 4096, i * 8192)
+	END
+}
+make_disk xfs mkfs.xfs -q -m reflink=1
+make_disk btrfs mkfs.btrfs -q
+make_disk ext4 mkfs.ext4 -q
+make_disk tmpfs tmpfs
+start_server "$W/srv"
+start_client "$W/clt"
+vol=$W/clt/mnt/osl
+check "both portals carry a path" wait_for 10 paths_are "$W/clt" 2
+
+has_written()	# LOG: every job is through once
+{
+	"$pairs" note "$1" | awk '$2 < 1 { bad = 1 } END { exit bad || !NR }'
+}
+
+note_all()	# FS WHEN
+{
+	"$pairs" note "$W/$1.ab.log" >"$W/$2.ab"
+	"$pairs" note "$W/$1.bc.log" >"$W/$2.bc"
+}
+
+take()	# FS NAME: one snapshot, checked
+{
+	local snap=$W/disk.$1/.rsio.snap
+
+	note_all "$1" before
+	rsvol snapshot "osl:$1-a" "osl:$1-b" "osl:$1-many" "osl:$1-c" --name "$2" --hold 10s >"$W/rsvol.out" 2>&1 ||
+		{ cat "$W/rsvol.out"; return 1; }
+	note_all "$1" after
+	"$pairs" check "$snap/$1-a/$2.raw" "$snap/$1-b/$2.raw" "$W/before.ab" "$W/after.ab" &&
+		"$pairs" check "$snap/$1-b/$2.raw" "$snap/$1-c/$2.raw" "$W/before.bc" "$W/after.bc"
+}
+
+for fs in xfs btrfs ext4 tmpfs; do
+	run_traffic "$fs.ab" "$pairs" write "$vol/$fs-a" "$vol/$fs-b" "$W/$fs.ab.log" 0 8
+	run_traffic "$fs.bc" "$pairs" write "$vol/$fs-b" "$vol/$fs-c" "$W/$fs.bc.log" 8 16
+	check "$fs: it is written to" wait_for 20 has_written "$W/$fs.ab.log"
+	check "$fs: to all" wait_for 20 has_written "$W/$fs.bc.log"
+	for ((i = 1; i <= rounds; i++)); do
+		check "$fs: snapshot $i is of one moment" take "$fs" "s$i"
+		for v in a b c many; do
+			check "$fs: snapshot $i of $v goes" rsvol rm "osl:$fs-$v@s$i"
+		done
+	done
+	end_stamp "$fs.ab"
+	end_stamp "$fs.bc"
+	note "$fs: held $(grep -o "writes to $fs-[abc] and 3 others were held for [0-9.]* ms" "$W/srv/rssrv.out" |
+		awk '{ print $(NF - 1) }' | sort -n | tr '\n' ' ')ms"
+done
+is "$(grep -c 'silent for' "$W/clt/rsiod.out" || true)" 0 "no path was taken for a failed one"
+done_testing
