@@ -17,6 +17,7 @@
 
 #define TIMEOUT NAMES_TIMEOUT
 #define QUIET 0.5		/* seconds: what is done by then needs no progress */
+#define QUIET_LINES 2.0		/* the same where there is no terminal */
 #define LINE_EVERY 10.0		/* seconds, where there is no terminal */
 #define WINDOW 4.0		/* seconds that the rate is of */
 
@@ -187,7 +188,7 @@ static void shown(void *arg, const json_t *p)
 	new_stage(s, p);
 	if (interrupted && !s->asked)
 		ask_to_stop(s, rsvol_text(p, "id", ""));
-	if (now() - s->began >= QUIET && (s->terminal || !s->rv->json))
+	if (now() - s->began >= (s->terminal ? QUIET : QUIET_LINES) && (s->terminal || !s->rv->json))
 		print_progress(s, p);
 }
 
