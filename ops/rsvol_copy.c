@@ -7,7 +7,7 @@
 
 /* snapshot */
 
-static const char *snapshot_name(const struct rsvol *rv, const struct rsvol_name *first)
+static void snapshot_name(const struct rsvol *rv, const struct rsvol_name *first, char to[CONF_NAME_MAX + 1])
 {
 	const char *name = rv->name ? rv->name : first->snapshot;
 
@@ -18,7 +18,7 @@ static const char *snapshot_name(const struct rsvol *rv, const struct rsvol_name
 	rsvol_check_name("snapshot", name);
 	if (name[strspn(name, "0123456789")] == 0)
 		rsvol_usage("a snapshot's name is not a number alone: %s", name);
-	return name;
+	snprintf(to, CONF_NAME_MAX + 1, "%s", name);
 }
 
 /* All of one namespace; the name of a snapshot may stand behind a single volume. */
@@ -54,9 +54,10 @@ int rsvol_snapshot(const struct rsvol *rv, char **operands)
 {
 	struct rsvol_name first;
 	json_t *volumes = volumes_of(operands, &first), *w, *request, *reply;
-	const char *name = snapshot_name(rv, &first);
+	char name[CONF_NAME_MAX + 1];
 	int status;
 
+	snapshot_name(rv, &first, name);
 	w = json_pack("{s:s, s:o, s:s}", "op", "snapshot", "volumes", volumes, "name", name);
 	if (rv->hold > 0)
 		json_object_set_new(w, "hold_limit", json_real(rv->hold));
