@@ -49,8 +49,8 @@ static struct work_device *device_get(struct workers *w, dev_t device)
 
 void work_init(struct workers *w, struct work *k, dev_t device, unsigned batch)
 {
-	k->jobs = k->flushes = k->parked = NULL;
-	k->jobs_end = &k->jobs;
+	job_queue_init(&k->jobs);
+	k->flushes = k->parked = NULL;
 	k->parked_end = &k->parked;
 	k->flushes_end = &k->flushes;
 	k->batch = batch;
@@ -85,7 +85,7 @@ static bool runnable(const struct work *k)
 		return false;
 	if (k->device && k->device->active >= WORKERS_PER_DEVICE)
 		return false;
-	return k->jobs || (k->flushes && !k->flushing);
+	return !job_queue_empty(&k->jobs) || (k->flushes && !k->flushing);
 }
 
 static struct work *next_runnable(struct workers *w)
@@ -98,33 +98,43 @@ static struct work *next_runnable(struct workers *w)
 	return NULL;
 }
 
-/* Takes what one worker does in one go: all flushes, or one slow job, or a
- * row of quick ones. */
-static struct job *take(struct work *k, bool *changes)
+/* Several clients have used it of late. */
+static bool is_shared(const struct work *k)
 {
-	struct job *first, *j;
-	unsigned n = 1;
+	return job_queue_mixed(&k->jobs) || (k->shared && clock_now() - k->shared < SECOND);
+}
 
-	if (k->flushes && !k->flushing) {
-		first = k->flushes;
+static unsigned batch_of(const struct work *k)
+{
+	return k->slow && k->batch > WORKERS_SHARED_BATCH && is_shared(k) ? WORKERS_SHARED_BATCH : k->batch;
+}
+
+/* What one worker does in one go: all flushes, or one slow job, or a row of quick ones. */
+struct batch {
+	struct job *jobs;
+	unsigned count;
+	bool flush, changes;
+	bool quick;
+};
+
+static struct batch take(struct work *k)
+{
+	struct batch b = { .flush = k->flushes && !k->flushing };
+
+	if (b.flush) {
+		b.jobs = k->flushes;
 		k->flushes = NULL;
 		k->flushes_end = &k->flushes;
 		k->flushing = true;
-		*changes = false;
-		return first;
+		return b;
 	}
-	first = j = k->jobs;
-	*changes = j->changes;
-	while (j->kind == JOB_QUICK && j->next && j->next->kind == JOB_QUICK && n < k->batch) {
-		j = j->next;
-		*changes |= j->changes;
-		n++;
+	b.jobs = job_queue_take(&k->jobs, batch_of(k));
+	b.quick = b.jobs->kind == JOB_QUICK;
+	for (struct job *j = b.jobs; j; j = j->next) {
+		b.changes |= j->changes;
+		b.count++;
 	}
-	k->jobs = j->next;
-	if (!k->jobs)
-		k->jobs_end = &k->jobs;
-	j->next = NULL;
-	return first;
+	return b;
 }
 
 static void post_all(struct job **held)
@@ -227,40 +237,43 @@ static bool sleep_idle(struct workers *w)
 	return true;
 }
 
-static struct job *begin(struct workers *w, struct work *k, bool *changes)
+static struct batch begin(struct workers *w, struct work *k)
 {
-	struct job *jobs = take(k, changes);
+	struct batch b = take(k);
 
 	k->active++;
-	k->changing += *changes;
+	k->changing += b.changes;
 	if (k->device)
 		k->device->active++;
 	/* Others first, next time. */
 	workers_unlist(w, k);
-	if (k->jobs || k->flushes)
+	if (!job_queue_empty(&k->jobs) || k->flushes)
 		list_add(w, k);
 	if (next_runnable(w))
 		wake_one(w);
-	return jobs;
+	return b;
 }
 
-static void end(struct workers *w, struct work *k, bool flush, bool changes)
+static void end(struct workers *w, struct work *k, const struct batch *b, uint64_t took)
 {
 	k->active--;
-	if (changes)
+	if (b->changes)
 		workers_change_over(w, k);
+	if (b->quick)
+		k->slow = took / b->count > WORKERS_SLOW;
 	if (k->device)
 		k->device->active--;
-	if (flush)
+	if (b->flush)
 		k->flushing = false;
 }
 
 static void *worker(void *arg)
 {
 	struct workers *w = arg;
-	struct job *jobs, *done = NULL;
+	struct job *done = NULL;
+	struct batch b = { NULL };
+	uint64_t took = 0;
 	struct work *k;
-	bool flush, changes = false;
 
 	pthread_setname_np(pthread_self(), "rssrv-worker");
 	pthread_mutex_lock(&w->lock);
@@ -271,16 +284,18 @@ static void *worker(void *arg)
 				break;
 			continue;
 		}
-		jobs = k ? begin(w, k, &changes) : NULL;
+		if (k)
+			b = begin(w, k);
 		pthread_mutex_unlock(&w->lock);
 		post_all(&done);
-		if (jobs) {
-			flush = jobs->kind == JOB_FLUSH;
-			done = flush ? run_flushes(jobs) : run_jobs(k, jobs);
+		if (k) {
+			took = workers_clock();
+			done = b.flush ? run_flushes(b.jobs) : run_jobs(k, b.jobs);
+			took = workers_clock() - took;
 		}
 		pthread_mutex_lock(&w->lock);
-		if (jobs)
-			end(w, k, flush, changes);
+		if (k)
+			end(w, k, &b, took);
 	}
 	w->threads--;
 	pthread_cond_broadcast(&w->ended);
@@ -313,12 +328,18 @@ void workers_wake(struct workers *w)
 void workers_enqueue(struct workers *w, struct job *j)
 {
 	struct work *k = j->work;
-	struct job ***end_of = j->kind == JOB_FLUSH ? &k->flushes_end : &k->jobs_end;
+	struct job ***end_of = k->hold && j->changes ? &k->parked_end : &k->flushes_end;
 
-	if (k->hold && j->changes)
-		end_of = &k->parked_end;
-	else
+	if (k->client != j->client) {
+		k->shared = k->client ? j->loop->now : 0;
+		k->client = j->client;
+	}
+	if (end_of != &k->parked_end)
 		list_add(w, k);
+	if (end_of != &k->parked_end && j->kind != JOB_FLUSH) {
+		job_queue_add(&k->jobs, j);
+		return;
+	}
 	j->next = NULL;
 	**end_of = j;
 	*end_of = &j->next;
@@ -356,6 +377,18 @@ static void cancel_in(struct job **from, struct job ***from_end, struct conn *c,
 	*from_end = at;
 }
 
+static void cancel_jobs(struct work *k, struct conn *c, struct job **taken)
+{
+	struct job *j, *next;
+
+	for (j = job_queue_pick(&k->jobs, c, false); j; j = next) {
+		next = j->next;
+		j->result = -ECANCELED;
+		j->next = *taken;
+		*taken = j;
+	}
+}
+
 void workers_cancel(struct workers *w, struct conn *c)
 {
 	struct job *taken = NULL;
@@ -364,9 +397,9 @@ void workers_cancel(struct workers *w, struct conn *c)
 	pthread_mutex_lock(&w->lock);
 	for (k = w->head; k; k = next) {
 		next = k->next;
-		cancel_in(&k->jobs, &k->jobs_end, c, &taken);
+		cancel_jobs(k, c, &taken);
 		cancel_in(&k->flushes, &k->flushes_end, c, &taken);
-		if (!k->jobs && !k->flushes)
+		if (job_queue_empty(&k->jobs) && !k->flushes)
 			workers_unlist(w, k);
 	}
 	for (k = w->holds; k; k = k->next_hold)

@@ -9,6 +9,11 @@
  * WORKERS_PER_VOLUME are busy for one volume and WORKERS_PER_DEVICE for all
  * volumes of one file system or device.  Flushes of one volume are merged: all
  * that wait when a worker gets to them are answered by one fdatasync.
+ *
+ * Who asks for little does not wait for who asks for much: a volume's clients have their
+ * turns (job_queue.h), and so have a device's volumes.  While several clients use a volume
+ * whose jobs take long, a worker takes few at once, or the one that asks for little
+ * would find all of them busy with the other's.
  */
 #ifndef RSSRV_WORKERS_H
 #define RSSRV_WORKERS_H
@@ -18,11 +23,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "engine.h"
+#include "job_queue.h"
 
 #define WORKERS_MAX 32
 #define WORKERS_PER_VOLUME 4
 #define WORKERS_PER_DEVICE 12
 #define WORKERS_BATCH 32	/* quick jobs that a worker takes at once */
+#define WORKERS_SHARED_BATCH 2	/* the same, of a volume that is slow and used by several clients */
+#define WORKERS_SLOW 100000	/* ns: a job that takes so long is */
 
 struct workers;
 struct work_device;
@@ -38,6 +46,7 @@ struct job {
 	struct job *next;
 	struct engine *loop;
 	struct conn *conn;		/* lives until the job is back */
+	const void *client;		/* whose it is: only to tell one from another */
 	const atomic_bool *dropped;	/* true: not to be started any more */
 	struct work *work;
 	enum job_kind kind;
@@ -57,7 +66,7 @@ struct job {
 
 /* The jobs of one volume; embedded in it.  All fields under workers.lock. */
 struct work {
-	struct job *jobs, **jobs_end;
+	struct job_queue jobs;
 	struct job *flushes, **flushes_end;
 	unsigned active;		/* workers busy here */
 	unsigned changing;		/* of them and others, at something that changes the volume */
@@ -69,6 +78,9 @@ struct work {
 	struct work *next, *prev;	/* all that have something queued */
 	struct work_device *device;
 	unsigned batch;			/* quick jobs a worker may take at once */
+	const void *client;		/* of the job that was queued last */
+	uint64_t shared;		/* when it was another's than the one before; 0: never */
+	bool slow;			/* the last ones were */
 	/* Sees a batch before it runs: the place to start reading ahead.  May be NULL. */
 	void (*prepare)(struct work *w, struct job *jobs);
 };

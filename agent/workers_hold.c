@@ -28,19 +28,10 @@ static bool any_held(struct work *const *k, size_t n)
 /* What is queued already and would change it goes where what comes will go. */
 static void set_aside(struct workers *w, struct work *k)
 {
-	struct job *j, *next, *jobs = k->jobs;
-
-	k->jobs = NULL;
-	k->jobs_end = &k->jobs;
-	for (j = jobs; j; j = next) {
-		struct job ***end_of = j->changes ? &k->parked_end : &k->jobs_end;
-
-		next = j->next;
-		j->next = NULL;
-		**end_of = j;
-		*end_of = &j->next;
-	}
-	if (!k->jobs && !k->flushes)
+	*k->parked_end = job_queue_pick(&k->jobs, NULL, true);
+	while (*k->parked_end)
+		k->parked_end = &(*k->parked_end)->next;
+	if (job_queue_empty(&k->jobs) && !k->flushes)
 		workers_unlist(w, k);
 }
 

@@ -3,6 +3,7 @@
  * taking back what has not begun.
  */
 #include <errno.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -205,6 +206,55 @@ static void what_has_not_begun_is_taken_back(void **state)
 	assert_int_equal(atomic_load(&runs) + atomic_load(&cancelled), 21 + WORKERS_PER_VOLUME);
 }
 
+static sem_t steps;
+static atomic_bool quiet_begun;
+
+/* Each ends when a step is given. */
+static void run_step(struct job *j)
+{
+	if (strcmp(j->client, "quiet") == 0)
+		atomic_store(&quiet_begun, true);
+	atomic_fetch_add(&runs, 1);
+	while (sem_wait(&steps) < 0)
+		;
+	j->result = 0;
+}
+
+static struct job *step_job(struct work *k, const char *client, struct job *next)
+{
+	struct job *j = job(k, JOB_QUICK, NULL, next);
+
+	j->client = client;
+	j->run = run_step;
+	return j;
+}
+
+/* It is next but one when a worker is free. */
+static void a_thousand_of_one_client_do_not_keep_out_another(void **state)
+{
+	struct work k = { 0 };
+	struct job *list = NULL;
+
+	(void)state;
+	assert_int_equal(sem_init(&steps, 0, 0), 0);
+	work_init(workers, &k, 1, 1);
+	for (int i = 0; i < 1000; i++)
+		list = step_job(&k, "noisy", list);
+	workers_submit(workers, list);
+	assert_true(reaches(&runs, WORKERS_PER_VOLUME));
+	workers_submit(workers, step_job(&k, "quiet", NULL));
+	assert_false(atomic_load(&quiet_begun));
+	sem_post(&steps);
+	assert_true(reaches(&runs, WORKERS_PER_VOLUME + 1));
+	sem_post(&steps);
+	assert_true(reaches(&runs, WORKERS_PER_VOLUME + 2));
+	assert_true(atomic_load(&quiet_begun));
+	for (int i = 0; i < 1000; i++)
+		sem_post(&steps);
+	assert_true(reaches(&back, 1001));
+	sem_destroy(&steps);
+}
+
 static void what_is_dropped_is_not_begun(void **state)
 {
 	atomic_bool dropped = true;
@@ -231,6 +281,7 @@ int main(void)
 		WITH(so_does_a_disk),
 		WITH(flushes_are_merged_but_not_into_one_that_began),
 		WITH(what_has_not_begun_is_taken_back),
+		WITH(a_thousand_of_one_client_do_not_keep_out_another),
 		WITH(what_is_dropped_is_not_begun),
 	};
 
