@@ -38,7 +38,7 @@ $(BUILD)/tests/fuzz/fuzz_ctl_server: WRAP := clock_gettime poll accept4 getsocko
 WORLD := clock_gettime epoll_wait secure_random malloc calloc strdup $(SOCKETS)
 $(PLAYS): $(addprefix $(BUILD)/tests/fuzz/,play.o play_order.o play_server.o world.o memsock.o)
 $(PLAYS): WRAP := $(WORLD) sock_connect sock_connect_result sock_unacknowledged sock_device_of getifaddrs
-$(BUILD)/tests/fuzz/fuzz_meta: $(filter-out %/main.o,$(AGENT_OBJ))
+$(BUILD)/tests/fuzz/fuzz_meta $(BUILD)/tests/fuzz/fuzz_journal: $(filter-out %/main.o,$(AGENT_OBJ))
 STAGES := $(BUILD)/tests/fuzz/fuzz_server $(BUILD)/tests/fuzz/fuzz_server_login
 $(STAGES): $(addprefix $(BUILD)/tests/fuzz/,stage.o stage_client.o world.o memsock.o) $(filter-out %/main.o,$(AGENT_OBJ))
 $(STAGES): WRAP := $(WORLD) nanosleep workers_submit workers_cancel

@@ -35,6 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_check(meta_write(dir, "v.meta", &m, &e) == 0);
 	fuzz_check(meta_read(dir, "v.meta", &again, &e) == 0);
 	fuzz_check(memcmp(m.uuid, again.uuid, sizeof(m.uuid)) == 0);
+	fuzz_check(strcmp(m.more, again.more) == 0);
 	fuzz_check(m.generation == again.generation && m.inode == again.inode && m.birth == again.birth);
 	return 0;
 }
