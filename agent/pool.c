@@ -407,7 +407,7 @@ static void look(struct pool *p)
 		scan(p);
 	for (struct offer *o = p->offers; o; o = o->next) {
 		offer_check(o);
-		n += o->volume != NULL;
+		n += o->volume && !o->snapshot;
 	}
 	atomic_store(&p->volumes, n);
 	pool_look_at_space(p, now);
