@@ -119,6 +119,9 @@ int snap_source(struct pool *p, const char *name, struct snap_source *s, struct 
 	r = meta_read(p->dirfd, o->meta, &s->meta, e);
 	if (r)
 		return r == -ENOENT ? err_set(e, ENOENT, "%s has no identity", name) : r;
+	r = volume_need(o->volume);
+	if (r)
+		return err_sys(e, -r, "cannot open %s", name);
 	s->volume = volume_get(o->volume);
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	s->shares = o->shares || catalog_count_snapshots(p, name);

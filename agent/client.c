@@ -433,7 +433,7 @@ static enum wire_status open_locked(struct client *c, uint32_t handle, const str
 		return WIRE_E_GENERATION;
 	if (v->barred)
 		return WIRE_E_BUSY;
-	if (needs_claim(c, v)) {
+	if (!volume_is_ready(v) || needs_claim(c, v)) {
 		*claim_on = volume_get(v);
 		return WIRE_E_BUSY;
 	}

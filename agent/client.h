@@ -93,8 +93,8 @@ bool client_login_cancel(struct clients *t, struct conn *c);
  * was done goes to the session.  On the connection's loop. */
 void client_conn_finished(struct clients *t, struct conn *c);
 
-/* OPEN and CLOSE: a wire status.  *claim_on is set, to a reference, where a claim on that
- * volume's directory has to be taken first; nothing was opened then. */
+/* OPEN and CLOSE: a wire status.  *claim_on is set, to a reference, where that volume has to be
+ * opened first (volume_need), or a claim on its directory taken; nothing was opened then. */
 enum wire_status client_open(struct client *c, uint32_t handle, const struct wire_open *o, bool read_only,
 			     struct wire_volume *out, struct volume **claim_on);
 enum wire_status client_close(struct client *c, uint32_t handle);

@@ -220,6 +220,7 @@ static struct volume *make(struct offer *o, struct err *e)
 		.dirfd = o->dirfd,
 		.pool = o->pool,
 		.directory = o->directory,
+		.dir = o->dir,
 		.read_only = o->conf.read_only,
 		.shared = o->conf.shared,
 		.snapshot = o->snapshot,
@@ -270,12 +271,12 @@ static bool is_same_identity(struct offer *o)
 	       memcmp(m.uuid, o->volume->uuid, sizeof(m.uuid)) == 0;
 }
 
-static void check_size(struct offer *o)
+static void check_size(struct offer *o, const struct volume_origin *now)
 {
 	struct volume *v = o->volume;
-	uint64_t size;
+	uint64_t size = volume_whole(v, now->bytes);
 
-	if (volume_size_now(v, &size) < 0 || size == atomic_load(&v->size))
+	if ((v->device && volume_size_now(v, &size) < 0) || size == atomic_load(&v->size))
 		return;
 	atomic_store(&v->size, size);
 	registry_resized(o->server->registry, v);
@@ -321,7 +322,7 @@ void offer_check(struct offer *o)
 			offer_withdraw(o);
 		complain(o, &e);
 	} else if (is_same_file(o, &now) && is_same_identity(o)) {
-		check_size(o);
+		check_size(o, &now);
 	} else {
 		renew(o);
 	}

@@ -20,6 +20,7 @@ struct offer {
 	struct server *server;
 	char name[WIRE_VOLUME_NAME_MAX + 1];
 	int dirfd;			/* of the pool; AT_FDCWD */
+	struct volume_dir *dir;		/* the same, the pool's; NULL: a [volume] */
 	char *file;			/* relative to dirfd */
 	char *meta;			/* where the identity is kept, likewise */
 	const char *pool, *directory;	/* the pool's name and path; NULL: a [volume] */

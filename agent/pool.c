@@ -121,6 +121,9 @@ struct pool *pool_open(struct server *s, const struct conf_pool *conf, double wa
 		err_sys(e, errno, "[pool %s]: cannot open %s", conf->name, conf->path);
 		if (errno == ENOENT)
 			err_next(e, "make the directory, or mend 'path'");
+	} else if (!(p->dir = volume_dir_new(p->dirfd))) {
+		err_set(e, ENOMEM, "no memory for pool %s", conf->name);
+		close(p->dirfd);
 	} else if (take_lock(p, wait, e) == 0 && (p->shared || catalog_recover(p, e) == 0)) {
 		pool_find_abilities(p);
 		return p;
@@ -155,8 +158,7 @@ void pool_put(struct pool *p)
 		return;
 	if (p->lock >= 0)
 		close(p->lock);
-	if (p->dirfd >= 0)
-		close(p->dirfd);
+	volume_dir_put(p->dir);
 	pthread_mutex_destroy(&p->owner_lock);
 	pthread_mutex_destroy(&p->catalog);
 	strings_free(p->clients);
@@ -192,6 +194,7 @@ static struct offer *add_offer(struct pool *p, const char *name)
 		return NULL;
 	}
 	o->pool = p->name;
+	o->dir = p->dir;
 	o->owned = &p->owner;
 	o->conf.shared = p->shared;
 	o->snapshot = o->conf.read_only = strchr(name, '@');

@@ -28,6 +28,7 @@ struct pool {
 	char *path;
 	bool shared;
 	int dirfd, lock;
+	struct volume_dir *dir;		/* has dirfd, for volumes that outlive the pool */
 	atomic_bool owner;		/* a pool of one server: always */
 	/* Held by each change of the pool while it is committed, and by each look: a look sees
 	 * a change wholly or not at all.  Outermost of all locks. */

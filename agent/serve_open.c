@@ -1,7 +1,8 @@
 /*
- * serve_open.c - OPEN, and the claim that the first one of a shared volume takes.
+ * serve_open.c - OPEN, the file that the first one of a volume opens, and the claim that the
+ * first one of a shared volume takes.
  *
- * Taking a claim (claim.h) is file I/O, so a worker does it; then the OPEN is
+ * To open a file is file I/O, and so is to take a claim (claim.h): a worker does it; then the OPEN is
  * looked at once more, from the beginning, since the volume may have changed.
  * Several OPENs of one session may be at it at the same time, over several
  * connections: one takes the claim, the others find it taken.
@@ -29,7 +30,7 @@ struct open_job {
 	struct job job;			/* first */
 	struct open_request request;
 	struct volume *volume;		/* a reference */
-	struct claim *claim;		/* the session's */
+	struct claim *claim;		/* the session's; NULL: the volume is not shared */
 	struct err error;
 };
 
@@ -74,6 +75,11 @@ static void run_claim(struct job *j)
 	struct client *c = j->conn->client;
 	struct claim_owner owner;
 
+	j->result = volume_need(o->volume);
+	if (j->result)
+		err_sys(&o->error, -j->result, "cannot open %s", o->volume->path);
+	if (j->result || !o->claim)
+		return;
 	claim_owner_set(&owner, c->node, c->life);
 	j->result = claim_take(o->claim, &o->volume->place, &owner, c->server, &o->error);
 	if (j->result)
@@ -127,7 +133,9 @@ static enum wire_status start_claim(struct conn *c, const struct open_request *q
 {
 	struct open_job *o = calloc(1, sizeof(*o));
 
-	if (!o || !(o->claim = client_claim(c->client, v))) {
+	if (o && v->place.fd >= 0)
+		o->claim = client_claim(c->client, v);
+	if (!o || (v->place.fd >= 0 && !o->claim)) {
 		free(o);
 		volume_put(v);
 		return WIRE_E_NO_MEMORY;

@@ -111,9 +111,36 @@ int volume_origin_at(int dirfd, const char *path, int flags, struct volume_origi
 	out->device = makedev(sx.stx_dev_major, sx.stx_dev_minor);
 	out->inode = sx.stx_ino;
 	out->birth = 0;
+	out->bytes = sx.stx_size;
+	out->blocks = sx.stx_blocks * 512;
 	if (sx.stx_mask & STATX_BTIME)
 		out->birth = (uint64_t)sx.stx_btime.tv_sec * SECOND + sx.stx_btime.tv_nsec;
 	return 0;
+}
+
+struct volume_dir *volume_dir_new(int fd)
+{
+	struct volume_dir *d = malloc(sizeof(*d));
+
+	if (!d)
+		return NULL;
+	atomic_init(&d->refs, 1);
+	d->fd = fd;
+	return d;
+}
+
+struct volume_dir *volume_dir_get(struct volume_dir *d)
+{
+	atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed);
+	return d;
+}
+
+void volume_dir_put(struct volume_dir *d)
+{
+	if (!d || atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	close(d->fd);
+	free(d);
 }
 
 static int open_file(struct volume *v, const struct volume_setup *setup)
@@ -230,9 +257,73 @@ static int open_place(struct volume *v, const struct volume_setup *setup)
 	return v->mark ? 0 : -ENOMEM;
 }
 
+/* What it has open goes; volume_need opens it again. */
+static void close_files(struct volume *v)
+{
+	if (v->fd >= 0)
+		close(v->fd);
+	v->fd = -1;
+	if (v->fd_sync[0] >= 0)
+		close(v->fd_sync[0]);
+	v->fd_sync[0] = -1;
+}
+
+static int open_later(struct volume *v, const struct volume_setup *setup)
+{
+	v->file = strdup(setup->path);
+	if (!v->file)
+		return -ENOMEM;
+	v->dir = volume_dir_get(setup->dir);
+	close_files(v);
+	return 0;
+}
+
+static bool is_same(const struct volume *v)
+{
+	struct volume_origin now;
+
+	return volume_origin_at(v->fd, "", AT_EMPTY_PATH, &now) == 0 && now.device == v->origin.device &&
+	       now.inode == v->origin.inode && now.birth == v->origin.birth;
+}
+
+/* Under need_lock. */
+static int open_now(struct volume *v)
+{
+	int flags = O_CLOEXEC | O_NONBLOCK | O_LARGEFILE | O_NOFOLLOW | (v->cannot_write ? O_RDONLY : O_RDWR);
+	int r = 0;
+
+	v->fd = openat(v->dir->fd, v->file, flags);
+	if (v->fd < 0)
+		return -errno;
+	if (!is_same(v))
+		r = -ESTALE;
+	else if (!v->cannot_write)
+		r = sync_open(v);
+	if (r)
+		close_files(v);
+	else
+		atomic_store_explicit(&v->ready, true, memory_order_release);
+	return r;
+}
+
+int volume_need(struct volume *v)
+{
+	int r;
+
+	if (volume_is_ready(v))
+		return 0;
+	pthread_mutex_lock(&v->need_lock);
+	r = volume_is_ready(v) ? 0 : open_now(v);
+	pthread_mutex_unlock(&v->need_lock);
+	if (r)
+		log_error("volume", "%s: cannot open %s: %s", v->name, v->path, strerror(-r));
+	return r;
+}
+
 struct volume *volume_open(struct server *s, const struct volume_setup *setup, struct err *e)
 {
 	struct volume *v = calloc(1, sizeof(*v));
+	bool lossy = setup->pool && getenv("RSIO_TEST_LOSSY");
 	uint64_t size;
 	int r;
 
@@ -243,6 +334,7 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 	v->fd = v->place.fd = -1;
 	sync_init(v);
 	pthread_mutex_init(&v->flush_lock, NULL);
+	pthread_mutex_init(&v->need_lock, NULL);
 	pthread_mutex_init(&v->range_lock, NULL);
 	pthread_cond_init(&v->range_free, NULL);
 	pthread_mutex_init(&v->cow_lock, NULL);
@@ -276,10 +368,13 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 		err_sys(e, -r, "cannot learn the size of %s", v->path);
 		goto fail;
 	}
-	if (setup->pool && getenv("RSIO_TEST_LOSSY") && lossy_attach(v) < 0) {
+	if (lossy && lossy_attach(v) < 0) {
 		err_set(e, ENOMEM, "no memory to map %s", v->path);
 		goto fail;
 	}
+	if (setup->dir && !setup->shared && !lossy && open_later(v, setup) < 0)
+		goto no_memory;
+	atomic_store(&v->ready, v->dir == NULL);
 	atomic_store(&v->size, size);
 	atomic_store(&v->read_only, setup->read_only || v->cannot_write);
 	return v;
@@ -306,6 +401,8 @@ void volume_put(struct volume *v)
 		close(v->fd);
 	sync_fini(v);
 	claim_place_close(&v->place);
+	volume_dir_put(v->dir);
+	pthread_mutex_destroy(&v->need_lock);
 	pthread_mutex_destroy(&v->flush_lock);
 	pthread_mutex_destroy(&v->range_lock);
 	pthread_cond_destroy(&v->range_free);
@@ -314,6 +411,7 @@ void volume_put(struct volume *v)
 	throttle_free(atomic_load(&v->throttle));
 	strings_free(v->clients);
 	free(v->path);
+	free(v->file);
 	free(v->pool);
 	free(v->mark);
 	free(v);
@@ -438,6 +536,11 @@ int volume_extents(struct volume *v, uint32_t count, uint64_t offset, uint8_t *o
 		wire_put_extent(out + (size_t)(n - 1) * WIRE_EXTENT_SIZE, last, kind);
 	}
 	return (int)n;
+}
+
+uint64_t volume_whole(const struct volume *v, uint64_t bytes)
+{
+	return bytes - bytes % (v->shared ? v->align : 512u);
 }
 
 int volume_size_now(struct volume *v, uint64_t *size)

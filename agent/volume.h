@@ -8,6 +8,10 @@
  * name in the registry.  Whoever uses one holds a reference; the descriptors are
  * closed with the last.
  *
+ * DESCRIPTORS.  A pool may have very many volumes of which few are used, so a volume of a
+ * pool has none until it is used: volume_need opens them, and they stay.  It opens the file
+ * of that name, and has to find the one that the volume was made for (origin).
+ *
  * FAILED FLUSHES.  The kernel tells of a failed write-back once for each open
  * file description and then forgets it, with the pages marked clean.  So a
  * failed fdatasync is final: every later flush of this volume, by whomever, is
@@ -70,6 +74,7 @@ struct volume_origin {
 	dev_t device;
 	ino_t inode;
 	uint64_t birth;		/* ns; 0 where the file system has none */
+	uint64_t bytes, blocks;	/* of a file, at that time: its length, and what it has on the disk */
 };
 
 /* 0 or -errno; flags as statx. */
@@ -77,6 +82,15 @@ int volume_origin_at(int dirfd, const char *path, int flags, struct volume_origi
 
 #define GUARD_HOLD 1u			/* hold.c: nothing is changed for a while */
 #define GUARD_COW 2u			/* cow.c: what is changed is copied before */
+
+/* A directory that is open for as long as there are volumes which have yet to be opened in it. */
+struct volume_dir {
+	atomic_uint refs;
+	int fd;
+};
+struct volume_dir *volume_dir_new(int fd);	/* takes fd, if there is memory; else NULL */
+struct volume_dir *volume_dir_get(struct volume_dir *d);
+void volume_dir_put(struct volume_dir *d);	/* NULL is fine */
 
 struct volume {
 	struct work work;
@@ -93,6 +107,10 @@ struct volume {
 	uint64_t taken;			/* a snapshot: seconds since 1970, UTC; 0: not known */
 	char *path;			/* of the file or device, for people */
 	char *pool;			/* its pool's name; NULL for a [volume] */
+	struct volume_dir *dir;		/* where it is opened when it is used first; NULL: it is open */
+	char *file;			/* there */
+	pthread_mutex_t need_lock;	/* one opens it */
+	atomic_bool ready;		/* fd and fd_sync[0] are what they stay */
 	int fd;
 	bool device;
 	bool memory;			/* tmpfs: never waits for a disk */
@@ -147,6 +165,7 @@ struct volume_setup {
 	const char *name, *path;
 	int dirfd;			/* path is relative to it; AT_FDCWD */
 	const char *pool, *directory;	/* the pool's name and path; NULL for a [volume] */
+	struct volume_dir *dir;		/* of dirfd: to be opened when it is used; NULL: now */
 	bool read_only, shared;
 	bool snapshot;			/* name is VOLUME@SNAP, and read_only is set */
 	uint64_t taken;
@@ -154,6 +173,13 @@ struct volume_setup {
 struct volume *volume_open(struct server *s, const struct volume_setup *setup, struct err *e);
 struct volume *volume_get(struct volume *v);
 void volume_put(struct volume *v);
+/* Before anything is done with its content: opens it, unless that was done.  Blocks.
+ * 0 or -errno; -ESTALE: the file is another one by now. */
+int volume_need(struct volume *v);
+static inline bool volume_is_ready(const struct volume *v)
+{
+	return atomic_load_explicit(&v->ready, memory_order_acquire);
+}
 
 /* The calls to the backing store, wrapped: sticky flush errors, counters. */
 static inline int volume_read_now(struct volume *v, void *buf, uint32_t count, uint64_t offset)
@@ -168,7 +194,8 @@ int volume_flush(struct volume *v);		/* -EUCLEAN: an earlier one failed */
 int volume_zero(struct volume *v, uint32_t count, uint64_t offset, bool discard, bool fua);
 /* Extents from offset on, at most max of them; returns how many, at least 1, or -errno. */
 int volume_extents(struct volume *v, uint32_t count, uint64_t offset, uint8_t *out, unsigned max);
-int volume_size_now(struct volume *v, uint64_t *size);	/* asks the kernel */
+int volume_size_now(struct volume *v, uint64_t *size);	/* asks the kernel; of one that is open */
+uint64_t volume_whole(const struct volume *v, uint64_t bytes);	/* of a file: what a volume has of it */
 
 /* Once the UUID is known: has a flush failed in an earlier life? */
 void volume_load_flush_error(struct volume *v);

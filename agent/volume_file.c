@@ -18,8 +18,6 @@
 #include <unistd.h>
 #include "volume_impl.h"
 
-#define BLOCK 512u
-
 int store_read(int fd, void *buf, uint32_t count, uint64_t offset, int flags)
 {
 	uint8_t *p = buf;
@@ -68,7 +66,7 @@ int store_write(int fd, const void *buf, uint32_t count, uint64_t offset, int fl
 
 int store_size(struct volume *v, uint64_t *size)
 {
-	uint64_t bytes, block = v->shared ? v->align : BLOCK;
+	uint64_t bytes;
 	struct stat st;
 
 	if (v->device) {
@@ -79,7 +77,7 @@ int store_size(struct volume *v, uint64_t *size)
 			return -errno;
 		bytes = (uint64_t)st.st_size;
 	}
-	*size = bytes - bytes % block;
+	*size = volume_whole(v, bytes);
 	return 0;
 }
 

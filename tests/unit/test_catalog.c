@@ -223,6 +223,7 @@ static void keys_are_kept(void **state)
 /* A block that says which one it is, and the same again: does it say so? */
 static void put(const char *name, uint64_t offset, uint64_t value)
 {
+	assert_int_equal(volume_need(find(name)), 0);
 	assert_int_equal(pwrite(find(name)->fd, &value, sizeof(value), (off_t)offset), sizeof(value));
 }
 
@@ -232,6 +233,7 @@ static uint64_t get(const char *name, uint64_t offset)
 
 	if (!find(name))
 		fail_msg("%s is not offered", name);
+	assert_int_equal(volume_need(find(name)), 0);
 	assert_int_equal(pread(find(name)->fd, &value, sizeof(value), (off_t)offset), sizeof(value));
 	return value;
 }

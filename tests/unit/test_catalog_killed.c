@@ -64,7 +64,7 @@ static struct volume *find(const char *name)
 
 static void put(const char *name, uint64_t value)
 {
-	if (pwrite(find(name)->fd, &value, sizeof(value), MIB / 2) != sizeof(value))
+	if (volume_need(find(name)) || pwrite(find(name)->fd, &value, sizeof(value), MIB / 2) != sizeof(value))
 		die_of("pwrite");
 }
 
@@ -147,7 +147,7 @@ static void describe(char *out, size_t size)
 	for (size_t i = 0; (v = registry_at(server.registry, i)) && n < size; i++) {
 		uint64_t value = 0;
 
-		if (pread(v->fd, &value, sizeof(value), MIB / 2) < 0)
+		if (volume_need(v) || pread(v->fd, &value, sizeof(value), MIB / 2) < 0)
 			die_of("pread");
 		n += (size_t)snprintf(out + n, size - n, "%s%s:%llu:%llu", n ? " " : "", v->name,
 				      (unsigned long long)(atomic_load(&v->size) / MIB), (unsigned long long)value);

@@ -214,6 +214,36 @@ static void uuids_as_text(void **state)
 	assert_int_equal(uuid_parse(text, b), -EINVAL);
 }
 
+/* What is opened when it is used is what was offered, or nothing. */
+static void opened_when_used(void **state)
+{
+	struct volume *v;
+	char c = 'x';
+
+	(void)state;
+	make_file("v.raw", 4096);
+	look();
+	v = volume_get(find("v"));
+	assert_int_equal(v->fd, -1);
+	assert_false(volume_is_ready(v));
+	assert_int_equal(renameat(pool->dirfd, "v.raw", pool->dirfd, "away"), 0);
+	assert_int_equal(volume_need(v), -ENOENT);
+	make_file("v.raw", 4096);
+	assert_int_equal(volume_need(v), -ESTALE);
+	assert_int_equal(v->fd, -1);
+	assert_int_equal(unlink(in_dir("v.raw")), 0);
+	assert_int_equal(symlink("away", in_dir("v.raw")), 0);
+	assert_int_equal(volume_need(v), -ELOOP);
+	assert_int_equal(unlink(in_dir("v.raw")), 0);
+	assert_int_equal(renameat(pool->dirfd, "away", pool->dirfd, "v.raw"), 0);
+	assert_int_equal(volume_need(v), 0);
+	assert_int_equal(volume_need(v), 0);
+	assert_int_equal(volume_write(v, &c, 1, 0, true), 0);
+	look();
+	assert_ptr_equal(find("v"), v);
+	volume_put(v);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -224,6 +254,7 @@ int main(void)
 		WITH(two_are_never_merged),
 		WITH(a_pool_is_locked),
 		WITH(identity_files),
+		WITH(opened_when_used),
 		cmocka_unit_test(uuids_as_text),
 	};
 
