@@ -111,6 +111,9 @@ unsigned clients_end_leases(struct clients *t, uint64_t now);
 /* Events go over every connection of a session: one that is about to die may
  * lose its copy, and seeing an event twice is harmless. */
 void clients_announce(struct clients *t, enum wire_event kind, struct volume *v);
+/* To those who may not see it any more, as they might with the list of clients `before`: for them
+ * it has gone. */
+void clients_announce_lost(struct clients *t, struct volume *v, char *const *before);
 void clients_announce_portal(struct clients *t, const char *portal, bool there);
 void clients_announce_leaving(struct clients *t);
 /* Its list of clients changed: closes the handles of those who may not see it any more, and

@@ -117,6 +117,23 @@ void clients_announce(struct clients *t, enum wire_event kind, struct volume *v)
 	clients_unlock(t);
 }
 
+void clients_announce_lost(struct clients *t, struct volume *v, char *const *before)
+{
+	struct wire_event_body b = { .kind = WIRE_EVENT_VOLUME_REMOVED, .has_volume = true };
+	uint8_t body[EVENT_MAX];
+	size_t length;
+
+	clients_lock(t);
+	registry_lock(v->server->registry);
+	volume_describe(v, &b.volume);
+	length = wire_put_event(body, sizeof(body), &b);
+	for (struct client *c = clients_first(t); c; c = c->next)
+		if (conf_right(before, c->node) != CONF_RIGHT_NONE && !registry_visible(v, c->node))
+			post(c, body, length, v->snapshot);
+	registry_unlock(v->server->registry);
+	clients_unlock(t);
+}
+
 void clients_announce_portal(struct clients *t, const char *portal, bool there)
 {
 	struct wire_event_body b = { .kind = there ? WIRE_EVENT_PORTAL_ADDED : WIRE_EVENT_PORTAL_REMOVED };

@@ -414,8 +414,10 @@ void registry_update(struct registry *r, struct volume *v, struct volume_attribu
 			put_in_order(r, v);
 	}
 	registry_unlock(r);
-	strings_free(old);
-	if (!same)
+	if (!same) {
 		clients_revoke(r->server->clients, v);
+		clients_announce_lost(r->server->clients, v, old);
+	}
+	strings_free(old);
 	clients_announce(r->server->clients, WIRE_EVENT_VOLUME_RESIZED, v);
 }
