@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "attribute.h"
+#include "change.h"
 #include "client.h"
 #include "guard.h"
 #include "log.h"
@@ -77,6 +79,9 @@ int client_init(struct client *c, struct loop *l, const char *run_dir, struct er
 	c->started = loop_clock();
 	list_init(&c->members);
 	list_init(&c->opens);
+	list_init(&c->changes);
+	list_init(&c->questions);
+	c->admin_gid = (gid_t)-1;
 	names_init(&c->names, geteuid(), getegid(), disk_group(), geteuid() == 0 ? 0660 : 0600);
 	c->changed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	c->run_dir = strdup(run_dir);
@@ -102,6 +107,7 @@ void client_fini(struct client *c)
 		io_fini(&c->io);
 	names_fini(&c->names);
 	json_decref(c->devices);
+	json_decref(c->attributes);
 	if (c->changed >= 0)
 		close(c->changed);
 	free(c->run_dir);
@@ -145,10 +151,15 @@ static void removed(void *arg, struct namespace *ns, struct mpio *v)
 
 static void resized(void *arg, struct namespace *ns, struct mpio *v)
 {
+	struct node *node = mpio_tag(v);
 	struct member *m = arg;
 
-	log_info(namespace_name(ns), "volume %s has %llu bytes now", mpio_info(v)->name,
-		 (unsigned long long)mpio_info(v)->size);
+	if (node && node->size != mpio_info(v)->size)
+		log_info(namespace_name(ns), "volume %s has %llu bytes now", mpio_info(v)->name,
+			 (unsigned long long)mpio_info(v)->size);
+	else
+		log_info(namespace_name(ns), "volume %s can be %s now", mpio_info(v)->name,
+			 mpio_info(v)->flags & WIRE_FLAG_READ_ONLY ? "read only" : "written to");
 	tree_resize(m, v);
 	client_wake(m->client);
 }
@@ -224,6 +235,8 @@ static void member_stopped(void *arg)
 	void *stopped_arg = m->stopped_arg;
 
 	close_volumes(c, m->ns);
+	change_end(c, m);
+	attribute_end(c, m->ns);
 	namespace_free(m->ns);
 	names_remove(&c->names, m->dir);
 	list_remove(&m->link);

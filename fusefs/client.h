@@ -50,6 +50,8 @@ struct client {
 	uint64_t started;		/* loop_clock() */
 	struct namespace_identity identity;
 	int changed;			/* eventfd: for the main thread, something changed */
+	gid_t admin_gid;		/* whose members may change things; (gid_t)-1: none */
+	bool manage;			/* the tree makes and removes volumes, whatever the configuration says */
 	struct confinement confinement;	/* what is in force */
 
 	/* owner: loop */
@@ -57,6 +59,13 @@ struct client {
 	struct io io;
 	struct list members;
 	struct list opens;		/* struct handle of volumes */
+	struct list changes;		/* change.c's: work at servers that somebody waits for */
+	uint64_t explained;		/* loop_now() since which the log was told why things are refused, */
+	unsigned explanations;		/* so often */
+	struct list questions;		/* attribute.c's, and what a server answered last */
+	json_t *attributes;		/* or NULL */
+	char attributes_of[CONF_NAME_MAX + CONF_VOLUME_MAX + 2];
+	uint64_t attributes_at;
 	json_t *devices;		/* attach_list() as it was last; or NULL */
 	struct config *newest;		/* the daemon's; what [volume] says of attach */
 	bool ending;			/* nothing is started any more */

@@ -434,6 +434,8 @@ static int prepare(struct daemon *d, const char *mount_dir, struct err *e)
 	if (client_init(&d->client, d->loop, d->run_dir, e) < 0)
 		return -e->code;
 	d->client.mount_dir = strdup(mount_dir);
+	d->client.admin_gid = admin_gid(d->config->conf);
+	d->client.manage = d->options->manage;
 	drill_init(&d->drill, &d->client);
 	works_init(&d->works, &d->client, d->helper);
 	if (!d->client.mount_dir || devices_init(&d->devices, &d->client, d->helper) < 0)
@@ -459,7 +461,7 @@ static int go(struct daemon *d, struct err *e)
 	if (status == 0 && open_mount(d, e) < 0)
 		status = 1;
 	if (status == 0) {
-		d->ctl = ctl_server_start(socket, admin_gid(d->config->conf), control_handle, d, e);
+		d->ctl = ctl_server_start(socket, d->client.admin_gid, control_handle, d, e);
 		status = d->ctl ? 0 : 1;
 	}
 	free(socket);

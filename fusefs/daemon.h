@@ -17,7 +17,9 @@
 
 struct daemon_options {
 	const char *config, *run_dir, *mount;	/* as given; NULL: the defaults */
+	const char *mount_options;
 	bool foreground, check, no_wait;
+	bool manage;				/* one of the mount options */
 	int verbose;
 };
 

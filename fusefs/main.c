@@ -22,6 +22,8 @@ static const struct opt options[] = {
 	  "mount there, instead of the configuration's mount or /rsio", 0, 0 },
 	{ 'n', "no-wait", OPT_FLAG, NULL, offsetof(struct daemon_options, no_wait),
 	  "start although no server answers yet", 0, 0 },
+	{ 'o', "options", OPT_STRING, "manage", offsetof(struct daemon_options, mount_options),
+	  "touch, mv and rm in the tree make, rename and remove volumes", 0, 0 },
 	{ 0, "run-dir", OPT_STRING, "DIR", offsetof(struct daemon_options, run_dir),
 	  "where pid file, control socket and log are", 0, 0 },
 	{ 'v', "verbose", OPT_COUNT, NULL, offsetof(struct daemon_options, verbose),
@@ -31,11 +33,27 @@ static const struct opt options[] = {
 
 static const struct opt_program program = {
 	.name = "rsiod",
-	.synopsis = "[-fnv] [-c FILE] [-m DIR] [--run-dir DIR]\n--check [-c FILE]",
+	.synopsis = "[-fnv] [-c FILE] [-m DIR] [-o manage] [--run-dir DIR]\n--check [-c FILE]",
 	.about = "The client daemon: mounts the volumes of all configured servers.",
 	.table = options,
 	.page = "rsiod(8)",
 };
+
+/* Words with commas between, as mount(8) takes them; manage is the only one. */
+static void read_mount_options(struct daemon_options *o)
+{
+	const char *at = o->mount_options;
+
+	for (size_t length; at && *at; at += length + (at[length] == ',')) {
+		length = strcspn(at, ",");
+		if (length == strlen("manage") && strncmp(at, "manage", length) == 0) {
+			o->manage = true;
+			continue;
+		}
+		fprintf(stderr, "rsiod: there is no mount option '%.*s': manage is one\nTry 'rsiod --help'.\n", (int)length, at);
+		exit(2);
+	}
+}
 
 /* Absolute, without links and without a trailing slash, as the kernel will name it; the
  * last part need not exist. */
@@ -157,6 +175,7 @@ int main(int argc, char **argv)
 
 	close_range(3, ~0U, 0);		/* a daemon keeps nothing open that its starter had */
 	opt_parse(&program, &o, argc, argv, &first);
+	read_mount_options(&o);
 	config = o.config ? absolute(o.config) : conf_client_default_path();
 	run_dir = opt_run_dir(o.run_dir);
 	if (!config || !run_dir) {

@@ -128,6 +128,7 @@ void names_remove(struct names *n, struct node *node)
 	while (!list_empty(&node->children))
 		names_remove(n, container_of(node->children.next, struct node, sibling));
 	count(n, node, -1);
+	n->planned -= node->planned;
 	if (node->parent) {
 		clock_gettime(CLOCK_REALTIME, &node->parent->mtime);
 		node->parent->dirs -= node->kind == NODE_DIR;
@@ -192,10 +193,23 @@ struct node *names_add_volume(struct names *n, struct node *parent, const char *
 		return NULL;
 	}
 	count(n, node, -1);
+	n->planned -= node->planned;
+	node->planned = false;
 	node->volume = v;
 	node->size = size;
 	node->read_only = read_only;
 	count(n, node, 1);
+	return node;
+}
+
+struct node *names_add_planned(struct names *n, struct node *parent, const char *name, struct namespace *ns)
+{
+	struct node *node = names_add_volume(n, parent, name, ns, NULL, 0, false);
+
+	if (!node || node->planned)
+		return node;
+	node->planned = true;
+	n->planned++;
 	return node;
 }
 
@@ -290,7 +304,7 @@ void names_stat(const struct node *node, struct stat *st)
 	if (node->kind == NODE_VOLUME) {
 		st->st_size = (off_t)node->size;
 		st->st_blocks = (blkcnt_t)(node->size / 512);
-		st->st_nlink = node->volume ? 1 : 0;
+		st->st_nlink = node->volume || node->planned ? 1 : 0;
 		if (node->read_only)
 			st->st_mode &= ~(mode_t)0222;
 	}

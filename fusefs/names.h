@@ -58,6 +58,7 @@ struct node {
 	uint64_t size;			/* VOLUME: bytes, as last heard */
 	bool read_only;
 	bool snapshot;			/* VOLUME: of another one; not counted */
+	bool planned;			/* VOLUME: there is none yet, it is made when it gets a size */
 };
 
 struct names {
@@ -69,6 +70,7 @@ struct names {
 	gid_t gid, volume_gid;
 	mode_t volume_mode;		/* 0660 or 0600 */
 	uint64_t volumes, bytes;	/* in the tree: for statfs */
+	size_t planned;			/* nodes that are */
 };
 
 /* volume_gid: the group of volumes' nodes. */
@@ -86,6 +88,8 @@ struct node *names_add_volume(struct names *n, struct node *parent, const char *
 /* Likewise a snapshot's, in the snapshot's directory; taken: seconds since 1970, 0: not known. */
 struct node *names_add_snapshot(struct names *n, struct node *dir, const char *name,
 				struct namespace *ns, struct mpio *v, uint64_t size, uint64_t taken);
+/* A file that stands for a volume to be. */
+struct node *names_add_planned(struct names *n, struct node *parent, const char *name, struct namespace *ns);
 void names_set_size(struct names *n, struct node *volume, uint64_t size);
 /* Takes a node and what is below it out of the tree. */
 void names_remove(struct names *n, struct node *node);

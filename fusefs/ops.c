@@ -1,4 +1,5 @@
-/* ops.c - the tree for FUSE: lookup, attributes, listings, open; data goes to io.c.
+/* ops.c - the tree for FUSE: lookup, attributes, listings, open; data goes to io.c, changes
+ * go to change.c.
  *
  * Everything here is answered at once from what the client knows: no request for
  * a name, an attribute or a listing ever waits for the network.  Nothing is cached
@@ -14,6 +15,8 @@
 #include <time.h>
 #include <linux/fs.h>
 #include <linux/fuse.h>
+#include "attribute.h"
+#include "change.h"
 #include "ops.h"
 #include "text.h"
 
@@ -49,22 +52,32 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 /* Names and attributes. */
 
-static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+static void make_entry(struct client *c, struct node *node, struct fuse_entry_param *entry)
+{
+	*entry = (struct fuse_entry_param){ .ino = names_nodeid(&c->names, node) };
+	names_stat(node, &entry->attr);
+	names_get(node);
+}
+
+void ops_reply_entry(fuse_req_t req, struct node *node)
 {
 	struct client *c = client_of(req);
-	struct node *node = names_find(&c->names, node_of(req, parent), name);
-	struct fuse_entry_param entry = { 0 };
+	struct fuse_entry_param entry;
 
-	if (!node) {
-		fuse_reply_err(req, ENOENT);
-		return;
-	}
-	entry.ino = names_nodeid(&c->names, node);
-	names_stat(node, &entry.attr);
-	names_get(node);
+	make_entry(c, node, &entry);
 	/* A waiter that was killed did not get it: the kernel will not forget it. */
 	if (fuse_reply_entry(req, &entry) == -ENOENT)
 		names_forget(&c->names, node, 1);
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct node *node = names_find(&client_of(req)->names, node_of(req, parent), name);
+
+	if (node)
+		ops_reply_entry(req, node);
+	else
+		fuse_reply_err(req, ENOENT);
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
@@ -80,7 +93,7 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 	fuse_reply_none(req);
 }
 
-static void reply_attr(fuse_req_t req, const struct node *node)
+void ops_reply_attr(fuse_req_t req, const struct node *node)
 {
 	struct stat st;
 
@@ -91,18 +104,19 @@ static void reply_attr(fuse_req_t req, const struct node *node)
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)fi;
-	reply_attr(req, node_of(req, ino));
+	ops_reply_attr(req, node_of(req, ino));
 }
 
 /* As on a block device a truncation to nothing changes nothing: it is what
- * open(O_TRUNC) arrives as, without a handle.  Any other size is refused. */
+ * open(O_TRUNC) arrives as, without a handle.  0; -EINPROGRESS: it is another size, a
+ * matter of the server's; or an errno. */
 static int set_size(const struct node *node, off_t size, bool by_handle)
 {
 	if (node->kind != NODE_VOLUME)
 		return EPERM;
 	if (node->read_only)
 		return EROFS;
-	return (size == 0 && !by_handle) || (uint64_t)size == node->size ? 0 : EPERM;
+	return (size == 0 && !by_handle) || (uint64_t)size == node->size ? 0 : -EINPROGRESS;
 }
 
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *to, int set,
@@ -113,6 +127,10 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *to, int set,
 
 	if (!error && node->kind != NODE_VOLUME)
 		error = EPERM;
+	if (error == -EINPROGRESS) {	/* it comes alone, or with times */
+		change_size(client_of(req), req, node, (uint64_t)to->st_size);
+		return;
+	}
 	if (error) {
 		fuse_reply_err(req, error);
 		return;
@@ -129,7 +147,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *to, int set,
 		node->atime = set & FUSE_SET_ATTR_ATIME_NOW ? node->ctime : to->st_atim;
 	if (set & FUSE_SET_ATTR_MTIME)
 		node->mtime = set & FUSE_SET_ATTR_MTIME_NOW ? node->ctime : to->st_mtim;
-	reply_attr(req, node);
+	ops_reply_attr(req, node);
 }
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
@@ -248,7 +266,7 @@ static int reply_open(fuse_req_t req, const struct handle *h)
 {
 	struct fuse_open_out out = {
 		.fh = (uintptr_t)h,
-		.open_flags = FOPEN_DIRECT_IO | (h->volume ? FOPEN_PARALLEL_DIRECT_WRITES : 0),
+		.open_flags = FOPEN_DIRECT_IO | (h->volume || h->planned ? FOPEN_PARALLEL_DIRECT_WRITES : 0),
 	};
 
 	return fuse_reply_buf(req, (const char *)&out, sizeof out);
@@ -262,38 +280,44 @@ static int open_node(struct client *c, struct handle *h, struct node *node, int 
 		h->text = text_make(c, node, &h->length);
 		return h->text ? 0 : EIO;
 	}
-	if (!node->volume)
+	if (!node->volume && !node->planned)
 		return ENOENT;
-	h->volume = mpio_get(node->volume);
+	h->planned = node->planned;
+	if (node->volume)
+		h->volume = mpio_get(node->volume);
 	h->ns = node->ns;
 	list_append(&c->opens, &h->link);
 	return 0;
 }
 
+/* NULL: the request is answered. */
+static struct handle *new_handle(fuse_req_t req, struct node *node, int flags)
+{
+	struct handle *h = calloc(1, sizeof *h);
+	int error = h ? 0 : ENOMEM;
+
+	if (!error) {
+		list_init(&h->link);
+		h->node = node;
+		h->opener = fuse_req_ctx(req)->pid;
+		error = open_node(client_of(req), h, node, flags);
+	}
+	if (!error) {
+		names_opened(node);
+		return h;
+	}
+	free(h);
+	fuse_reply_err(req, error);
+	return NULL;
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct client *c = client_of(req);
-	struct node *node = node_of(req, ino);
-	struct handle *h = calloc(1, sizeof *h);
-	int error;
+	struct handle *h = new_handle(req, node_of(req, ino), fi->flags);
 
-	if (!h) {
-		fuse_reply_err(req, ENOMEM);
-		return;
-	}
-	list_init(&h->link);
-	h->node = node;
-	h->opener = fuse_req_ctx(req)->pid;
-	error = open_node(c, h, node, fi->flags);
-	if (error) {
-		free(h);
-		fuse_reply_err(req, error);
-		return;
-	}
-	names_opened(node);
 	/* A waiter that was killed has no file: nobody will release it. */
-	if (reply_open(req, h) == -ENOENT)
-		close_handle(c, h);
+	if (h && reply_open(req, h) == -ENOENT)
+		close_handle(client_of(req), h);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -325,8 +349,13 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
 		     struct fuse_file_info *fi)
 {
+	struct handle *h = handle_of(fi);
+
 	(void)ino;
-	io_write(&client_of(req)->io, req, handle_of(fi), data, size, offset, fi->flags);
+	if (h->planned)
+		fuse_reply_err(req, ENOSPC);	/* it has no size yet */
+	else
+		io_write(&client_of(req)->io, req, h, data, size, offset, fi->flags);
 }
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
@@ -383,24 +412,57 @@ static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg
 		fuse_reply_ioctl(req, 0, &size, sizeof size);
 }
 
-/* What is in the tree is made by servers and by configuration, not here. */
+/* What is in the tree is made by servers: change.c asks them. */
 
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-	(void)parent, (void)name, (void)mode, (void)rdev;
-	fuse_reply_err(req, EPERM);
+	struct client *c = client_of(req);
+	struct node *node;
+
+	(void)rdev;
+	if (!S_ISREG(mode)) {
+		fuse_reply_err(req, EPERM);
+		return;
+	}
+	node = change_plan(c, req, node_of(req, parent), name);
+	if (node)
+		ops_reply_entry(req, node);
+}
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+		      struct fuse_file_info *fi)
+{
+	struct client *c = client_of(req);
+	struct node *node = change_plan(c, req, node_of(req, parent), name);
+	struct handle *h = node ? new_handle(req, node, fi->flags) : NULL;
+	struct fuse_entry_param entry;
+
+	(void)mode;
+	if (!h)
+		return;
+	make_entry(c, node, &entry);
+	fi->fh = (uintptr_t)h;
+	fi->direct_io = 1;
+	if (fuse_reply_create(req, &entry, fi) == -ENOENT) {
+		close_handle(c, h);
+		names_forget(&c->names, node, 1);
+	}
 }
 
 static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	(void)parent, (void)name, (void)mode;
-	fuse_reply_err(req, EPERM);
+	(void)mode;
+	change_mkdir(client_of(req), req, node_of(req, parent), name);
 }
 
-static void op_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	(void)parent, (void)name;
-	fuse_reply_err(req, EPERM);
+	change_unlink(client_of(req), req, node_of(req, parent), name);
+}
+
+static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	change_rmdir(client_of(req), req, node_of(req, parent), name);
 }
 
 static void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
@@ -418,19 +480,30 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const cha
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to,
 		      const char *to_name, unsigned flags)
 {
-	(void)parent, (void)name, (void)to, (void)to_name, (void)flags;
-	fuse_reply_err(req, EPERM);
+	change_rename(client_of(req), req, node_of(req, parent), name, node_of(req, to), to_name, flags);
 }
 
-static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-		      struct fuse_file_info *fi)
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-	(void)parent, (void)name, (void)mode, (void)fi;
-	fuse_reply_err(req, EPERM);
+	attribute_get(client_of(req), req, node_of(req, ino), name, size);
 }
 
-/* Extended attributes and copy_file_range are left out: the kernel then does
- * without them, and does not ask again. */
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	attribute_list(client_of(req), req, node_of(req, ino), size);
+}
+
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+	attribute_set(client_of(req), req, node_of(req, ino), name, value, size, flags);
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	attribute_remove(client_of(req), req, node_of(req, ino), name);
+}
+
+/* copy_file_range is left out: the kernel then does without it, and does not ask again. */
 const struct fuse_lowlevel_ops ops_table = {
 	.init = op_init,
 	.lookup = op_lookup, .forget = op_forget, .forget_multi = op_forget_multi,
@@ -440,5 +513,6 @@ const struct fuse_lowlevel_ops ops_table = {
 	.open = op_open, .release = op_release, .read = op_read, .write = op_write,
 	.fsync = op_fsync, .fallocate = op_fallocate, .lseek = op_lseek, .ioctl = op_ioctl,
 	.create = op_create, .mknod = op_mknod, .mkdir = op_mkdir, .symlink = op_symlink,
-	.link = op_link, .rename = op_rename, .unlink = op_remove, .rmdir = op_remove,
+	.link = op_link, .rename = op_rename, .unlink = op_unlink, .rmdir = op_rmdir,
+	.getxattr = op_getxattr, .listxattr = op_listxattr, .setxattr = op_setxattr, .removexattr = op_removexattr,
 };

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "change.h"
 #include "log.h"
 #include "text.h"
 #include "tree.h"
@@ -9,22 +10,6 @@
 static struct names *names_of(const struct member *m)
 {
 	return &m->client->names;
-}
-
-int tree_add_namespace(struct member *m, const char *name)
-{
-	m->dir = text_add_namespace(names_of(m), name, m->ns);
-	if (!m->dir)
-		return -ENOMEM;
-	m->dir->part = PART_NAMESPACE;
-	m->snaps = names_add_dir(names_of(m), m->dir, TREE_SNAPS, m->ns);
-	if (!m->snaps) {
-		names_remove(names_of(m), m->dir);
-		return -ENOMEM;
-	}
-	m->snaps->part = PART_SNAPS;
-	m->snaps->hidden = true;
-	return 0;
 }
 
 /* Whose they are. */
@@ -37,6 +22,22 @@ static void set_own(struct node *node, const struct conf_own *own)
 		node->gid = own->gid;
 	if (own->has_mode)
 		node->mode = S_IFREG | own->mode;
+}
+
+static void own_as_configured(struct member *m, struct node *node, const char *volume)
+{
+	struct conf_own own = conf_own_of(m->client->newest->conf, namespace_name(m->ns), volume);
+
+	set_own(node, &own);
+}
+
+/* Where things are made and removed: who may change things may write there. */
+static void open_to_admins(const struct member *m, struct node *dir)
+{
+	if (m->client->admin_gid == (gid_t)-1)
+		return;
+	dir->gid = m->client->admin_gid;
+	dir->mode |= 0020;
 }
 
 static bool same_own(const struct conf_own *a, const struct conf_own *b)
@@ -75,14 +76,37 @@ void tree_reown(struct member *m, const struct conf_client *old, const struct co
 	}
 }
 
+int tree_add_namespace(struct member *m, const char *name)
+{
+	m->dir = text_add_namespace(names_of(m), name, m->ns);
+	if (!m->dir)
+		return -ENOMEM;
+	m->dir->part = PART_NAMESPACE;
+	open_to_admins(m, m->dir);
+	m->snaps = names_add_dir(names_of(m), m->dir, TREE_SNAPS, m->ns);
+	if (!m->snaps) {
+		names_remove(names_of(m), m->dir);
+		return -ENOMEM;
+	}
+	m->snaps->part = PART_SNAPS;
+	m->snaps->hidden = true;
+	return 0;
+}
+
 /* The directories of snapshots. */
 
 static struct node *make_dir(struct member *m, struct node *parent, const char *name, enum node_part part)
 {
 	struct node *dir = names_find(names_of(m), parent, name);
 
-	if (!dir && (dir = names_add_dir(names_of(m), parent, name, m->ns)))
-		dir->part = part;
+	if (dir)
+		return dir;
+	dir = names_add_dir(names_of(m), parent, name, m->ns);
+	if (!dir)
+		return NULL;
+	dir->part = part;
+	if (part == PART_SNAPS_OF)
+		open_to_admins(m, dir);
 	return dir;
 }
 
@@ -139,19 +163,29 @@ void tree_add(struct member *m, struct mpio *v)
 {
 	const char *name = mpio_info(v)->name;
 	struct place p = place_of(name);
-	bool fresh = !tree_find(m, name);
-	struct node *node = add_node(m, &p, v);
+	struct node *before = tree_find(m, name), *node;
+	bool planned = before && before->planned;
+
+	node = add_node(m, &p, v);
 
 	if (!node) {
 		log_error(namespace_name(m->ns), "no memory to show %s", name);
 		return;
 	}
-	if (fresh) {
-		struct conf_own own = conf_own_of(m->client->newest->conf, namespace_name(m->ns), p.volume);
-
-		set_own(node, &own);
-	}
+	if (!before)
+		own_as_configured(m, node, p.volume);
 	mpio_set_tag(v, node);
+	if (planned)
+		change_planned(m->client, node);
+}
+
+struct node *tree_plan(struct member *m, const char *name)
+{
+	struct node *node = names_add_planned(names_of(m), m->dir, name, m->ns);
+
+	if (node)
+		own_as_configured(m, node, name);
+	return node;
 }
 
 void tree_remove(struct member *m, struct mpio *v)
@@ -169,6 +203,8 @@ void tree_resize(struct member *m, struct mpio *v)
 {
 	struct node *node = mpio_tag(v);
 
-	if (node)
-		names_set_size(names_of(m), node, mpio_info(v)->size);
+	if (!node)
+		return;
+	names_set_size(names_of(m), node, mpio_info(v)->size);
+	node->read_only = mpio_info(v)->flags & WIRE_FLAG_READ_ONLY;
 }

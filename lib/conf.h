@@ -108,6 +108,7 @@ struct conf_namespace {		/* client [namespace NAME] */
 	int port;		/* 0: not set here */
 	struct conf_behaviour behaviour;
 	struct conf_own own;	/* of its volumes */
+	bool manage;		/* touch and rm in the tree make and remove volumes */
 	struct conf_portal *portals;
 	size_t portal_count;
 	int line;
@@ -131,6 +132,8 @@ struct conf_client {
 
 /* Whose a volume is: what its own section says, else its namespace's. */
 struct conf_own conf_own_of(const struct conf_client *c, const char *namespace, const char *volume);
+/* What [namespace] or [defaults] say of manage; false for one that there is not. */
+bool conf_client_manages(const struct conf_client *c, const char *namespace);
 /* The first interface that s speaks of and the configuration does not have; or NULL. */
 const char *conf_unknown_interface(const struct conf_client *c, const struct shares *s);
 void conf_interface_names(const struct conf_client *c, char *out, size_t size);	/* "if0, if1" */

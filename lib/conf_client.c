@@ -114,6 +114,7 @@ static void add_namespace(struct conf_parse *p, const struct conf_section *s, st
 	ns->line = s->line;
 	ns->id = -1;
 	ns->behaviour = d->behaviour;
+	ns->manage = d->manage;
 	if (conf_fill(p, s, ns))
 		check_timeouts(p, s, &ns->behaviour);
 	ns->key.line = conf_key_line(s, "nodekey");
@@ -234,6 +235,14 @@ static void add_volume(struct conf_parse *p, const struct conf_section *s, struc
 	v->has_policy = conf_has(s, "policy");
 	v->has_on_loss = conf_has(s, "on-loss");
 	check_volume(p, s, c, v);
+}
+
+bool conf_client_manages(const struct conf_client *c, const char *namespace)
+{
+	for (size_t i = 0; i < c->namespace_count; i++)
+		if (strcmp(c->namespaces[i].name, namespace) == 0)
+			return c->namespaces[i].manage;
+	return false;
 }
 
 static void own_add(struct conf_own *own, const struct conf_own *said)

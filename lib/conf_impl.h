@@ -63,7 +63,7 @@ struct conf_defaults {
 	struct conf_behaviour behaviour;
 	int port;
 	char *mount, *admin_group, *on_event;
-	bool allow_other;
+	bool allow_other, manage;
 };
 
 /* What a section's header may be. */

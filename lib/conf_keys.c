@@ -132,6 +132,9 @@ static const struct conf_key_row key_rows[] = {
 	{ CLT, "defaults", "allow-other", "yes|no", "yes",
 	  "Whether others than root get into the tree that root mounts.",
 	  MAY, CONF_TYPE_BOOL, AT(conf_defaults, allow_other), 0, 0 },
+	{ CLT, "defaults", "manage", "yes|no", "no",
+	  "Whether touch, mv and rm in the tree make, rename and remove volumes.",
+	  MAY, CONF_TYPE_BOOL, AT(conf_defaults, manage), 0, 0 },
 	{ CLT, "defaults", "on-event", "command", NULL, "Is run when something happens.",
 	  INERT, CONF_TYPE_TEXT, AT(conf_defaults, on_event), 0, 0 },
 
@@ -162,6 +165,9 @@ static const struct conf_key_row key_rows[] = {
 	  MAY, CONF_TYPE_PROTOCOL, 0, 0, 0 },
 	BEHAVIOUR("namespace", conf_namespace, behaviour., INHERITED),
 	OWN("namespace", conf_namespace, DEFAULT_OWN),
+	{ CLT, "namespace", "manage", "yes|no", "as in [defaults]",
+	  "Whether touch, mv and rm in the tree make, rename and remove volumes.",
+	  MAY, CONF_TYPE_BOOL, AT(conf_namespace, manage), 0, 0 },
 
 	{ CLT, "server", "address", "address or host name", NULL, "The portal's address.",
 	  MUST, CONF_TYPE_PORTAL, AT(conf_portal, address), 0, 0 },

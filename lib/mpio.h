@@ -76,6 +76,7 @@ bool mpio_interrupt(struct command *c);
 /* What the tree, status and attach show. */
 const struct wire_volume *mpio_info(const struct mpio *v);
 const char *mpio_namespace(const struct mpio *v);
+const char *mpio_server(const struct mpio *v);	/* the name of one that offers it */
 bool mpio_is_snapshot(const struct mpio *v);	/* its name is VOLUME@SNAP, and nobody writes to it */
 enum mpio_state {
 	MPIO_READY,		/* at least one path is up */

@@ -74,6 +74,11 @@ const struct wire_volume *mpio_info(const struct mpio *v)
 	return &v->info;
 }
 
+const char *mpio_server(const struct mpio *v)
+{
+	return mpio_session(v)->name;
+}
+
 bool mpio_is_snapshot(const struct mpio *v)
 {
 	return v->info.flags & WIRE_FLAG_SNAPSHOT;

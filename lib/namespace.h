@@ -26,7 +26,7 @@ int namespace_identity_init(struct namespace_identity *id, const char *run_dir, 
 struct namespace_ops {
 	void (*added)(void *arg, struct namespace *ns, struct mpio *v);	/* appears in the tree */
 	void (*removed)(void *arg, struct namespace *ns, struct mpio *v);	/* leaves the tree; users may hold it still */
-	void (*resized)(void *arg, struct namespace *ns, struct mpio *v);
+	void (*resized)(void *arg, struct namespace *ns, struct mpio *v);	/* or is to be written to now, or no more */
 	void (*changed)(void *arg, struct namespace *ns);	/* path, session or volume states: status is another */
 };
 

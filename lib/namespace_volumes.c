@@ -88,6 +88,7 @@ const struct conf_volume_rule *namespace_rule(const struct namespace *ns, const 
 static void add_leg(struct namespace *ns, struct mpio *v, struct session *s, const struct wire_volume *info)
 {
 	uint64_t size = v->info.size;
+	uint8_t flags = v->info.flags;
 	int r = mpio_leg_offered(v, s, info);
 
 	if (r)
@@ -95,7 +96,7 @@ static void add_leg(struct namespace *ns, struct mpio *v, struct session *s, con
 			  r == -ENOSPC ? "too many servers offer it" : "no memory");
 	if (v->refused == s)
 		v->refused = NULL;
-	if (v->offered && v->info.size != size)
+	if (v->offered && (v->info.size != size || v->info.flags != flags))
 		ns->ops->resized(ns->arg, ns, v);
 }
 

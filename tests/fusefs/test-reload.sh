@@ -111,7 +111,8 @@ if [ -b "/dev/av0/$new" ]; then
 	like "$out" 'the old device gives errors only: .* is in use: ' "which is said"
 	exec 7<&-
 	check "then it is" wait_for 5 attach
-	is "$(device_state)" ready "with a device that is ready"
+	is_ready() { [ "$(device_state)" = ready ]; }
+	check "with a device that is ready" wait_for 5 is_ready
 	check "and can be read" dd if="/dev/av0/$new" of=/dev/null bs=4k count=1 iflag=direct status=none
 fi
 done_testing
