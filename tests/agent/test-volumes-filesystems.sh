@@ -72,6 +72,10 @@ class Pairs(threading.Thread):
 
 def torn(pool):
     a, b = pool + "-a", pool + "-b"
+    # Between the two, so that there is time for a write between them.
+    between = ["%s-m%d" % (pool, i) for i in range(20)]
+    for v in between:
+        boss.work("create", volume=v, size=M, pool=pool)
     w = Pairs(a, b)
     w.start()
     bad, taken = [], []
@@ -79,7 +83,7 @@ def torn(pool):
         before = w.acknowledged
         wait_until(lambda: w.error or w.acknowledged > before)
         before = w.acknowledged
-        r = boss.work("snapshot", volumes=[a, b], name="s%d" % i, hold_limit=10)
+        r = boss.work("snapshot", volumes=[a, *between, b], name="s%d" % i, hold_limit=10)
         after = w.acknowledged + 1
         x, y = number("%s@s%d" % (a, i)), number("%s@s%d" % (b, i))
         taken.append((x, y))
@@ -87,6 +91,8 @@ def torn(pool):
         if not (before <= y <= x <= y + 1 <= after + 1):
             bad.append((before, x, y, after))
     w.end()
+    for v in between:
+        boss.work("remove", volume=v, confirm=v, snapshots=True)
     check("%s: the writer never failed" % pool, w.error is None, repr(w.error))
     is_("%s: no snapshot of two is torn" % pool, bad, [])
     check("%s: they are of different moments" % pool, len(set(taken)) == ROUNDS, taken)
