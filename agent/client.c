@@ -437,7 +437,7 @@ static enum wire_status open_locked(struct client *c, uint32_t handle, const str
 		*claim_on = volume_get(v);
 		return WIRE_E_BUSY;
 	}
-	r = handle_open(c->server, &c->handles, handle, v, read_only);
+	r = handle_open(c->server, &c->handles, handle, v, c->node, read_only);
 	if (r)
 		return wire_status_from_errno(-r);
 	atomic_store(&handle_find(&c->handles, handle)->reads_only, !registry_may_write(v, c->node));

@@ -72,6 +72,7 @@ struct conn {
 	/* In. */
 	struct frame frame;
 	struct wire_request request;	/* the frame whose payload is awaited */
+	uint64_t came;			/* loop->now when that command on a volume did */
 	uint8_t *placed;		/* the buffer that frame was given */
 	struct conn_login *login;	/* while it lasts */
 	uint64_t heard;			/* loop->now of the last byte in, or of progress out */

@@ -47,6 +47,13 @@ struct retire {
 	void (*done)(struct retire *r);	/* on the last loop */
 };
 
+/* Reads and writes that were answered at once, and whose time is not noted yet (numbers.h). */
+struct at_once {
+	struct numbers_part *numbers;	/* of the handle and loop; NULL: there are none */
+	uint64_t came;
+	uint32_t count[2];		/* reads, writes */
+};
+
 #define LOOP_SCRATCH (256u << 10)
 #define LOOP_IOV 1024
 
@@ -73,6 +80,7 @@ struct engine {
 	struct pace strangers, hosts[STRANGERS_HOSTS];
 	struct throttle_queue *throttled;	/* throttle.c: commands beyond their volume's limit */
 	struct job *jobs, **jobs_end;	/* for the workers, handed over when the round ends */
+	struct at_once at_once;
 	struct job *spare_jobs;
 	unsigned spare_job_count;
 	struct arena arena;

@@ -1,7 +1,9 @@
 /* handle.c - see handle.h. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "handle.h"
+#include "server.h"
 
 struct handle *handle_get(struct handle *h)
 {
@@ -13,6 +15,7 @@ void handle_put(struct handle *h)
 {
 	if (atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	numbers_close(h);
 	volume_put(h->volume);
 	free(h);
 }
@@ -37,7 +40,7 @@ int handle_close(struct server *s, struct handle_table *t, uint32_t id)
 }
 
 int handle_open(struct server *s, struct handle_table *t, uint32_t id, struct volume *v,
-		bool read_only)
+		const char *node, bool read_only)
 {
 	struct handle_page *p = atomic_load(&t->pages[id / HANDLE_PAGE]);
 	struct handle *h;
@@ -55,12 +58,15 @@ int handle_open(struct server *s, struct handle_table *t, uint32_t id, struct vo
 		return -EBUSY;
 	if (h)
 		handle_close(s, t, id);
-	h = calloc(1, sizeof(*h));
+	h = calloc(1, sizeof(*h) + s->loop_count * sizeof(h->numbers[0]));
 	if (!h)
 		return -ENOMEM;
 	atomic_init(&h->refs, 1);
 	h->volume = volume_get(v);
 	h->read_only = read_only;
+	h->loops = s->loop_count;
+	snprintf(h->node, sizeof(h->node), "%s", node);
+	numbers_open(h);
 	atomic_fetch_add(&v->opens, 1);
 	t->count++;
 	atomic_store_explicit(&p->at[id % HANDLE_PAGE], h, memory_order_release);
@@ -86,6 +92,20 @@ bool handle_opened(struct handle_table *t, const struct volume *v)
 	uint32_t id = 0;
 
 	return next_of(t, v, &id) != NULL;
+}
+
+void handle_each(struct handle_table *t, void (*fn)(void *arg, struct handle *h), void *arg)
+{
+	for (uint32_t i = 0; i < (WIRE_HANDLE_MAX + 1) / HANDLE_PAGE; i++) {
+		struct handle_page *p = atomic_load(&t->pages[i]);
+
+		for (unsigned n = 0; p && n < HANDLE_PAGE; n++) {
+			struct handle *h = atomic_load(&p->at[n]);
+
+			if (h)
+				fn(arg, h);
+		}
+	}
 }
 
 void handle_revoke(struct handle_table *t, const struct volume *v)

@@ -11,7 +11,12 @@
 #define RSSRV_HANDLE_H
 
 #include "engine.h"
+#include "numbers.h"
 #include "volume.h"
+
+struct traffic_seen {
+	double reads, read_bytes, writes, write_bytes;
+};
 
 struct handle {
 	struct retire retire;
@@ -20,6 +25,15 @@ struct handle {
 	bool read_only;			/* opened so */
 	atomic_bool reads_only;		/* this client may not write to the volume */
 	atomic_bool revoked;		/* this client may not see the volume any more */
+	char node[WIRE_NAME_MAX + 1];	/* the client's name */
+
+	/* With volume->numbers.lock. */
+	struct handle *next_of_volume;
+	uint64_t looked_at;		/* clock_now(); 0: never */
+	struct traffic_seen looked, of_late;	/* what there was then; what was done in a second before */
+
+	unsigned loops;
+	_Atomic(struct numbers_part *) numbers[];	/* [loops]; each made by its loop */
 };
 
 #define HANDLE_PAGE 256
@@ -47,9 +61,11 @@ void handle_put(struct handle *h);
 /* Under clients.lock.  Opening what is open is fine if it is the same volume
  * (an OPEN that is sent again after a path was lost) or if that volume is gone;
  * else -EBUSY; -ENOMEM. */
-int handle_open(struct server *s, struct handle_table *t, uint32_t id, struct volume *v, bool read_only);
+int handle_open(struct server *s, struct handle_table *t, uint32_t id, struct volume *v, const char *node,
+		bool read_only);
 int handle_close(struct server *s, struct handle_table *t, uint32_t id);	/* -EBADF: not open */
 bool handle_opened(struct handle_table *t, const struct volume *v);	/* is it open, under any handle? */
+void handle_each(struct handle_table *t, void (*fn)(void *arg, struct handle *h), void *arg);
 void handle_revoke(struct handle_table *t, const struct volume *v);
 void handle_limit(struct handle_table *t, const struct volume *v, bool reads_only);
 /* Nobody can look at the table any more. */

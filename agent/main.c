@@ -206,6 +206,7 @@ static void on_control_tick(struct engine *l)
 	clients_tick(l->server->clients, l->now);
 	manage_tick(l->server->manage, l->now);
 	schedule_tick(l->server, l->now);
+	numbers_look(l->server);
 	audit_tick(l->now);
 }
 

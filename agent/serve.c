@@ -87,6 +87,7 @@ static struct job *job_new(struct conn *c, struct handle *h, enum job_kind kind,
 		.changes = changes(c->request.type),
 		.run = run,
 		.handle = h,
+		.came = c->came,
 		.cookie = c->request.cookie,
 		.offset = c->request.offset,
 		.count = c->request.count,
@@ -129,6 +130,7 @@ void serve_queue(struct job *j)
 static void job_queue(struct job *j)
 {
 	handle_get(j->handle);
+	numbers_queued(j->loop, j->handle);
 	serve_queue(j);
 }
 
@@ -136,6 +138,7 @@ void serve_submit(struct engine *l)
 {
 	struct job *jobs = l->jobs;
 
+	numbers_settle(l);
 	if (!jobs)
 		return;
 	l->jobs = NULL;
@@ -161,6 +164,9 @@ static void on_job_back(struct engine *l, struct message *m)
 	struct conn *c = j->conn;
 
 	c->executing--;
+	numbers_back(l, j->handle);
+	if (j->result != -ECANCELED)
+		numbers_later(l, j->handle, j->type, j->count, j->came, j->result < 0);
 	if (changes(j->type) && j->result != -ECANCELED)
 		done_note(&c->done, j->cookie, volume_status(j->result));
 	if (c->state != CONN_DEAD && j->result == -ECANCELED)
@@ -274,6 +280,7 @@ static enum wire_status handle_read(struct conn *c, struct handle *h)
 	if (!e) {
 		reply_data(c, r->type, r->cookie, o, r->count,
 			   c->crc ? crc32c(0, o->payload, r->count) : 0, r->count);
+		numbers_at_once(c->loop, h, r->type, r->count, c->came);
 		return WIRE_OK;
 	}
 	out_free(&c->loop->arena, o);
@@ -315,7 +322,10 @@ static enum wire_status handle_write(struct conn *c, struct handle *h, const uin
 	if (e == -EAGAIN)
 		return start_write(c, h, payload);
 	done_note(&c->done, r->cookie, volume_status(e));
-	reply_status(c, r->type, r->cookie, r->count, volume_status(e));
+	if (e)
+		return volume_status(e);
+	reply_status(c, r->type, r->cookie, r->count, WIRE_OK);
+	numbers_at_once(c->loop, h, r->type, r->count, c->came);
 	return WIRE_OK;
 }
 
@@ -330,6 +340,7 @@ static enum wire_status handle_flush(struct conn *c, struct handle *h)
 	if (e)
 		return volume_status(e);
 	reply_status(c, r->type, r->cookie, 0, WIRE_OK);
+	numbers_at_once(c->loop, h, r->type, 0, c->came);
 	return WIRE_OK;
 }
 
@@ -485,7 +496,16 @@ static bool is_throttled(struct conn *c, struct handle *h, const uint8_t *payloa
 	return r > 0;
 }
 
-void serve_later(struct conn *c, struct handle *h, const struct wire_request *r, uint8_t *payload)
+static void refuse(struct conn *c, struct handle *h, enum wire_status status)
+{
+	const struct wire_request *r = &c->request;
+
+	if (h)
+		numbers_failed(c->loop, h);
+	reply_status(c, r->type, r->cookie, r->count, status);
+}
+
+void serve_later(struct conn *c, struct handle *h, const struct wire_request *r, uint64_t came, uint8_t *payload)
 {
 	/* The connection may be in the middle of another frame. */
 	struct wire_request now = c->request;
@@ -493,12 +513,13 @@ void serve_later(struct conn *c, struct handle *h, const struct wire_request *r,
 	enum wire_status status;
 
 	c->request = *r;
+	c->came = came;
 	c->placed = payload;
 	status = validate_volume(c, h);
 	if (!status)
 		status = handle_volume(c, h, payload);
 	if (status)
-		reply_status(c, r->type, r->cookie, r->count, status);
+		refuse(c, h, status);
 	buffer_free(&c->loop->server->memory, c->placed);
 	c->request = now;
 	c->placed = placed;
@@ -511,6 +532,7 @@ static int serve_volume(struct conn *c, const uint8_t *payload)
 	struct handle *h = handle_find(&c->client->handles, r->handle);
 	enum wire_status status;
 
+	c->came = c->loop->now;
 	c->bytes += weight(r->type, r->count);
 	status = validate_volume(c, h);
 	if (!status && is_throttled(c, h, payload, &status))
@@ -518,7 +540,7 @@ static int serve_volume(struct conn *c, const uint8_t *payload)
 	if (!status)
 		status = handle_volume(c, h, payload);
 	if (status)
-		reply_status(c, r->type, r->cookie, r->count, status);
+		refuse(c, h, status);
 	return 0;
 }
 

@@ -19,8 +19,9 @@ int serve_frame(struct conn *c, const uint8_t *payload, uint32_t length);
 int serve_open(struct conn *c, const uint8_t *payload, uint32_t length);
 int serve_takeover(struct conn *c, const uint8_t *payload, uint32_t length);
 int serve_control(struct conn *c, const uint8_t *payload, uint32_t length);
-/* A command on a volume whose time has come (throttle.c): r, with payload, which is taken over. */
-void serve_later(struct conn *c, struct handle *h, const struct wire_request *r, uint8_t *payload);
+/* A command on a volume whose time has come (throttle.c): r, which came then, with payload, which is
+ * taken over. */
+void serve_later(struct conn *c, struct handle *h, const struct wire_request *r, uint64_t came, uint8_t *payload);
 /* For the workers, when the round ends: from here on the connection is not finished
  * before the job is back. */
 void serve_queue(struct job *j);

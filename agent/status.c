@@ -13,6 +13,7 @@
 #include "others.h"
 #include "registry.h"
 #include "status.h"
+#include "status_numbers.h"
 #include "text.h"
 #include "throttle.h"
 #include "watch.h"
@@ -74,6 +75,7 @@ static json_t *client_json(struct client *c, uint64_t now)
 	json_object_set_new(j, "lease", lease_json(c, now));
 	json_object_set_new(j, "connections", conns);
 	json_object_set_new(j, "past", traffic_json(&c->past));
+	status_add_client(j, c);
 	return j;
 }
 
@@ -109,6 +111,7 @@ static json_t *volume_json(struct volume *v)
 		json_array_append_new(clients, json_string(*p));
 	json_object_set_new(j, "clients", clients);
 	json_object_set_new(j, "limits", throttle_json(v, NULL));
+	status_add_numbers(j, v);
 	return j;
 }
 

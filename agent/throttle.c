@@ -14,6 +14,7 @@ struct waiting {
 	struct conn *conn;
 	struct handle *handle;		/* a reference */
 	struct wire_request request;
+	uint64_t came;
 	uint8_t *payload;		/* a buffer of its own, or NULL */
 };
 
@@ -148,6 +149,7 @@ static struct waiting *waiting_new(struct conn *c, struct handle *h, const uint8
 	w->conn = c;
 	w->handle = handle_get(h);
 	w->request = c->request;
+	w->came = c->came;
 	return w;
 }
 
@@ -236,7 +238,7 @@ static void let_go(struct throttle_queue *q, struct lane *k)
 		free(k);
 	atomic_fetch_sub_explicit(&throttle_of(q->volume)->waiting, 1, memory_order_relaxed);
 	w->conn->throttled--;
-	serve_later(w->conn, w->handle, &w->request, w->payload);
+	serve_later(w->conn, w->handle, &w->request, w->came, w->payload);
 	w->payload = NULL;
 	waiting_free(w);
 }

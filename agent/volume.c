@@ -333,6 +333,7 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 	atomic_init(&v->refs, 1);
 	v->fd = v->place.fd = -1;
 	sync_init(v);
+	numbers_init(&v->numbers);
 	pthread_mutex_init(&v->flush_lock, NULL);
 	pthread_mutex_init(&v->need_lock, NULL);
 	pthread_mutex_init(&v->range_lock, NULL);
@@ -403,6 +404,7 @@ void volume_put(struct volume *v)
 	claim_place_close(&v->place);
 	volume_dir_put(v->dir);
 	pthread_mutex_destroy(&v->need_lock);
+	numbers_fini(&v->numbers);
 	pthread_mutex_destroy(&v->flush_lock);
 	pthread_mutex_destroy(&v->range_lock);
 	pthread_cond_destroy(&v->range_free);

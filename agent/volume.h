@@ -36,6 +36,7 @@
 #include <sys/types.h>
 #include "claim.h"
 #include "err.h"
+#include "numbers.h"
 #include "wire.h"
 #include "workers.h"
 
@@ -134,6 +135,8 @@ struct volume {
 	_Atomic uint32_t every, keep;	/* snapshots by themselves: seconds, 0 for none, and how many are kept */
 	_Atomic uint64_t due;		/* clock_now() of the next one; 0: not known */
 	_Atomic uint64_t errors, error_said;	/* how many; clock_now() when one was last logged */
+
+	struct volume_numbers numbers;
 
 	unsigned barred;		/* under clients.lock: by so many changes; it is not to be opened */
 

@@ -56,6 +56,7 @@ struct job {
 
 	/* What serve.c wants to be done. */
 	struct handle *handle;		/* a reference */
+	uint64_t came;			/* loop->now when the command did */
 	uint64_t cookie, offset;
 	uint32_t count;
 	uint8_t type, flags;

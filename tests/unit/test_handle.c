@@ -39,17 +39,17 @@ static void opening_and_closing(void **state)
 	(void)state;
 	assert_null(handle_find(&table, 0));
 	assert_null(handle_find(&table, WIRE_HANDLE_MAX));
-	assert_int_equal(handle_open(&server, &table, WIRE_HANDLE_MAX, a, false), 0);
-	assert_int_equal(handle_open(&server, &table, 0, b, true), 0);
+	assert_int_equal(handle_open(&server, &table, WIRE_HANDLE_MAX, a, "node1", false), 0);
+	assert_int_equal(handle_open(&server, &table, 0, b, "node1", true), 0);
 	assert_ptr_equal(handle_find(&table, WIRE_HANDLE_MAX)->volume, a);
 	assert_ptr_equal(handle_find(&table, 0)->volume, b);
-	assert_int_equal(handle_open(&server, &table, 0, b, true), 0);		/* again */
-	assert_int_equal(handle_open(&server, &table, 0, b, false), -EBUSY);
-	assert_int_equal(handle_open(&server, &table, 0, a, true), -EBUSY);
+	assert_int_equal(handle_open(&server, &table, 0, b, "node1", true), 0);		/* again */
+	assert_int_equal(handle_open(&server, &table, 0, b, "node1", false), -EBUSY);
+	assert_int_equal(handle_open(&server, &table, 0, a, "node1", true), -EBUSY);
 	assert_int_equal(atomic_load(&b->opens), 1);
 	/* What is gone makes room. */
 	atomic_store(&b->gone, WIRE_E_GENERATION);
-	assert_int_equal(handle_open(&server, &table, 0, a, true), 0);
+	assert_int_equal(handle_open(&server, &table, 0, a, "node1", true), 0);
 	assert_int_equal(atomic_load(&b->opens), 0);
 	assert_int_equal(atomic_load(&a->opens), 2);
 	assert_int_equal(handle_close(&server, &table, 0), 0);
@@ -116,7 +116,7 @@ static void closing_what_others_read(void **state)
 		engine_post(server.loops[i], &r[i].message);
 	}
 	for (int i = 0; i < 3000 || !all_have_read(r); i++) {
-		assert_int_equal(handle_open(&server, &table, 1, a, false), 0);
+		assert_int_equal(handle_open(&server, &table, 1, a, "node1", false), 0);
 		if (i % 100 == 0)
 			nanosleep(&pause, NULL);
 		assert_int_equal(handle_close(&server, &table, 1), 0);
