@@ -111,6 +111,21 @@ def too_long(p, r, payload):
     p.send(rsio.reply(r.type, payload + bytes(300), cookie=r.cookie))
 
 
+def too_short(p, r, payload):
+    """A read's answer lacks its last byte; a write's has one."""
+    p.send(rsio.reply(r.type, payload[:-1] if r.type == rsio.READ else b"x", cookie=r.cookie))
+
+
+def longer_than_said(p, r, payload):
+    """What is too much stands where the next header is looked for."""
+    p.send(rsio.reply(r.type, payload + bytes(64), cookie=r.cookie, length=len(payload)))
+
+
+def nothing(p, r, payload):
+    p.send(rsio.reply(r.type, b"", cookie=r.cookie) if r.type == rsio.READ else
+           rsio.reply(rsio.READ, bytes(r.count), cookie=r.cookie))
+
+
 def torn(p, r, payload):
     p.send(rsio.reply(r.type, payload, cookie=r.cookie)[:20])
     p.sock.shutdown(1)
@@ -130,6 +145,9 @@ COMMAND = [
     ("an unknown type", answers(kind=77), "unknown type"),
     ("another type", answers(kind=rsio.LIST), "not in flight|belongs"),
     ("more than was asked", too_long, "longer|belongs|number of bytes"),
+    ("a byte less or more than was asked", too_short, "longer|belongs|number of bytes"),
+    ("nothing where there is data, data where there is none", nothing, "belongs|number of bytes|not in flight"),
+    ("more than its length says", longer_than_said, "not an rsio frame|checksum"),
     ("another cookie", not_in_flight, "not in flight"),
     ("a reply twice", twice, "not in flight"),
     ("half a header", torn, "closed by the server"),
