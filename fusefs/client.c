@@ -144,7 +144,8 @@ static void removed(void *arg, struct namespace *ns, struct mpio *v)
 	struct member *m = arg;
 
 	if (!m->stopping)
-		log_info(namespace_name(ns), "%s %s is not offered any more", kind_of(v), mpio_info(v)->name);
+		log_bounded(&m->told, loop_now(m->client->loop), LOG_LEVEL_INFO, namespace_name(ns),
+			    "%s %s is not offered any more", kind_of(v), mpio_info(v)->name);
 	tree_remove(m, v);
 	client_wake(m->client);
 }
@@ -155,11 +156,12 @@ static void resized(void *arg, struct namespace *ns, struct mpio *v)
 	struct member *m = arg;
 
 	if (node && node->size != mpio_info(v)->size)
-		log_info(namespace_name(ns), "volume %s has %llu bytes now", mpio_info(v)->name,
-			 (unsigned long long)mpio_info(v)->size);
+		log_bounded(&m->told, loop_now(m->client->loop), LOG_LEVEL_INFO, namespace_name(ns),
+			    "volume %s has %llu bytes now", mpio_info(v)->name, (unsigned long long)mpio_info(v)->size);
 	else
-		log_info(namespace_name(ns), "volume %s can be %s now", mpio_info(v)->name,
-			 mpio_info(v)->flags & WIRE_FLAG_READ_ONLY ? "read only" : "written to");
+		log_bounded(&m->told, loop_now(m->client->loop), LOG_LEVEL_INFO, namespace_name(ns),
+			    "volume %s can be %s now", mpio_info(v)->name,
+			    mpio_info(v)->flags & WIRE_FLAG_READ_ONLY ? "read only" : "written to");
 	tree_resize(m, v);
 	client_wake(m->client);
 }

@@ -18,6 +18,7 @@
 #include "confine.h"
 #include "io.h"
 #include "list.h"
+#include "log.h"
 #include "loop.h"
 #include "names.h"
 #include "namespace.h"
@@ -35,6 +36,7 @@ struct member {
 	struct config *config;
 	size_t n;			/* in config->conf->namespaces */
 	struct namespace *ns;
+	struct log_bound told;		/* what its servers do to volumes may be said */
 	struct node *dir, *snaps;	/* NAMESPACE, NAMESPACE/.snap */
 	bool stopping;
 	void (*stopped)(void *arg);

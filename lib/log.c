@@ -301,3 +301,21 @@ void log_line(enum log_level level, const char *part, const char *fmt, ...)
 		stderr_put(level, line, (size_t)n, line + head);
 	errno = saved;
 }
+
+void log_bounded(struct log_bound *b, uint64_t now, enum log_level level, const char *part, const char *fmt, ...)
+{
+	char text[LOG_LINE_MAX];
+	va_list ap;
+
+	if (!b->count || now - b->since >= UINT64_C(60000000000)) {
+		if (b->count > LOG_BOUND)
+			log_warning(part, "%u lines like the last ones were left out", b->count - LOG_BOUND);
+		*b = (struct log_bound){ .since = now };
+	}
+	if (b->count++ == LOG_BOUND)
+		log_warning(part, "%d lines like these within a minute: further ones are left out", LOG_BOUND);
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_line(b->count > LOG_BOUND ? LOG_LEVEL_DEBUG : level, part, "%s", text);
+}

@@ -50,6 +50,17 @@ void log_line(enum log_level level, const char *part, const char *fmt, ...)
 #define log_info(...)    log_line(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...)   log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
+/* Lines that somebody else may cause without end, a server of its clients': of what a bound is shared
+ * by, so many a minute are said, and that more were left out; those are said at level debug.
+ * now: ns of any clock. */
+#define LOG_BOUND 256
+struct log_bound {
+	uint64_t since;
+	unsigned count;
+};
+void log_bounded(struct log_bound *b, uint64_t now, enum log_level level, const char *part, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+
 /* Reading, for rsclogcat, rsslogcat and /rsio/.rsio/log. */
 struct log_reader;
 /* NULL on failure.  Reads from the oldest whole line on. */

@@ -102,7 +102,8 @@ static void make_path(struct namespace *ns, struct learned *l, const struct conf
 		return;
 	}
 	if (count_paths(ns, l->from) >= POLICY_PATHS_MAX) {
-		log_warning(l->from->name, "no path to %s: there are %d already, as many as a session may have",
+		log_bounded(&l->from->told, loop_now(ns->loop), LOG_LEVEL_WARNING, l->from->name,
+			    "no path to %s: there are %d already, as many as a session may have",
 			    l->portal.name, POLICY_PATHS_MAX);
 		return;
 	}
@@ -202,14 +203,15 @@ static void learn(struct namespace *ns, struct session *s, const struct sock_add
 	if (!l && (!ns->conf->behaviour.learn_portals || named(ns, at, port) || !means_something(s, at)))
 		return;
 	if (!l && (all >= LEARNED_MAX || there >= WIRE_PORTALS_MAX)) {
-		log_warning(s->name, "it tells of more than %d portals", WIRE_PORTALS_MAX);
+		log_bounded(&s->told, loop_now(ns->loop), LOG_LEVEL_WARNING, s->name,
+			    "it tells of more than %d portals", WIRE_PORTALS_MAX);
 		return;
 	}
 	if (!l) {
 		l = learned_new(ns, s, at, port);
 		if (!l)
 			return;
-		log_info(s->name, "it can be reached at %s too", l->portal.name);
+		log_bounded(&s->told, loop_now(ns->loop), LOG_LEVEL_INFO, s->name, "it can be reached at %s too", l->portal.name);
 	}
 	l->gone = false;
 	l->listed = true;
@@ -219,7 +221,8 @@ static void learn(struct namespace *ns, struct session *s, const struct sock_add
 static void forget(struct namespace *ns, struct learned *l)
 {
 	if (!l->gone)
-		log_info(l->from->name, "it can be reached at %s no more", l->portal.name);
+		log_bounded(&l->from->told, loop_now(ns->loop), LOG_LEVEL_INFO, l->from->name,
+			    "it can be reached at %s no more", l->portal.name);
 	l->gone = true;
 	ns->leaving = true;
 	for (size_t i = 0; i < ns->path_count; i++)

@@ -136,19 +136,22 @@ static void refuse(struct namespace *ns, struct mpio *v, struct session *s, cons
 	v->refused = s;
 	first = mpio_session(v)->name;
 	if (same_content(&v->info, info))
-		log_error(ns->conf->name, "volume %s is offered by %s and %s, and not by both as 'shared': it is used over %s only",
-			  info->name, first, s->name, first);
+		log_bounded(&s->told, loop_now(ns->loop), LOG_LEVEL_ERROR, ns->conf->name,
+			    "volume %s is offered by %s and %s, and not by both as 'shared': it is used over %s only",
+			    info->name, first, s->name, first);
 	else
-		log_error(ns->conf->name, "volume %s of %s is not the %s of %s (another UUID or generation) and is not used; "
-			  "rename one of them", info->name, s->name, info->name, first);
+		log_bounded(&s->told, loop_now(ns->loop), LOG_LEVEL_ERROR, ns->conf->name,
+			    "volume %s of %s is not the %s of %s (another UUID or generation) and is not used; "
+			    "rename one of them", info->name, s->name, info->name, first);
 }
 
 /* This server replaced the content.  If others have not, they go on with what they have until
  * they say so too. */
 static void replaced(struct namespace *ns, struct mpio *v, struct mpio_leg *g)
 {
-	log_error(ns->conf->name, "volume %s has other content on %s than before: who has it open gets errors", v->info.name,
-		  g->session->name);
+	log_bounded(&g->session->told, loop_now(ns->loop), LOG_LEVEL_ERROR, ns->conf->name,
+		    "volume %s has other content on %s than before: who has it open gets errors", v->info.name,
+		    g->session->name);
 	if (mpio_servers(v) > 1) {
 		v->refused = g->session;
 		mpio_leg_withdrawn(v, g);

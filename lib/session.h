@@ -6,6 +6,7 @@
 #define RSIO_SESSION_H
 
 #include <stdbool.h>
+#include "log.h"
 #include "loop.h"
 #include "mpio.h"
 #include "path.h"
@@ -73,6 +74,7 @@ struct session {
 	uint32_t next_handle;
 	uint64_t handles[(WIRE_HANDLE_MAX + 1) / 64];	/* a bit for each that is taken */
 	bool dirty;
+	struct log_bound told;			/* what the server tells of may be said */
 
 	struct list asked;			/* session_control's that are not answered yet */
 	struct command *listing;		/* a LIST under way */

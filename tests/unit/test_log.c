@@ -551,6 +551,32 @@ static void is_quick(void **state)
 	assert_true(each < 1000000);
 }
 
+static void bounded(void **state)
+{
+	struct log_bound b = { 0 };
+	struct log_reader *r;
+	unsigned lines = 0;
+
+	(void)state;
+	open_log();
+	r = open_reader();
+	for (unsigned i = 0; i < 1000; i++)
+		log_bounded(&b, 7, LOG_LEVEL_WARNING, "srv", "it has moved to %u", i);
+	read_text(r);
+	for (const char *p = buf; (p = strchr(p, '\n')); p++)
+		lines++;
+	assert_int_equal(lines, LOG_BOUND + 1);
+	assert_non_null(strstr(buf, "it has moved to 255\n"));
+	assert_null(strstr(buf, "it has moved to 256\n"));
+	assert_non_null(strstr(buf, "further ones are left out"));
+	/* A minute later. */
+	log_bounded(&b, 60000000007, LOG_LEVEL_INFO, "srv", "it has moved back");
+	read_text(r);
+	assert_non_null(strstr(buf, "744 lines like the last ones were left out"));
+	assert_non_null(strstr(buf, "INFO (srv): it has moved back\n"));
+	log_reader_close(r);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
@@ -568,6 +594,7 @@ int main(void)
 		TEST(newcomers_beside_writers),
 		TEST(survives_kill),
 		TEST(is_quick),
+		TEST(bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
