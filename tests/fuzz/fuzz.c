@@ -1,4 +1,5 @@
 /* fuzz.c - see fuzz.h. */
+#define OPENSSL_API_COMPAT 10100	/* RAND_METHOD, whose successor is a provider */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <openssl/rand.h>
 #include "fuzz.h"
 #include "log.h"
 
@@ -117,4 +119,29 @@ bool fuzz_clean(const char *text)
 		if (*c < 0x20 || *c == 0x7f)
 			return false;
 	return true;
+}
+
+static uint64_t random_state;
+
+static int random_bytes(unsigned char *to, int size)
+{
+	while (size-- > 0) {
+		random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+		*to++ = (unsigned char)(random_state >> 56);
+	}
+	return 1;
+}
+
+static int random_status(void)
+{
+	return 1;
+}
+
+void fuzz_random(uint64_t seed)
+{
+	static const RAND_METHOD method = { .bytes = random_bytes, .pseudorand = random_bytes, .status = random_status };
+
+	random_state = seed;
+	if (RAND_get_rand_method() != &method)
+		fuzz_check(RAND_set_rand_method(&method) == 1);
 }

@@ -40,6 +40,8 @@ const uint8_t *fuzz_bytes(struct fuzz_in *in, size_t n, size_t *got);
 const char *fuzz_dir(void);
 /* Lines of the code under test are formatted and go to a ring there. */
 void fuzz_log(void);
+/* OpenSSL's random numbers are from here on the same for the same seed. */
+void fuzz_random(uint64_t seed);
 /* Text that a terminal may be given: no control character, and ends. */
 bool fuzz_clean(const char *text);
 

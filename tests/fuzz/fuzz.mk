@@ -27,23 +27,24 @@ $(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/fuzz.o $(FUZZ_MAIN) $(LIBR
 # What a target needs beside the library, and which calls of it are answered by the target.
 $(BUILD)/tests/fuzz/fuzz_ctl: $(BUILD)/fusefs/control.o
 $(BUILD)/tests/fuzz/fuzz_ctl: WRAP := loop_call socket connect open_memstream
+$(BUILD)/tests/fuzz/fuzz_tls: WRAP := secure_random
 FILED := $(BUILD)/tests/fuzz/fuzz_conf $(BUILD)/tests/fuzz/fuzz_log
 $(FILED): $(BUILD)/tests/fuzz/memfile.o
 $(FILED): WRAP := open close fstat stat read pread posix_fallocate mmap munmap rename unlink
-PLAYS := $(BUILD)/tests/fuzz/fuzz_client $(BUILD)/tests/fuzz/fuzz_client_login
+PLAYS := $(addprefix $(BUILD)/tests/fuzz/,fuzz_client fuzz_client_login fuzz_client_tls)
 SOCKETS := close shutdown read write recv readv send sendmsg eventfd epoll_create1 epoll_ctl
 $(BUILD)/tests/fuzz/fuzz_ctl_server: $(BUILD)/tests/fuzz/memsock.o
 $(BUILD)/tests/fuzz/fuzz_ctl_server: WRAP := clock_gettime poll accept4 getsockopt pthread_create \
 	pthread_join pthread_cond_clockwait $(SOCKETS)
 WORLD := clock_gettime epoll_wait secure_random malloc calloc strdup $(SOCKETS)
-$(PLAYS): $(addprefix $(BUILD)/tests/fuzz/,play.o play_order.o play_server.o world.o memsock.o)
+$(PLAYS): $(addprefix $(BUILD)/tests/fuzz/,play.o play_order.o play_server.o play_tls.o world.o memsock.o)
 $(PLAYS): WRAP := $(WORLD) sock_connect sock_connect_result sock_unacknowledged sock_device_of getifaddrs
 $(BUILD)/tests/fuzz/fuzz_meta $(BUILD)/tests/fuzz/fuzz_journal: $(filter-out %/main.o,$(AGENT_OBJ))
-STAGES := $(BUILD)/tests/fuzz/fuzz_server $(BUILD)/tests/fuzz/fuzz_server_login
-$(STAGES): $(addprefix $(BUILD)/tests/fuzz/,stage.o stage_client.o world.o memsock.o) $(filter-out %/main.o,$(AGENT_OBJ))
+STAGES := $(addprefix $(BUILD)/tests/fuzz/,fuzz_server fuzz_server_login fuzz_server_tls)
+$(STAGES): $(addprefix $(BUILD)/tests/fuzz/,stage.o stage_client.o stage_tls.o world.o memsock.o) $(filter-out %/main.o,$(AGENT_OBJ))
 $(STAGES): WRAP := $(WORLD) nanosleep workers_submit workers_cancel
 
-$(BUILD)/tests/fuzz/seeds: $(BUILD)/tests/fuzz/seeds.o $(LIBRSIO)
+$(BUILD)/tests/fuzz/seeds: $(BUILD)/tests/fuzz/seeds.o $(BUILD)/tests/fuzz/seeds_tls.o $(LIBRSIO)
 	$(call say,LINK)
 	$(call link)
 # The corpus's first inputs anew, after a change of the protocol or of a target's format.

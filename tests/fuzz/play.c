@@ -236,6 +236,15 @@ void play_init(void)
 		play_peers[i] = (struct peer){ .fd = -1, .portal = i };
 }
 
+bool play_tls;
+
+void play_within_tls(void)
+{
+	play_tls = true;
+	for (unsigned i = 0; i < CONFS; i++)
+		confs[i]->namespaces[0].behaviour.security = CONF_SECURITY_TLS;
+}
+
 /* Commands. */
 
 static void end_io(struct io *io)
@@ -470,7 +479,7 @@ static void step(uint8_t what, struct fuzz_in *in)
 	case PLAY_BYTES:
 		bytes = fuzz_bytes(in, fuzz_u8(in), &n);
 		order_unknown();
-		peer_say(p, bytes, n);
+		(play_tls && n % 2 ? peer_say_raw : peer_say)(p, bytes, n);
 		break;
 	case PLAY_WELCOME:
 		peer_welcome(p, of_second(p) ? 2 : 1, fuzz_u8(in));
@@ -541,6 +550,9 @@ void play_login(bool shared)
 	for (unsigned i = 0; i < CONFIGURED; i++) {
 		struct peer *p = &play_peers[i];
 
+		/* Its handshake comes first. */
+		for (unsigned k = 0; k < 4 && play_tls && !p->hello; k++)
+			play_turn(1);
 		fuzz_check(p->hello);
 		peer_welcome(p, i == 2 ? 2 : 1, 0);
 		play_turn(1);

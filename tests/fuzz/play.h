@@ -14,6 +14,8 @@
 
 void play_init(void);		/* once */
 
+/* Before play_begin: all is said within TLS, but for bytes of an odd number. */
+void play_within_tls(void);
 void play_begin(void);		/* the client starts; its paths are connected */
 /* The servers of these paths do what they should until they are up; the first, or
  * both, offer two volumes, which are opened. */

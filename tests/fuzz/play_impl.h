@@ -4,6 +4,7 @@
 
 #include "play.h"
 #include "secure.h"
+#include "tls.h"
 #include "wire.h"
 
 #define PEERS 5			/* portals, by the last byte of their addresses, less 1 */
@@ -15,6 +16,7 @@ struct peer {
 	int fd;			/* -1: none */
 	unsigned portal;
 	unsigned serial;	/* no other connection of this play has it */
+	struct tls *tls;	/* NULL: in the clear */
 	struct secure_transcript *transcript;
 	bool hello, auth;	/* was received, not answered */
 	uint64_t cookie;	/* of it */
@@ -32,6 +34,7 @@ struct peer {
 
 extern struct peer play_peers[PEERS];
 extern unsigned play_serial;	/* of the newest connection */
+extern bool play_tls;		/* play_within_tls was called */
 extern uint8_t play_key[SECURE_KEY_SIZE];
 
 static inline bool of_second(const struct peer *p)	/* which server? */
@@ -42,7 +45,14 @@ static inline bool of_second(const struct peer *p)	/* which server? */
 /* play.c */
 void play_turn(unsigned rounds);	/* of the client's loop */
 
+/* play_tls.c */
+struct tls *peer_tls(void);
+void peer_say_within(struct peer *p, const void *data, size_t size);
+bool peer_read_within(struct peer *p);	/* as much as there is; false: it has ended */
+
 /* play_server.c */
+void peer_say_raw(struct peer *p, const void *data, size_t size);	/* whatever p->tls is */
+void peer_heard(struct peer *p, const uint8_t *data, size_t size);
 void peer_open(struct peer *p, int fd);
 void peer_close(struct peer *p);
 void peer_read(struct peer *p);		/* what the client sent */

@@ -33,6 +33,7 @@ void peer_open(struct peer *p, int fd)
 	p->hello = p->auth = false;
 	p->transcript = secure_transcript_new();
 	fuzz_check(p->transcript);
+	p->tls = play_tls ? peer_tls() : NULL;
 }
 
 void peer_close(struct peer *p)
@@ -44,6 +45,8 @@ void peer_close(struct peer *p)
 	p->fd = -1;
 	secure_transcript_free(p->transcript);
 	p->transcript = NULL;
+	tls_free(p->tls);
+	p->tls = NULL;
 }
 
 /* Hearing. */
@@ -112,7 +115,7 @@ static void check_request(const struct peer *p)
 			   WIRE_SLOT(p->wait[i].cookie) != WIRE_SLOT(p->request.cookie));
 }
 
-static void take(struct peer *p, const uint8_t *data, size_t size)
+void peer_heard(struct peer *p, const uint8_t *data, size_t size)
 {
 	const char *why;
 
@@ -146,20 +149,26 @@ void peer_read(struct peer *p)
 	static uint8_t buf[64u << 10];
 
 	while (p->fd >= 0) {
-		ssize_t n = recv(p->fd, buf, sizeof(buf), MSG_DONTWAIT);
+		ssize_t n;
 
+		if (p->tls) {
+			if (!peer_read_within(p))
+				peer_close(p);
+			return;
+		}
+		n = recv(p->fd, buf, sizeof(buf), MSG_DONTWAIT);
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0)
 			peer_close(p);
 		else
-			take(p, buf, (size_t)n);
+			peer_heard(p, buf, (size_t)n);
 	}
 }
 
 /* Saying. */
 
-void peer_say(struct peer *p, const void *data, size_t size)
+void peer_say_raw(struct peer *p, const void *data, size_t size)
 {
 	const uint8_t *at = data;
 	unsigned stuck = 0;
@@ -183,6 +192,14 @@ void peer_say(struct peer *p, const void *data, size_t size)
 	}
 }
 
+void peer_say(struct peer *p, const void *data, size_t size)
+{
+	if (p->tls && tls_is_open(p->tls))
+		peer_say_within(p, data, size);
+	else
+		peer_say_raw(p, data, size);
+}
+
 void peer_frame(struct peer *p, struct wire_reply *r, const void *payload)
 {
 	uint8_t header[WIRE_REPLY_SIZE];
@@ -191,6 +208,8 @@ void peer_frame(struct peer *p, struct wire_reply *r, const void *payload)
 	if (p->transcript && r->type == WIRE_HELLO) {
 		secure_transcript_add(p->transcript, header, sizeof(header));
 		secure_transcript_add(p->transcript, payload, r->length);
+		if (p->tls)
+			secure_transcript_add(p->transcript, tls_binding(p->tls), TLS_BINDING_SIZE);
 	}
 	peer_say(p, header, sizeof(header));
 	if (r->length)

@@ -388,6 +388,16 @@ static void play_seeds(void)
 	play_steps_of(events, sizeof(events), "events");
 	play_steps_of(portals, sizeof(portals), "portals");
 	play_steps_of(reloads, sizeof(reloads), "reloads");
+	seed_begin("client_tls");
+	for (unsigned how = 2; how < 8; how += 3) {
+		seed_byte(how);
+		seed_add(io, sizeof(io));
+		seed_write(how & 4 ? "io-shared" : "io");
+	}
+	seed_byte(1);
+	seed_add(login, sizeof(login));
+	seed_write("login");
+	seed_begin("client");
 	policy_seed();
 	seed_byte(3);
 	seed_add(takeover, sizeof(takeover));
@@ -494,6 +504,22 @@ static void stage_seeds(void)
 		STAGE(FRAME, 0), WIRE_CONTROL, 0, 1, 6, 0, 0, 0, 0, 2, '{', '}',
 	};
 
+	/* Beside TLS, in the clear though tls is asked for, half a hello, another name than the handshake's. */
+	static const uint8_t beside[] = {
+		STAGE(HELLO, 0), 0, STAGE(AUTH, 0), 0, 0, STAGE(OPEN, 0), 1, 0, 1, STAGE(COMMAND, 0), 1, 9, 0, 0,
+		STAGE(BYTES, 0), 7, 0x15, 3, 3, 0, 2, 1, 0, STAGE(CONNECT, 1), 0, STAGE(HELLO, 1), 128, STAGE(AUTH, 1), 0, 0,
+		STAGE(OTHER, 0), 5, STAGE(COMMAND, 1), 0, 249, 0, 0, STAGE(CLOSE, 1), 1,
+	};
+	static const uint8_t half[] = {
+		STAGE(OTHER, 0), 6, STAGE(BYTES, 0), 9, 0x16, 3, 1, 0, 4, 1, 0, 0, 0, STAGE(TIME, 0), 255,
+		STAGE(CONNECT, 1), 0, STAGE(BYTES, 1), 3, 0x16, 3, 1, STAGE(TIME, 0), 140, STAGE(CONNECT, 2), 0,
+		STAGE(BYTES, 2), 5, 0x16, 3, 1, 0xff, 0xff, STAGE(OTHER, 0), 14, STAGE(CONNECT, 3), 1, STAGE(HELLO, 3), 0,
+	};
+	static const uint8_t other_name[] = {
+		STAGE(HELLO, 0), 252, STAGE(CONNECT, 1), 0, STAGE(HELLO, 1), 253, STAGE(CONNECT, 2), 0, STAGE(HELLO, 2), 128,
+		STAGE(CONNECT, 3), 1, STAGE(HELLO, 3), 0, STAGE(OTHER, 0), 2, STAGE(AUTH, 3), 0, 0,
+	};
+
 	seed_begin("server_login");
 	stage_steps_of(0, version, sizeof(version), "version");
 	stage_steps_of(1, too_many, sizeof(too_many), "too-many");
@@ -502,6 +528,13 @@ static void stage_seeds(void)
 	stage_steps_of(0, refused, sizeof(refused), "refused");
 	stage_steps_of(0, replaced, sizeof(replaced), "replaced");
 	stage_steps_of(0, slow, sizeof(slow), "slow");
+	seed_begin("server_tls");
+	stage_steps_of(2, login, sizeof(login), "login");
+	stage_steps_of(2, refused, sizeof(refused), "refused");
+	stage_steps_of(0, replaced, sizeof(replaced), "replaced");
+	stage_steps_of(0, beside, sizeof(beside), "beside");
+	stage_steps_of(0, half, sizeof(half), "half");
+	stage_steps_of(2, other_name, sizeof(other_name), "other-name");
 	seed_begin("server");
 	stage_steps_of(0, io, sizeof(io), "io");
 	stage_steps_of(1, io, sizeof(io), "io-by-workers");
@@ -530,6 +563,7 @@ int main(int argc, char **argv)
 	ctl_server_seeds();
 	log_seeds();
 	play_seeds();
+	seeds_tls();
 	stage_seeds();
 	return 0;
 }

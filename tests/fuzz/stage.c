@@ -459,7 +459,7 @@ static void step(uint8_t what, struct fuzz_in *in)
 		break;
 	case STAGE_BYTES:
 		bytes = fuzz_bytes(in, fuzz_u8(in), &n);
-		guest_say(g, bytes, n);
+		(stage_tls && n % 2 ? guest_say_raw : guest_say)(g, bytes, n);
 		break;
 	case STAGE_CONNECT:
 		connect_guest((unsigned)(g - guests), fuzz_u8(in));
@@ -504,6 +504,17 @@ static void step(uint8_t what, struct fuzz_in *in)
 		other(in);
 		break;
 	}
+}
+
+void stage_within_tls(bool least)
+{
+	stage_tls = true;
+	server.conf->security = least ? CONF_SECURITY_TLS : CONF_SECURITY_AUTH;
+}
+
+bool stage_asks_for_tls(void)
+{
+	return server.conf->security == CONF_SECURITY_TLS;
 }
 
 void stage_begin(uint8_t how)
@@ -580,7 +591,7 @@ void stage_end(void)
 	hold_jobs = false;
 	for (int i = 0; i < 4; i++)
 		stage_turn();
-	fuzz_check(!jobs && !server.loops[0]->conns && !server.loops[1]->conns);
+	fuzz_check(!jobs && !server.loops[0]->conns && !server.loops[1]->conns && !atomic_load(&server.handshakes));
 	/* Nobody comes back to his session. */
 	world_now += 700 * 1000 * MS;
 	clients_tick(server.clients, clock_now());

@@ -16,6 +16,9 @@
 void stage_init(void);		/* once */
 
 void stage_begin(uint8_t how);	/* how: where reads and writes are carried out */
+/* Before stage_begin: hellos come within TLS, but for those that do not; bytes of an odd number
+ * come beside it.  least: what the server asks for. */
+void stage_within_tls(bool least);
 /* Two connections of one session, one on each loop, with two volumes open. */
 void stage_login(void);
 void stage_steps(struct fuzz_in *in);

@@ -33,6 +33,8 @@ void guest_close(struct guest *g)
 	g->fd = -1;
 	secure_transcript_free(g->transcript);
 	g->transcript = NULL;
+	tls_free(g->tls);
+	g->tls = NULL;
 }
 
 /* Hearing. */
@@ -56,6 +58,9 @@ static void heard_login(struct guest *g)
 		fuzz_check(wire_get_welcome(g->body, r->length, &w, &why) == 0);
 		secure_transcript_add(g->transcript, g->header, sizeof(g->header));
 		secure_transcript_add(g->transcript, g->body, r->length);
+		if (g->tls)
+			secure_transcript_add(g->transcript, tls_binding(g->tls), TLS_BINDING_SIZE);
+		fuzz_check(g->tls ? tls_is_open(g->tls) : !stage_asks_for_tls());
 		g->welcome = true;
 		return;
 	}
@@ -92,7 +97,7 @@ static void heard(struct guest *g)
 	}
 }
 
-static void take(struct guest *g, const uint8_t *data, size_t size)
+void guest_heard(struct guest *g, const uint8_t *data, size_t size)
 {
 	const char *why = "";
 
@@ -126,20 +131,26 @@ void guest_read(struct guest *g)
 	static uint8_t buf[64u << 10];
 
 	while (g->fd >= 0 && !g->deaf) {
-		ssize_t n = recv(g->fd, buf, sizeof(buf), MSG_DONTWAIT);
+		ssize_t n;
 
+		if (g->tls) {
+			if (!guest_read_within(g))
+				guest_close(g);
+			return;
+		}
+		n = recv(g->fd, buf, sizeof(buf), MSG_DONTWAIT);
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0)
 			guest_close(g);
 		else
-			take(g, buf, (size_t)n);
+			guest_heard(g, buf, (size_t)n);
 	}
 }
 
 /* Saying. */
 
-void guest_say(struct guest *g, const void *data, size_t size)
+void guest_say_raw(struct guest *g, const void *data, size_t size)
 {
 	const uint8_t *at = data;
 	unsigned stuck = 0;
@@ -160,6 +171,14 @@ void guest_say(struct guest *g, const void *data, size_t size)
 		if (size)
 			stage_turn();
 	}
+}
+
+void guest_say(struct guest *g, const void *data, size_t size)
+{
+	if (g->tls && tls_is_open(g->tls))
+		guest_say_within(g, data, size);
+	else
+		guest_say_raw(g, data, size);
 }
 
 static void say_frame(struct guest *g, struct wire_request *r, const void *payload, size_t have)
@@ -216,6 +235,8 @@ void guest_hello(struct guest *g, uint8_t odd)
 	if (odd == 253)
 		strcpy(h.node, "nobody");
 	strcpy(g->node, h.node);
+	if (stage_tls && !g->tls && !(odd & 128 && odd < 250))
+		guest_handshake(g, odd == 252 ? "venus" : g->node);
 	memcpy(g->life, h.life, sizeof(g->life));
 	g->asked = true;
 	r.length = (uint32_t)wire_put_hello(body, &h);

@@ -4,6 +4,7 @@
 
 #include "secure.h"
 #include "stage.h"
+#include "tls.h"
 #include "wire.h"
 
 #define GUESTS 4
@@ -13,6 +14,7 @@
 struct guest {
 	int fd;			/* -1: none */
 	bool deaf;
+	struct tls *tls;	/* NULL: in the clear */
 	struct secure_transcript *transcript;
 	char node[WIRE_NAME_MAX + 1];
 	bool tried, proven;	/* the first AUTH was sent; was a right one */
@@ -30,6 +32,7 @@ struct guest {
 };
 
 extern struct guest guests[GUESTS];
+extern bool stage_tls;		/* stage_within_tls was called */
 
 /* stage.c */
 void stage_turn(void);		/* of both loops, until nothing moves */
@@ -38,7 +41,17 @@ const uint8_t *stage_key(const char *node);
 bool stage_claimed_elsewhere(const char *node, const uint8_t life[16]);
 void stage_volume_uuid(uint8_t which, uint8_t uuid[WIRE_UUID_SIZE], uint64_t *generation);
 
+bool stage_asks_for_tls(void);
+
+/* stage_tls.c */
+void guest_handshake(struct guest *g, const char *node);	/* g->tls is made, and perhaps opened */
+/* What it says goes to the wire by guest_say_raw. */
+void guest_say_within(struct guest *g, const void *data, size_t size);
+bool guest_read_within(struct guest *g);	/* as much as there is; false: it has ended */
+
 /* stage_client.c */
+void guest_say_raw(struct guest *g, const void *data, size_t size);	/* whatever g->tls is */
+void guest_heard(struct guest *g, const uint8_t *data, size_t size);
 void guest_open(struct guest *g, int fd);
 void guest_close(struct guest *g);
 void guest_read(struct guest *g);	/* what the server sent */
