@@ -321,9 +321,13 @@ void offer_check(struct offer *o)
 		if (r == -ENOENT)
 			offer_withdraw(o);
 		complain(o, &e);
-	} else if (is_same_file(o, &now) && is_same_identity(o)) {
-		check_size(o, &now);
-	} else {
-		renew(o);
+		return;
 	}
+	o->changed = false;
+	o->bytes = now.bytes;
+	o->blocks = now.blocks;
+	if (is_same_file(o, &now) && is_same_identity(o))
+		check_size(o, &now);
+	else
+		renew(o);
 }

@@ -32,6 +32,9 @@ struct offer {
 	bool snapshot;			/* of a pool's volume: .rsio.snap/VOLUME/SNAP.raw */
 	bool shares;			/* its meta says so: blocks of it are a clone's too, or were its origin's */
 	bool seen;			/* for the owner: still wanted */
+	bool changed;			/* pool.c: it is another file, or a new one */
+	struct offer *next_name;	/* pool.c's table */
+	uint64_t bytes, blocks;		/* its file at the last look: length, and what it has on the disk */
 	char complaint[ERR_TEXT_MAX];	/* what was said last */
 	uint64_t retry;			/* clock_now(): not tried before that */
 };

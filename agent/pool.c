@@ -18,6 +18,10 @@
 /* A directory's time of change has the resolution of the kernel's tick at best;
  * for that long after a change it is read again. */
 #define RECENT (2 * SECOND)
+/* So many volumes are looked at each time.  Of more, only those that are used or are another
+ * file than before; the others take turns. */
+#define LOOK_AT 1000
+#define FIRST_ROOM 64
 
 /* The other servers of a shared pool must be able to lock. */
 static void open_to_group(int fd)
@@ -138,16 +142,69 @@ struct pool *pool_get(struct pool *p)
 	return p;
 }
 
+/*
+ * The offers, by name.
+ */
+static struct offer **name_chain(const struct pool *p, const char *name)
+{
+	return &p->names[hash_place(name, strlen(name), p->name_room)];
+}
+
+struct offer *pool_offer(struct pool *p, const char *name)
+{
+	struct offer *o = p->name_room ? *name_chain(p, name) : NULL;
+
+	while (o && strcmp(o->name, name) != 0)
+		o = o->next_name;
+	return o;
+}
+
+static void link_name(struct pool *p, struct offer *o)
+{
+	struct offer **chain = name_chain(p, o->name);
+
+	o->next_name = *chain;
+	*chain = o;
+}
+
+/* Room for one more; -ENOMEM leaves all as it was. */
+static int make_room(struct pool *p)
+{
+	size_t room = p->name_room ? 2 * p->name_room : FIRST_ROOM;
+	struct offer **names;
+
+	if (p->offer_count < p->name_room)
+		return 0;
+	names = calloc(room, sizeof(*names));
+	if (!names)
+		return -ENOMEM;
+	free(p->names);
+	p->names = names;
+	p->name_room = room;
+	for (struct offer *o = p->offers; o; o = o->next)
+		link_name(p, o);
+	return 0;
+}
+
+/* It is withdrawn and gone. */
+static void drop_offer(struct pool *p, struct offer **at)
+{
+	struct offer *o = *at, **chain = name_chain(p, o->name);
+
+	while (*chain != o)
+		chain = &(*chain)->next_name;
+	*chain = o->next_name;
+	*at = o->next;
+	p->offer_count--;
+	offer_free(o);
+}
+
 void pool_close(struct pool *p)
 {
 	pthread_mutex_lock(&p->catalog);
 	p->closed = true;
-	while (p->offers) {
-		struct offer *o = p->offers;
-
-		p->offers = o->next;
-		offer_free(o);
-	}
+	while (p->offers)
+		drop_offer(p, &p->offers);
 	pthread_mutex_unlock(&p->catalog);
 	pool_put(p);
 }
@@ -163,18 +220,9 @@ void pool_put(struct pool *p)
 	pthread_mutex_destroy(&p->catalog);
 	strings_free(p->clients);
 	strings_free(p->next_clients);
+	free(p->names);
 	free(p->path);
 	free(p);
-}
-
-struct offer *pool_offer(struct pool *p, const char *name)
-{
-	struct offer *o;
-
-	for (o = p->offers; o; o = o->next)
-		if (strcmp(o->name, name) == 0)
-			return o;
-	return NULL;
 }
 
 /* NULL: no memory; the next look tries again. */
@@ -185,7 +233,7 @@ static struct offer *add_offer(struct pool *p, const char *name)
 
 	catalog_path(name, CATALOG_RAW, raw);
 	catalog_path(name, CATALOG_META, meta);
-	o = offer_new(p->server, name, p->dirfd, raw, meta);
+	o = make_room(p) < 0 ? NULL : offer_new(p->server, name, p->dirfd, raw, meta);
 	if (!o)
 		return NULL;
 	o->conf.clients = strings_copy(p->clients);
@@ -202,17 +250,22 @@ static struct offer *add_offer(struct pool *p, const char *name)
 	o->order = REGISTRY_POOL_ORDER;
 	o->next = p->offers;
 	p->offers = o;
+	p->offer_count++;
+	link_name(p, o);
 	return o;
 }
 
-static void see(struct pool *p, const char *name)
+/* A file that was replaced has another inode most of the time; else its turn shows it. */
+static void see(struct pool *p, const char *name, ino_t inode)
 {
 	struct offer *o = pool_offer(p, name);
 
 	if (!o)
 		o = add_offer(p, name);
-	if (o)
-		o->seen = true;
+	if (!o)
+		return;
+	o->seen = true;
+	o->changed |= o->volume && o->volume->origin.inode != inode;
 }
 
 /* A directory's entry: the name before ".raw", or false. */
@@ -226,16 +279,16 @@ static bool raw_name(const char *file, char out[NAME_MAX + 1])
 	return true;
 }
 
-static void see_file(struct pool *p, const char *file)
+static void see_file(struct pool *p, const struct dirent *file)
 {
 	char name[NAME_MAX + 1];
 
-	if (!raw_name(file, name))
+	if (!raw_name(file->d_name, name))
 		return;
 	if (conf_name_valid(name))
-		see(p, name);
+		see(p, name, file->d_ino);
 	else
-		log_debug("pool", "%s: %s is not a name for a volume", p->name, file);
+		log_debug("pool", "%s: %s is not a name for a volume", p->name, file->d_name);
 }
 
 void pool_appeared(struct pool *p, const char *name)
@@ -250,15 +303,13 @@ void pool_appeared(struct pool *p, const char *name)
 
 void pool_vanished(struct pool *p, const char *name)
 {
-	for (struct offer **at = &p->offers; *at; at = &(*at)->next) {
-		struct offer *o = *at;
+	struct offer *o = pool_offer(p, name), **at = &p->offers;
 
-		if (strcmp(o->name, name) != 0)
-			continue;
-		*at = o->next;
-		offer_free(o);
+	if (!o)
 		return;
-	}
+	while (*at != o)
+		at = &(*at)->next;
+	drop_offer(p, at);
 }
 
 void pool_set_clients(struct pool *p, char *const *clients)
@@ -315,14 +366,10 @@ static void drop_unseen(struct pool *p)
 	struct offer **at = &p->offers;
 
 	while (*at) {
-		struct offer *o = *at;
-
-		if (o->seen) {
-			at = &o->next;
-			continue;
-		}
-		*at = o->next;
-		offer_free(o);
+		if ((*at)->seen)
+			at = &(*at)->next;
+		else
+			drop_offer(p, at);
 	}
 }
 
@@ -348,7 +395,7 @@ static void see_snapshots_of(struct pool *p, const char *volume)
 		if (!raw_name(entry->d_name, snapshot) || !conf_name_valid(snapshot))
 			continue;
 		snprintf(name, sizeof(name), "%.*s@%.*s", CONF_NAME_MAX, volume, CONF_NAME_MAX, snapshot);
-		see(p, name);
+		see(p, name, entry->d_ino);
 	}
 	if (d)
 		closedir(d);
@@ -381,7 +428,7 @@ static void scan(struct pool *p)
 		o->seen = o->snapshot;
 	errno = 0;
 	while ((entry = readdir(d)))
-		see_file(p, entry->d_name);
+		see_file(p, entry);
 	/* Half a list must not withdraw the other half. */
 	if (errno)
 		log_error("pool", "%s: cannot read %s: %s", p->name, p->path, strerror(errno));
@@ -392,11 +439,25 @@ static void scan(struct pool *p)
 		see_snapshots(p);
 }
 
+/* How many are volumes. */
+static unsigned look_at_offers(struct pool *p)
+{
+	size_t from = p->next_look < p->offer_count ? p->next_look : 0, i = 0;
+	unsigned n = 0;
+
+	for (struct offer *o = p->offers; o; o = o->next, i++) {
+		if ((i >= from && i < from + LOOK_AT) || !o->volume || o->changed || atomic_load(&o->volume->opens))
+			offer_check(o);
+		n += o->volume && !o->snapshot;
+	}
+	p->next_look = from + LOOK_AT;
+	return n;
+}
+
 static void look(struct pool *p)
 {
 	uint64_t now = clock_now();
 	struct stat st;
-	unsigned n = 0;
 
 	take_clients(p);
 	if (!pool_owner(p))
@@ -408,11 +469,7 @@ static void look(struct pool *p)
 	}
 	if (now <= p->scanned + RECENT)
 		scan(p);
-	for (struct offer *o = p->offers; o; o = o->next) {
-		offer_check(o);
-		n += o->volume && !o->snapshot;
-	}
-	atomic_store(&p->volumes, n);
+	atomic_store(&p->volumes, look_at_offers(p));
 	pool_look_at_space(p, now);
 }
 

@@ -46,6 +46,9 @@ struct pool {
 	/* Under catalog. */
 	char **clients;			/* of its volumes; NULL: every client */
 	struct offer *offers;
+	struct offer **names;		/* a table of name_room chains by next_name */
+	size_t offer_count, name_room;
+	size_t next_look;		/* of very many: which has its turn */
 	bool snapshots_seen;		/* they were looked for */
 	struct timespec changed;	/* the directory's, at the last scan */
 	uint64_t scanned;

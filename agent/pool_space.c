@@ -22,6 +22,7 @@
 #include "log.h"
 #include "server.h"
 
+#define ASK_AT_MOST 1000	/* volumes, for each change of the pool */
 #define SPACE_EVERY (5 * SECOND)
 /* Percent that are free: below the first it is said; back at the second it is over. */
 #define LOW 10
@@ -135,15 +136,20 @@ struct space {
 	uint64_t allocated, promised, need;
 };
 
-static void add_up(struct pool *p, const struct offer *o, bool shares, struct space *s)
+/* As it is, or as it was not long ago. */
+static void add_up(struct pool *p, struct offer *o, bool shares, bool ask, struct space *s)
 {
 	uint64_t size, blocks;
 	struct stat st;
 
-	if (fstatat(p->dirfd, o->file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (ask && fstatat(p->dirfd, o->file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
-	size = (uint64_t)st.st_size;
-	blocks = (uint64_t)st.st_blocks * 512;
+	if (ask) {
+		o->bytes = (uint64_t)st.st_size;
+		o->blocks = (uint64_t)st.st_blocks * 512;
+	}
+	size = o->bytes;
+	blocks = o->blocks;
 	s->allocated += blocks;
 	if (o->snapshot)
 		return;
@@ -151,7 +157,7 @@ static void add_up(struct pool *p, const struct offer *o, bool shares, struct sp
 	s->need += shares ? size : size - (blocks < size ? blocks : size);
 }
 
-static int look_at_volumes(struct pool *p, struct space *s)
+static int look_at_volumes(struct pool *p, bool ask, struct space *s)
 {
 	const char **names;
 	size_t n;
@@ -161,7 +167,7 @@ static int look_at_volumes(struct pool *p, struct space *s)
 	if (!names)
 		return -ENOMEM;
 	for (struct offer *o = p->offers; o; o = o->next)
-		add_up(p, o, p->reflink && (o->shares || bsearch(o->name, names, n, sizeof(*names), by_volume)), s);
+		add_up(p, o, p->reflink && (o->shares || bsearch(o->name, names, n, sizeof(*names), by_volume)), ask, s);
 	free(names);
 	return 0;
 }
@@ -170,7 +176,9 @@ int pool_need(struct pool *p, uint64_t *need, uint64_t *left)
 {
 	struct statvfs v;
 	struct space s;
-	int r = look_at_volumes(p, &s);
+	/* Of very many what the last look saw has to do, some seconds ago: less on the disk than there
+	 * is by now means that more is kept for them. */
+	int r = look_at_volumes(p, p->offer_count <= ASK_AT_MOST, &s);
 
 	if (!r && fstatvfs(p->dirfd, &v) < 0)
 		r = -errno;
@@ -194,7 +202,7 @@ void pool_look_at_space(struct pool *p, uint64_t now)
 	}
 	atomic_store(&p->bytes, (uint64_t)v.f_blocks * v.f_frsize);
 	atomic_store(&p->bytes_free, (uint64_t)v.f_bavail * v.f_frsize);
-	if (look_at_volumes(p, &s) == 0) {
+	if (look_at_volumes(p, true, &s) == 0) {
 		atomic_store(&p->allocated, s.allocated);
 		atomic_store(&p->promised, s.promised);
 	}

@@ -97,24 +97,14 @@ void registry_describe(const struct volume *v, const char *node, struct wire_vol
 /*
  * The tables.
  */
-static size_t hash(const void *data, size_t size)
-{
-	const uint8_t *p = data;
-	uint64_t h = 14695981039346656037u;
-
-	while (size--)
-		h = (h ^ *p++) * 1099511628211u;
-	return (size_t)(h ^ h >> 32);
-}
-
 static struct volume **name_chain(const struct registry *r, const char *name)
 {
-	return &r->names[hash(name, strlen(name)) & (r->room - 1)];
+	return &r->names[hash_place(name, strlen(name), r->room)];
 }
 
 static struct volume **uuid_chain(const struct registry *r, const struct volume *v)
 {
-	return &r->uuids[hash(v->uuid, sizeof(v->uuid)) & (r->room - 1)];
+	return &r->uuids[hash_place(v->uuid, sizeof(v->uuid), r->room)];
 }
 
 static void link_volume(struct registry *r, struct volume *v)

@@ -9,6 +9,17 @@
 #include "secure.h"
 #include "text.h"
 
+/* FNV-1a. */
+size_t hash_place(const void *data, size_t size, size_t places)
+{
+	const uint8_t *p = data;
+	uint64_t h = 14695981039346656037u;
+
+	while (size--)
+		h = (h ^ *p++) * 1099511628211u;
+	return (size_t)(h ^ h >> 32) & (places - 1);
+}
+
 void uuid_format(const uint8_t uuid[16], char out[UUID_TEXT])
 {
 	char *p = out;

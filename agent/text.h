@@ -1,5 +1,5 @@
 /*
- * text.h - UUIDs as text, paths of descriptors, and lists of strings.
+ * text.h - hashes, UUIDs as text, paths of descriptors, and lists of strings.
  */
 #ifndef RSSRV_TEXT_H
 #define RSSRV_TEXT_H
@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* For a table of that many places, a power of two. */
+size_t hash_place(const void *data, size_t size, size_t places);
 
 #define UUID_TEXT 37
 void uuid_format(const uint8_t uuid[16], char out[UUID_TEXT]);
