@@ -76,6 +76,8 @@ int snap_moment(struct catalog_job *j, struct volume **v, const int *to, size_t 
 		*e = end;
 		r = ended;
 	}
+	if (!r)
+		progress_taken(j->progress);
 	progress_stage(j->progress, "copying");
 	for (size_t i = 0; i < n; i++) {
 		if (!r && cow[i])

@@ -220,6 +220,8 @@ static json_t *task_json(struct task *t)
 			      "of", (json_int_t)atomic_load(&t->progress.of));
 
 	t->asked = clock_now();
+	if (atomic_load(&t->progress.taken))
+		json_object_set_new(j, "taken", json_true());
 	if (t->result)
 		json_object_set_new(j, "result", json_deep_copy(t->result));
 	if (t->error.code)

@@ -14,6 +14,7 @@ struct progress {
 	_Atomic(const char *) stage;	/* "copying": a literal; NULL: not begun */
 	_Atomic uint64_t done, of;	/* bytes; of 0: not known */
 	atomic_bool cancel;		/* the work ends soon with -ECANCELED */
+	atomic_bool taken;		/* the moment of a snapshot is over: writes go on */
 };
 
 /* NULL stands for nobody who looks. */
@@ -33,6 +34,12 @@ static inline void progress_expect(struct progress *p, uint64_t bytes)
 {
 	if (p)
 		atomic_fetch_add_explicit(&p->of, bytes, memory_order_relaxed);
+}
+
+static inline void progress_taken(struct progress *p)
+{
+	if (p)
+		atomic_store_explicit(&p->taken, true, memory_order_relaxed);
 }
 
 static inline bool progress_cancelled(struct progress *p)

@@ -319,6 +319,7 @@ static int start_watch(int dir, int channel)
 static void rest(const struct target *t, int dir, int guard, int channel)
 {
 	double began, seconds;
+	char word[16];
 	struct err e;
 	bool asked;
 
@@ -340,6 +341,9 @@ static void rest(const struct target *t, int dir, int guard, int channel)
 	seconds = now() - began;
 	if (write(guard, "", 1) < 0)
 		asked = false;		/* it came before us */
+	/* What lies there unread would take our answer with it when we close. */
+	if (asked && recv(channel, word, sizeof word, MSG_DONTWAIT) < 0)
+		return;
 	say(channel, json_pack("{s:f, s:b}", "seconds", seconds, "expired", !asked));
 }
 

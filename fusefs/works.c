@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ struct work {
 	const char *namespace;		/* owner: loop until done; where it is asked */
 	struct manage *manage;		/* owner: loop; NULL: it has ended */
 	bool question, all;
+	struct growth_rest *rest;	/* owner: the handler; at rest until the moment is taken; or NULL */
 	int event;			/* the loop has put down something here: */
 
 	pthread_mutex_t lock;
@@ -132,7 +134,8 @@ static struct manage *ask(struct work *w, struct namespace *ns)
 
 static struct manage *manage(struct work *w, struct namespace *ns)
 {
-	struct manage_wish wish = { .server = member(w->request, "server"), .id = member(w->request, "id") };
+	struct manage_wish wish = { .server = member(w->request, "server"), .id = member(w->request, "id"),
+				    .eager = w->rest != NULL };
 
 	if (w->works->count >= WORKS_AT_ONCE) {
 		err_set(&w->err, EBUSY, "%d such requests are under way already", WORKS_AT_ONCE);
@@ -195,6 +198,17 @@ static bool is_done(struct work *w)
 	return yes;
 }
 
+/* The snapshot's moment is behind us: what is written from now on is not in it. */
+static bool is_taken(struct work *w)
+{
+	bool yes;
+
+	pthread_mutex_lock(&w->lock);
+	yes = w->done || json_is_true(json_object_get(w->job, "taken"));
+	pthread_mutex_unlock(&w->lock);
+	return yes;
+}
+
 /* false: nobody is there any more who waits for it. */
 static bool wait_for(struct work *w, const struct ctl_peer *peer)
 {
@@ -204,6 +218,8 @@ static bool wait_for(struct work *w, const struct ctl_peer *peer)
 	while (!is_done(w)) {
 		if (poll(&p, 1, TELL_EVERY) > 0 && read(w->event, &n, sizeof n) < 0)
 			continue;
+		if (w->rest && is_taken(w))
+			growth_thaw(w->rest);
 		if (ctl_gone(peer))
 			return false;
 		if (!w->question && !is_done(w) && ctl_progress(peer, progress_of(w)) < 0)
@@ -288,6 +304,18 @@ json_t *works_grow(struct works *works, const struct ctl_peer *peer, json_t *req
 	return growth_run(works->client, works->helper, peer, name, volume, (uint64_t)size, e);
 }
 
+/* For the test of what ends the rest. */
+static void test_pause(const struct ctl_peer *peer)
+{
+	const char *test = getenv("RSIO_TEST_REST");
+	int seconds = test ? atoi(test) : 0;
+
+	if (seconds)
+		log_warning("attach", "this is a test: RSIO_TEST_REST is set");
+	for (int i = 0; i < seconds * 10 && !ctl_gone(peer); i++)
+		poll(NULL, 0, 100);
+}
+
 /* With the file systems at rest meanwhile. */
 static json_t *run_at_rest(struct work *w, const struct ctl_peer *peer, json_t **frozen, struct err *e)
 {
@@ -305,8 +333,11 @@ static json_t *run_at_rest(struct work *w, const struct ctl_peer *peer, json_t *
 	    growth_freeze(&rest, w->works->client, w->works->helper, name, volumes, e) < 0)
 		return NULL;
 	count = rest.count;
+	log_info("attach", "%zu file systems of %s are at rest for a snapshot", count, name);
+	test_pause(peer);
+	w->rest = &rest;
 	result = run(w, peer, e);
-	growth_thaw(&rest);
+	growth_thaw(&rest);		/* nothing is left to do but when it failed */
 	*frozen = json_pack("{s:I, s:f}", "count", (json_int_t)count, "seconds", rest.seconds);
 	if (!result || !rest.expired)
 		return result;

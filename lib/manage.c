@@ -17,6 +17,7 @@
 #define SECOND (1000 * MS)
 #define PAUSE_FIRST (2 * MS)
 #define PAUSE_LAST (250 * MS)
+#define PAUSE_EAGER (8 * MS)
 #define AGAIN_AFTER (100 * MS)		/* a session that ended is made anew meanwhile */
 #define CANCEL_WITHIN (5 * SECOND)
 #define HOPS_MAX 4
@@ -203,7 +204,7 @@ static void take_job(struct manage *m)
 		if (m->calls->progress)
 			m->calls->progress(m->arg, m->server->name, job);
 		step_in(m, m->cancel && !m->cancelled ? 0 : m->pause);
-		m->pause = m->pause * 2 < PAUSE_LAST ? m->pause * 2 : PAUSE_LAST;
+		m->pause = m->pause * 2 < m->pause_last ? m->pause * 2 : m->pause_last;
 		return;
 	}
 	if (state && !strcmp(state, "failed") && is_gone(m, json_object_get(job, "error"))) {
@@ -379,6 +380,7 @@ struct manage *manage_new(struct namespace *ns, const struct manage_wish *w, con
 	m->heard = now(m);
 	m->limit = w && w->limit > 0 ? m->heard + (uint64_t)(w->limit * 1e9) : 0;
 	m->cancel_at_limit = w && w->cancel;
+	m->pause_last = w && w->eager ? PAUSE_EAGER : PAUSE_LAST;
 	for (size_t i = 0; i < sizeof random; i++)
 		snprintf(m->id + 2 * i, 3, "%02x", random[i]);
 	if (w && w->id)

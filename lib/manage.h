@@ -33,6 +33,7 @@ struct manage_wish {
 	const char *server;	/* ask this one; NULL: the one that has what the work names */
 	const char *id;		/* MANAGE_ID digits; NULL: one is made */
 	double limit;		/* seconds until it ends with ETIMEDOUT; 0: when the server was silent for give-up */
+	bool eager;		/* to know: asks every 8 ms at least */
 	bool cancel;		/* at the limit the work is cancelled; else it goes on there */
 };
 

@@ -34,7 +34,7 @@ struct manage {
 	json_t *answer;
 	char text[WIRE_TEXT_MAX + 1];	/* with an error: the server's words */
 	struct loop_timer step;		/* what came is looked at, or is asked again */
-	uint64_t pause;			/* ns until the next question about the work */
+	uint64_t pause, pause_last;	/* ns until the next question about the work; the longest */
 	uint64_t heard;			/* loop_now() when something last came */
 
 	struct loop_timer deadline;
