@@ -77,6 +77,8 @@ static int add_paths(struct confine_paths *p, const struct server *s)
 		r = confine_path(p, conf->pools[i].path, CONFINE_ALL);
 	for (size_t i = 0; i < conf->volume_count && !r; i++)
 		r = add_volume(p, conf->volumes[i].path);
+	if (conf->metrics && !r)
+		r = add_directory_of(p, conf->metrics, CONFINE_ALL);
 	for (char **file = conf->key_files; file && *file && !r; file++)
 		r = add_directory_of(p, *file, CONFINE_READ);
 	return r;
@@ -101,6 +103,9 @@ static void check_paths(const struct bounds *b, const struct conf_server *conf)
 				    "opened after a restart", conf->pools[i].name, conf->pools[i].path);
 	for (size_t i = 0; i < conf->volume_count; i++)
 		check_volume(b, &conf->volumes[i]);
+	if (conf->metrics && !confine_covers(b->paths, conf->metrics, CONFINE_ALL))
+		log_warning("metrics", "%s is not within what rssrv confined itself to when it started: written after a "
+			    "restart", conf->metrics);
 }
 
 int bounds_set(struct server *s, struct err *e)

@@ -27,6 +27,7 @@
 #include "listen.h"
 #include "lock.h"
 #include "log.h"
+#include "metrics.h"
 #include "manage.h"
 #include "opt.h"
 #include "others.h"
@@ -296,6 +297,7 @@ static void reload(struct server *s, const char *source, const char *who)
 	bounds_check(s->bounds, now);
 	clients_check_keys(s->clients, now);
 	watch_apply(s->watch, now);
+	metrics_apply(s->metrics);
 	listeners_apply(s->listeners, now, false, &e);
 	audit(source, clock_now(), LOG_LEVEL_INFO, "reload by %s done", who);
 	changes_audit(old, now, source, who);
@@ -431,7 +433,8 @@ static int start(struct server *s, const struct options *o, struct err *e)
 		return -e->code;
 	if (watch_start(s->watch, e) < 0 || start_engines(s, e) < 0)
 		return -e->code;
-	return 0;
+	s->metrics = metrics_start(s, e);
+	return s->metrics ? 0 : -e->code;
 }
 
 /* No new connection or command; clients hear of it; what is being carried out is
@@ -442,6 +445,7 @@ static void leave(struct server *s)
 	uint64_t end = clock_now() + LEAVE_TIME * SECOND;
 
 	sd_notify(0, "STOPPING=1");
+	metrics_stop(s->metrics);
 	atomic_store(&s->leaving, true);
 	listeners_close(s->listeners);
 	clients_announce_leaving(s->clients);

@@ -6,7 +6,7 @@
  * touched by another thread unless the field says so), a bounded pool of workers
  * for whatever may block, one watcher per pool and one for the [volume]
  * sections, one that ends sessions whose lease is over, one that gives claims back,
- * one for each fence-command that runs, a few for what clients have done to pools
+ * one that writes metrics, one for each fence-command that runs, a few for what clients have done to pools
  * (manage.h), and the control socket's threads.
  *
  * Locks, in the order in which they may be taken:
@@ -35,6 +35,7 @@ struct lease_watch;
 struct bounds;
 struct others;
 struct manage;
+struct metrics;
 
 #define LOOPS_MAX 64
 
@@ -62,6 +63,7 @@ struct server {
 	struct lease_watch *lease_watch;
 	struct others *others;
 	struct manage *manage;
+	struct metrics *metrics;
 	struct bounds *bounds;		/* const after start; NULL: none were set (yet) */
 	struct memory memory;
 	atomic_uint handshakes;		/* of TLS, under way (conn_tls.c) */

@@ -157,7 +157,7 @@ static json_t *process_json(struct server *s)
 			 "loops", (int)s->loop_count, "workers", (int)workers_count(s->workers));
 }
 
-static json_t *status(struct server *s)
+json_t *status_json(struct server *s)
 {
 	json_t *j;
 
@@ -222,7 +222,7 @@ json_t *status_handle(void *arg, const struct ctl_peer *peer, const char *what, 
 	json_t *j;
 
 	if (strcmp(what, "status") == 0)
-		return status(arg);
+		return status_json(arg);
 	j = change(arg, peer, what, request, e);
 	snprintf(source, sizeof(source), "uid %u", peer->uid);
 	audit(source, clock_now(), j ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,

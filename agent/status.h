@@ -7,6 +7,7 @@
 #include "ctl.h"
 #include "server.h"
 
+json_t *status_json(struct server *s);	/* a new reference */
 /* arg is the struct server. */
 json_t *status_handle(void *arg, const struct ctl_peer *peer, const char *what, json_t *request,
 		      struct err *e);

@@ -186,6 +186,8 @@ struct conf_server {
 	char *user;		/* NULL: rsio where that user exists */
 	char *fence_command, *on_event;
 	double poll;		/* seconds */
+	char *metrics;		/* the file; NULL: none is written */
+	double metrics_interval;	/* seconds */
 	struct conf_listen listens[CONF_IFACE_MAX];
 	size_t listen_count;
 	struct conf_allowed *clients;

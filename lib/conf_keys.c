@@ -205,6 +205,12 @@ static const struct conf_key_row key_rows[] = {
 	  "The server's number in its namespace.",
 	  MUST, CONF_TYPE_INT, AT(conf_server, server_id), 0, 255 },
 	SERVICE("server", FROM_NAMESPACE),
+	{ SRV, "server", "metrics", "file", NULL,
+	  "Where the server writes what it does, as OpenMetrics text.",
+	  MAY, CONF_TYPE_PATH, AT(conf_server, metrics), 0, 0 },
+	{ SRV, "server", "metrics-interval", "duration", "15s",
+	  "How often it does.",
+	  MAY, CONF_TYPE_DURATION, AT(conf_server, metrics_interval), 1000, 60 * MINUTE },
 
 	{ SRV, "interface", "address", "address", NULL, "Where the portal listens.",
 	  MAY, CONF_TYPE_ADDRESS, AT(conf_listen, address), 0, 0 },

@@ -322,6 +322,7 @@ void conf_server_free(struct conf_server *c)
 	free(c->user);
 	free(c->fence_command);
 	free(c->on_event);
+	free(c->metrics);
 	free(c->path);
 	free(c);
 }

@@ -62,6 +62,10 @@ char *view_tree_client(const json_t *status);
 /* MOUNT/.rsio/metrics: OpenMetrics text 1.0. */
 char *view_metrics(const json_t *status);
 
+/* rssrv's metrics file, from its own status: what its control request {"do": "status"} answers,
+ * rssrv(8).  OpenMetrics text 1.0. */
+char *view_server_metrics(const json_t *status);
+
 /* Any JSON as --json and the .json files print it. */
 char *view_json(const json_t *any);
 

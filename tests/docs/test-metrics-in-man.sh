@@ -1,14 +1,25 @@
 #!/usr/bin/env bash
-# Every family of metrics is in rsiod(8), and every one in the page exists.
+# Every family of metrics is in its program's page, and every one in the page exists.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 failed=0
-families=$(grep -oE '"rsio_[a-z_]+"' lib/view_metrics.c | tr -d '"' | sort -u)
-named=$(sed -n '/^\.Sh METRICS/,/^\.Sh E/p' man/rsiod.8 | grep -oE '\brsio_[a-z_]+' | sort -u)
-[ "$(wc -w <<<"$families")" -ge 20 ] || { echo "lib/view_metrics.c was not understood"; failed=1; }
-if [ "$families" != "$named" ]; then
-  echo "lib/view_metrics.c (<) and man/rsiod.8 (>):"
+complain() { echo "$1"; failed=1; }
+same()	# FILE PREFIX PAGE
+{
+  local families named
+  families=$(grep -oE "\"$2_[a-z_]+\"" "$1" | tr -d '"' | sort -u)
+  # Families of volumes and of clients come from one list.
+  if grep -q '"rssrv_" of' "$1"; then
+    families=$( (echo "$families"; for of in volume client; do
+      grep -oE '"rssrv_" of "_[a-z_]+"' "$1" | sed 's/"rssrv_" of "_\(.*\)"/rssrv_'$of'_\1/'
+    done) | sort -u)
+  fi
+  named=$(sed -n '/^\.Sh METRICS/,/^\.Sh E/p' "$3" | grep -oE "\\b$2_[a-z_]+" | grep -v _info | sort -u)
+  [ "$(wc -w <<<"$families")" -ge 20 ] || complain "$1 was not understood"
+  [ "$(grep -v _info <<<"$families")" = "$named" ] && return
+  complain "$1 (<) and $3 (>):"
   diff <(echo "$families") <(echo "$named")
-  failed=1
-fi
+}
+same lib/view_metrics.c rsio man/rsiod.8
+same lib/view_metrics_server.c rssrv man/rssrv.8
 exit $failed
