@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 #include "audit.h"
@@ -135,6 +136,31 @@ static void warn_of_keys(const struct conf_server *conf)
 	conf_server_check_keys(conf, &report);
 	conf_report_print("rssrv", &report);
 	conf_report_free(&report);
+}
+
+/* The file may be right and meant for another host, so this is no mistake. */
+static void warn_of_host(const struct conf_server *conf, const char *path)
+{
+	struct stat st;
+
+	if (conf->user && !getpwnam(conf->user))
+		fprintf(stderr, "%s: warning: there is no user %s on this host: started by root, rssrv ends with that\n",
+			path, conf->user);
+	for (size_t i = 0; i < conf->pool_count; i++) {
+		const struct conf_pool *p = &conf->pools[i];
+		int r = stat(p->path, &st) < 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
+
+		if (r)
+			fprintf(stderr, "%s:%d: warning: [pool %s]: %s: %s: rssrv does not start without it\n", path,
+				p->line, p->name, p->path, strerror(r));
+	}
+	for (size_t i = 0; i < conf->volume_count; i++) {
+		const struct conf_volume *v = &conf->volumes[i];
+
+		if (v->path && stat(v->path, &st) < 0)
+			fprintf(stderr, "%s:%d: warning: [volume %s]: %s: %s: it is offered when it is there\n", path,
+				v->line, v->name, v->path, strerror(errno));
+	}
 }
 
 /* A daemon changes its directory, and reads the file again on SIGHUP. */
@@ -507,8 +533,10 @@ int main(int argc, char **argv)
 		return ask_running(&o);
 	s->conf_path = conf_path(o.conf);
 	s->conf = s->conf_path ? read_conf(s->conf_path) : NULL;
-	if (o.check && s->conf)
+	if (o.check && s->conf) {
 		warn_of_keys(s->conf);
+		warn_of_host(s->conf, s->conf_path);
+	}
 	if (o.check || !s->conf)
 		return s->conf ? 0 : 1;
 	if (!o.foreground)

@@ -34,6 +34,9 @@ struct confine_paths *confine_paths_new(void);
 void confine_paths_free(struct confine_paths *p);
 /* path is copied; one that is not there is left out.  0 or -ENOMEM. */
 int confine_path(struct confine_paths *p, const char *path, unsigned rights);
+/* The same; where path is a link, the directory that it leads into too, since the file there may be
+ * replaced, or come later: but no directory of the root's. */
+int confine_link(struct confine_paths *p, const char *path, unsigned rights);
 /* Would path, which need not be there, be within them, with these rights? */
 bool confine_covers(const struct confine_paths *p, const char *path, unsigned rights);
 /* What any program reads: libraries, the resolver's files, time zones, /proc. */

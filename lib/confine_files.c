@@ -7,7 +7,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/landlock.h>
@@ -118,11 +120,49 @@ bool confine_covers(const struct confine_paths *p, const char *path, unsigned ri
 	return (got & rights) == rights;
 }
 
+/* What a link of one level leads to, though that is not there yet. */
+static char *target_of(const char *path)
+{
+	char *real = realpath(path, NULL), to[PATH_MAX], whole[2 * PATH_MAX], *copy = NULL;
+	ssize_t n;
+
+	if (real || errno != ENOENT)
+		return real;
+	n = readlink(path, to, sizeof(to) - 1);
+	if (n <= 0)
+		return NULL;
+	to[n] = 0;
+	if (*to != '/')
+		copy = strdup(path);
+	if (*to != '/' && !copy)
+		return NULL;
+	snprintf(whole, sizeof(whole), "%s%s%s", copy ? dirname(copy) : "", copy ? "/" : "", to);
+	free(copy);
+	return strdup(whole);
+}
+
+int confine_link(struct confine_paths *p, const char *path, unsigned rights)
+{
+	struct stat st;
+	char *target, *dir;
+	int r = confine_path(p, path, rights);
+
+	if (r || lstat(path, &st) < 0 || !S_ISLNK(st.st_mode))
+		return r;
+	target = target_of(path);
+	dir = target ? dirname(target) : NULL;
+	/* Not all of /run or /etc for the sake of one file. */
+	if (dir && strchr(dir + 1, '/'))
+		r = confine_path(p, dir, rights);
+	free(target);
+	return r;
+}
+
 int confine_system(struct confine_paths *p)
 {
 	static const char *const readable[] = {
 		"/usr", "/lib", "/lib64", "/proc", "/sys", "/run/systemd/resolve", "/run/nscd", "/etc/ssl/openssl.cnf",
-		"/etc/hosts", "/etc/host.conf", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/services",
+		"/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/services",
 		"/etc/gai.conf", "/etc/passwd", "/etc/group", "/etc/localtime", "/etc/ld.so.cache",
 		"/etc/machine-id", "/dev/urandom",
 	};
@@ -130,7 +170,8 @@ int confine_system(struct confine_paths *p)
 
 	for (size_t i = 0; i < sizeof(readable) / sizeof(readable[0]) && !r; i++)
 		r = confine_path(p, readable[i], CONFINE_READ);
-	return r;
+	/* Who manages the network puts a new file in the place of the old one. */
+	return r ? r : confine_link(p, "/etc/resolv.conf", CONFINE_READ);
 }
 
 static uint64_t access_of(unsigned rights)

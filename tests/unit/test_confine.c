@@ -310,6 +310,35 @@ static void coverage(void **state)
 	confine_paths_free(p);
 }
 
+/* A link's file is replaced by another one, or comes later. */
+static void links(void **state)
+{
+	struct confine_paths *p = confine_paths_new();
+
+	(void)state;
+	assert_int_equal(mkdir(join(outside, "dir"), 0700), 0);
+	assert_int_equal(symlink(join(outside, "dir/conf"), join(inside, "link")), 0);
+	assert_int_equal(confine_link(p, join(inside, "link"), CONFINE_READ), 0);
+	assert_true(confine_covers(p, join(outside, "dir/conf"), CONFINE_READ));
+	assert_true(confine_covers(p, join(outside, "dir/conf.new"), CONFINE_READ));
+	assert_false(confine_covers(p, join(outside, "dir/conf"), CONFINE_WRITE));
+	assert_false(confine_covers(p, join(outside, "file"), CONFINE_READ));
+	/* By a relative one; and one right below the root gives nothing but itself. */
+	unlink(join(inside, "link"));
+	assert_int_equal(symlink("sub/conf", join(inside, "link")), 0);
+	assert_int_equal(mkdir(join(inside, "sub"), 0700), 0);
+	assert_int_equal(confine_link(p, join(inside, "link"), CONFINE_READ), 0);
+	assert_true(confine_covers(p, join(inside, "sub/conf"), CONFINE_READ));
+	assert_false(confine_covers(p, join(inside, "file"), CONFINE_READ));
+	unlink(join(inside, "link"));
+	assert_int_equal(symlink("/tmp/nosuch", join(inside, "link")), 0);
+	assert_int_equal(confine_link(p, join(inside, "link"), CONFINE_READ), 0);
+	assert_false(confine_covers(p, "/tmp", CONFINE_READ));
+	rmdir(join(inside, "sub"));
+	rmdir(join(outside, "dir"));
+	confine_paths_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +349,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_ends_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(coverage, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(links, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
