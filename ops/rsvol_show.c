@@ -445,7 +445,8 @@ int rsvol_pool(const struct rsvol *rv, char **operands)
 {
 	json_t *list = json_array(), *sort, *p;
 	struct table t = { .columns = 9 };
-	char size[32], allocated[32], promised[32], left[32], abilities[160];
+	char size[32], allocated[32], promised[32], left[32];
+	const json_t *reflink;
 	int status;
 	size_t i;
 
@@ -460,12 +461,14 @@ int rsvol_pool(const struct rsvol *rv, char **operands)
 		return status ? status : printed;
 	}
 	if (json_array_size(sort))
-		table_row(&t, "POOL", "SERVER", ">SIZE", ">ALLOCATED", ">PROMISED", ">FREE", "FILE SYSTEM", "STATE", "CAN");
-	json_array_foreach(sort, i, p)
+		table_row(&t, "POOL", "SERVER", ">SIZE", ">ALLOCATED", ">PROMISED", ">FREE", "FILE SYSTEM", "STATE", "SNAPSHOTS");
+	json_array_foreach(sort, i, p) {
+		reflink = json_object_get(p, "reflink");
 		table_row(&t, rsvol_text(p, "name", "-"), rsvol_text(p, "server", "-"), bytes(p, "size", size),
 			  bytes(p, "allocated", allocated), bytes(p, "promised", promised), bytes(p, "free", left),
 			  rsvol_text(p, "filesystem", "-"), rsvol_text(p, "state", "-"),
-			  names_text(json_object_get(p, "abilities"), abilities, sizeof abilities));
+			  !reflink ? "-" : json_is_true(reflink) ? "instant" : "copied");
+	}
 	table_print(&t);
 	json_decref(sort);
 	return status;

@@ -8,7 +8,7 @@
 requires_root
 requires_fuse
 requires_cmd python3
-requires_program rssrv rsiod rsconfig rsbench rsclogcat rsslogcat
+requires_program rssrv rsiod rsconfig rsvol rsbench rsclogcat rsslogcat
 
 chmod 755 "$W"
 rsconfig() { timeout -k 1 20 "$BUILD/rsconfig" --run-dir "$W/clt/run" "$@"; }
@@ -108,5 +108,19 @@ members_of "rsslogcat --json" rsslogcat.8 5 "$BUILD/rsslogcat" --json --run-dir 
 mkdir -p "$W/bench/run"
 members_of "rsbench --json" rsbench.8 20 "$BUILD/rsbench" -c "$W/bench/rscltcfg" --run-dir "$W/bench/run" \
 	--json --quiet --time 100ms osl:one
+
+rsvol() { timeout 20 "$BUILD/rsvol" --run-dir "$W/clt/run" "$@" --json; }
+members_of "rsvol create --json" rsvol.8 6 rsvol create osl:made 1M
+members_of "rsvol snapshot --json" rsvol.8 7 rsvol snapshot osl:made@once
+rsvol limit osl:made --iops 100 --mbps 5 >/dev/null
+rsvol schedule osl:made --every 1h --keep 2 >/dev/null
+rsvol access osl:made sles1 bench:ro >/dev/null
+members_of "rsvol ls --json" rsvol.8 9 rsvol ls
+members_of "rsvol info --json" rsvol.8 18 rsvol info osl:made
+members_of "rsvol info --json of a snapshot" rsvol.8 9 rsvol info osl:made@once
+members_of "rsvol snapshots --json" rsvol.8 4 rsvol snapshots osl:made
+members_of "rsvol pool ls --json" rsvol.8 14 rsvol pool ls
+members_of "rsvol limit --json" rsvol.8 3 rsvol limit osl:made
+members_of "rsvol schedule --json" rsvol.8 3 rsvol schedule osl:made
 
 done_testing

@@ -77,7 +77,7 @@ is "$(rsvol access data | xargs)" "node1 node2:ro" "who has access now"
 like "$(on2 label data hello)" "node2" "it sees the volume, and may not change it"
 check_fails 1 "a client that the server does not know" rsvol access data node1 nobody
 rsvol access data node1 >/dev/null
-not_seen() { ! on2 ls | grep -q osl:data; }
+not_seen() { [ ! -e "$W/clt2/mnt/osl/data" ]; }
 check "who may not see it any more does not" wait_for 10 not_seen
 rsvol access data --everyone >/dev/null
 is "$(rsvol access data --json | jq -c .)" '{"clients":null}' "--everyone"
@@ -118,11 +118,13 @@ is "$(rsvol label data)" "golden, März" "it is kept"
 check_fails 1 "a label of 201 bytes" rsvol label data "$(printf 'x%.0s' {1..201})"
 rsvol label data '' >/dev/null
 is "$(rsvol label data --json | jq -c .)" '{"label":""}' "none any more"
-is "$(says schedule data --every 1h --keep 24)" "osl:data: scheduled" "schedule"
-is "$(rsvol schedule data --json | jq -c '.schedule | [.every, .keep]')" '[3600,24]' "it is kept"
-check_fails 1 "one too often" rsvol schedule data --every 1s --keep 2
-is "$(says schedule data --none; rsvol schedule data)" "osl:data: has no schedule now
+rsvol create timed 1M >/dev/null
+is "$(says schedule timed --every 1h --keep 24)" "osl:timed: scheduled" "schedule"
+is "$(rsvol schedule timed --json | jq -c '.schedule | [.every, .keep]')" '[3600,24]' "it is kept"
+check_fails 1 "one too often" rsvol schedule timed --every 1s --keep 2
+is "$(says schedule timed --none; rsvol schedule timed)" "osl:timed: has no schedule now
 no schedule" "no more"
+check "with the snapshots that it made" rsvol rm timed --snapshots --confirm=timed
 
 # Gone.
 is "$(says rm big)" "rsvol: osl:big (8 MiB) will be removed for good
@@ -139,8 +141,50 @@ check "it is there" test -e "$tree/redo"
 like "$(at_terminal redo)" "osl:redo: removed" "at a terminal: its name"
 check "it is gone" test ! -e "$tree/redo"
 
+# Snapshots, and what is made of them.
+fill() { head -c 65536 /dev/zero | tr '\0' "$1" | dd of="$tree/data" conv=notrunc status=none; }
+sum() { head -c 65536 "$tree/$1" | sha256sum; }
+fill a
+a=$(sum data)
+like "$(says snapshot data old --name monday)" "^osl:data, ...: snapshot monday taken" "a snapshot of two"
+fill b
+is "$(rsvol snapshots data --json | jq -c '[.snapshots[] | [.name, .size, (.taken | type)]]')" '[["monday",10485760,"string"]]' "snapshots --json"
+is "$(rsvol snapshots old | awk 'NR > 1 { print $1 }')" monday "snapshots"
+is "$(sum .snap/data/monday/data)" "$a" "it is what was there then"
+is "$(rsvol info data@monday --json | jq -c '.volume | [.name, .size]')" '["data@monday",10485760]' "info of a snapshot"
+is "$(says clone data@monday desk)" "osl:data@monday: cloned as desk" "a clone of it"
+is "$(says copy data@monday desk2)" "osl:data@monday: copied to desk2" "a copy"
+is "$(sum desk)$(sum desk2)" "$a$a" "they are what was there then"
+like "$(says snapshot data@monday)" "monday" "there is one of that name already"
+check_fails 2 "rolling back asks" rsvol rollback data@monday </dev/null
+exec 7<"$tree/data"
+like "$(says rollback data@monday --confirm=data)" "node1" "and not while it is open"
+exec 7<&-
+rolled_back() { rsvol rollback data@monday --confirm=data; }
+check "rolled back" wait_for 5 rolled_back
+is "$(sum data)" "$a" "it is as it was then"
+like "$(says rm data --confirm=data)" "osl:data has 1 snapshot
+" "a volume with snapshots stays"
+check "it is there" test -e "$tree/data"
+is "$(says rm data@monday)" "osl:data@monday: removed" "a snapshot is removed without asking"
+check "it is gone" test ! -e "$tree/.snap/data/monday"
+
+# The page's examples, as they stand there; of the file system test-grow-fs.sh.
+page=$TOP/man/rsvol.8
+examples() { sed -n '/^\.Sh EXAMPLES/,$s/^\.Ss rsvol //p' "$page"; }
+check "the page has examples" test "$(examples | wc -l)" -ge 5
+rsvol rm data --confirm=data >/dev/null
+rsvol create redo 1M >/dev/null
+rsvol create gold 1M >/dev/null
+while read -r example; do
+	read -ra words <<<"${example/ --grow-fs/}"
+	check "example: rsvol $example" rsvol "${words[@]}"
+done < <(examples)
+is "$(rsvol ls --json | jq -r '.volumes[].name' | grep -c '^desk-[0-9]*$')" 260 "260 desks"
+check "the first and the last" test -e "$tree/desk-001" -a -e "$tree/desk-260"
+
 # A server that goes away in between.
-is "$(says rm redo --confirm=redo)" "rsvol: there is no volume osl:redo
+is "$(says rm zzzzz --confirm=zzzzz)" "rsvol: there is no volume osl:zzzzz
 rsvol: rsvol ls shows the volumes that there are" "gone is gone"
 stop_server "$W/srv"
 rsvol create later 1M >"$W/later" 2>&1 &
