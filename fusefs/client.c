@@ -415,6 +415,16 @@ static json_t *devices(const struct client *c, const json_t *namespaces)
 	return list;
 }
 
+json_t *client_servers(struct client *c)
+{
+	json_t *list = json_array();
+	struct list *pos;
+
+	list_each(pos, &c->members)
+		json_array_append_new(list, namespace_servers(container_of(pos, struct member, link)->ns));
+	return list;
+}
+
 json_t *client_status(struct client *c)
 {
 	json_t *namespaces = json_array();

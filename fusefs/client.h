@@ -90,6 +90,7 @@ struct member *client_member(const struct client *c, const char *name);
  * what an administrator changed otherwise stays. */
 void client_reown(struct client *c, const struct conf_client *old, const struct conf_client *now);
 json_t *client_status(struct client *c);
+json_t *client_servers(struct client *c);	/* a list of namespaces, without their volumes */
 /* The volume that is offered under these names, or is not any more but open still; or NULL. */
 struct mpio *client_volume(const struct client *c, const char *namespace, const char *volume);
 /* The volumes that this process has open were opened for a loop device. */

@@ -17,14 +17,14 @@
 
 struct query {
 	struct client *client;
-	json_t *status;
+	json_t *namespaces;
 };
 
-static void get_status(void *arg)
+static void get_servers(void *arg)
 {
 	struct query *q = arg;
 
-	q->status = client_status(q->client);
+	q->namespaces = client_servers(q->client);
 }
 
 static double longest_detect(const struct conf_client *conf)
@@ -45,10 +45,10 @@ static void judge(struct daemon *d, int final, size_t *up, size_t *pending, enum
 	json_t *ns;
 	size_t i;
 
-	loop_call(d->loop, get_status, &q);
+	loop_call(d->loop, get_servers, &q);
 	*up = *pending = 0;
 	*verdict = USABLE_UP;
-	json_array_foreach(json_object_get(q.status, "namespaces"), i, ns) {
+	json_array_foreach(q.namespaces, i, ns) {
 		struct err e = { 0 };
 		enum usable u = usable_judge(ns, final, &e);
 
@@ -61,7 +61,7 @@ static void judge(struct daemon *d, int final, size_t *up, size_t *pending, enum
 		err_print("rsiod", &e);
 		log_error("start", "%s", e.text);
 	}
-	json_decref(q.status);
+	json_decref(q.namespaces);
 }
 
 int startup_wait(struct daemon *d)

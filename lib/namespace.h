@@ -117,5 +117,7 @@ double namespace_drill_limit(const struct namespace *ns, const struct drill_path
  *      "of": "oracle", "snapshot": "monday", "taken": seconds since 1970 or null ] }
  */
 json_t *namespace_status(struct namespace *ns);
+/* The same without its volumes, of which there may be very many. */
+json_t *namespace_servers(struct namespace *ns);
 
 #endif

@@ -217,9 +217,9 @@ static void add_snapshot(void *arg, struct mpio *v)
 	json_array_append_new(arg, j);
 }
 
-json_t *namespace_status(struct namespace *ns)
+json_t *namespace_servers(struct namespace *ns)
 {
-	json_t *servers = json_array(), *unassigned = json_array(), *volumes = json_array(), *snapshots = json_array();
+	json_t *servers = json_array(), *unassigned = json_array();
 	struct list *l;
 
 	list_each(l, &ns->sessions)
@@ -228,12 +228,21 @@ json_t *namespace_status(struct namespace *ns)
 		if (!ns->paths[i]->session)
 			json_array_append_new(unassigned, path_status(ns, ns->paths[i]));
 	add_shares(unassigned);
-	namespace_each_volume(ns, add_volume, volumes);
-	namespace_each_snapshot(ns, add_snapshot, snapshots);
-	return json_pack("{s:s, s:i, s:s, s:f, s:f, s:f, s:s, s:o, s:o, s:o, s:o}", "name", ns->conf->name, "id", ns->conf->id,
+	return json_pack("{s:s, s:i, s:s, s:f, s:f, s:f, s:s, s:o, s:o}", "name", ns->conf->name, "id", ns->conf->id,
 			 "node", ns->conf->nodename,
 			 "noticed_within", namespace_noticed_within(ns, true), "noticed_last", namespace_noticed_within(ns, false),
 			 "give_up", ns->conf->behaviour.give_up,
 			 "on_loss", conf_on_loss_name(ns->conf->behaviour.on_loss),
-			 "servers", servers, "unassigned", unassigned, "volumes", volumes, "snapshots", snapshots);
+			 "servers", servers, "unassigned", unassigned);
+}
+
+json_t *namespace_status(struct namespace *ns)
+{
+	json_t *j = namespace_servers(ns), *volumes = json_array(), *snapshots = json_array();
+
+	namespace_each_volume(ns, add_volume, volumes);
+	namespace_each_snapshot(ns, add_snapshot, snapshots);
+	json_object_set_new(j, "volumes", volumes);
+	json_object_set_new(j, "snapshots", snapshots);
+	return j;
 }
