@@ -14,6 +14,7 @@
 #include "registry.h"
 #include "secure.h"
 #include "server.h"
+#include "workers.h"
 
 struct clients {
 	struct server *server;
@@ -34,6 +35,7 @@ struct clients *clients_new(struct server *s, struct err *e)
 	}
 	t->server = s;
 	pthread_mutex_init(&t->lock, NULL);
+	work_init(s->workers, &s->reserve_work, 0, 1);
 	return t;
 }
 
@@ -55,10 +57,12 @@ void clients_lock(struct clients *t)
 /* The last reference to a session closes descriptors: not under the lock. */
 void clients_unlock(struct clients *t)
 {
+	struct reserve_news *news = reserve_news(t->server);
 	struct client *ended = t->ended, *next;
 
 	t->ended = NULL;
 	pthread_mutex_unlock(&t->lock);
+	reserve_tell(t->server, news);
 	for (; ended; ended = next) {
 		next = ended->next;
 		client_put(ended);
@@ -96,6 +100,7 @@ static void unlink_client(struct clients *t, struct client *c)
 	*at = c->next;
 	t->indexes[c->index] = NULL;
 	t->count--;
+	reserve_end(c);
 	while (c->waiting) {
 		struct conn *w = c->waiting;
 
@@ -420,8 +425,11 @@ static bool needs_claim(const struct client *c, const struct volume *v)
 }
 
 static enum wire_status open_locked(struct client *c, uint32_t handle, const struct wire_open *o,
-				    bool read_only, struct wire_volume *out, struct volume **claim_on)
+				    uint8_t flags, struct wire_volume *out, struct volume **claim_on)
 {
+	bool read_only = flags & WIRE_FLAG_READ_ONLY;
+	enum wire_status status;
+	uint8_t bars;
 	struct volume *v = registry_find(c->server->registry, o->name);
 	int r;
 
@@ -437,15 +445,19 @@ static enum wire_status open_locked(struct client *c, uint32_t handle, const str
 		*claim_on = volume_get(v);
 		return WIRE_E_BUSY;
 	}
+	status = reserve_open(c, v, flags & WIRE_FLAG_ALONE, read_only, &bars);
+	if (status)
+		return status;
 	r = handle_open(c->server, &c->handles, handle, v, c->node, read_only);
 	if (r)
 		return wire_status_from_errno(-r);
+	atomic_store(&handle_find(&c->handles, handle)->reserved, bars);
 	atomic_store(&handle_find(&c->handles, handle)->reads_only, !registry_may_write(v, c->node));
 	registry_describe(v, c->node, out);
 	return WIRE_OK;
 }
 
-enum wire_status client_open(struct client *c, uint32_t handle, const struct wire_open *o, bool read_only,
+enum wire_status client_open(struct client *c, uint32_t handle, const struct wire_open *o, uint8_t flags,
 			     struct wire_volume *out, struct volume **claim_on)
 {
 	enum wire_status status;
@@ -453,7 +465,7 @@ enum wire_status client_open(struct client *c, uint32_t handle, const struct wir
 	*claim_on = NULL;
 	clients_lock(c->server->clients);
 	registry_lock(c->server->registry);
-	status = open_locked(c, handle, o, read_only, out, claim_on);
+	status = open_locked(c, handle, o, flags, out, claim_on);
 	registry_unlock(c->server->registry);
 	clients_unlock(c->server->clients);
 	return status;

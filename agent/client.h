@@ -15,6 +15,7 @@
 #include "fence.h"
 #include "handle.h"
 #include "lease.h"
+#include "reserve.h"
 #include "sock.h"
 #include "wire.h"
 
@@ -31,6 +32,12 @@ struct traffic {			/* since the start of whatever has it */
 	_Atomic uint64_t commands, errors;
 	_Atomic uint64_t read_bytes, written_bytes;
 	_Atomic uint64_t reads, writes, flushes, others;
+};
+
+#define RESERVE_DONE 8
+struct reserve_done {			/* a request about reservations, and how it ended */
+	char id[RESERVE_ID + 1];
+	int result;
 };
 
 struct client {
@@ -60,6 +67,8 @@ struct client {
 	char address[SOCK_TEXT_MAX];		/* of the newest connection */
 	struct conn *waiting;		/* logins of the session that replaces it */
 	struct traffic past;		/* of finished connections */
+	struct reserve_done reserve_done[RESERVE_DONE];	/* the newest */
+	unsigned reserve_count;
 };
 
 struct clients *clients_new(struct server *s, struct err *e);
@@ -95,7 +104,7 @@ void client_conn_finished(struct clients *t, struct conn *c);
 
 /* OPEN and CLOSE: a wire status.  *claim_on is set, to a reference, where that volume has to be
  * opened first (volume_need), or a claim on its directory taken; nothing was opened then. */
-enum wire_status client_open(struct client *c, uint32_t handle, const struct wire_open *o, bool read_only,
+enum wire_status client_open(struct client *c, uint32_t handle, const struct wire_open *o, uint8_t flags,
 			     struct wire_volume *out, struct volume **claim_on);
 enum wire_status client_close(struct client *c, uint32_t handle);
 /* The session's claim on the directory of v, taken or not; it lasts as long as the session.

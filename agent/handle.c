@@ -124,6 +124,14 @@ void handle_limit(struct handle_table *t, const struct volume *v, bool reads_onl
 		atomic_store(&h->reads_only, reads_only);
 }
 
+void handle_bar(struct handle_table *t, const struct volume *v, uint8_t reserved)
+{
+	struct handle *h;
+
+	for (uint32_t id = 0; (h = next_of(t, v, &id)); id++)
+		atomic_store(&h->reserved, reserved);
+}
+
 void handle_table_fini(struct handle_table *t)
 {
 	for (uint32_t i = 0; i < (WIRE_HANDLE_MAX + 1) / HANDLE_PAGE; i++) {

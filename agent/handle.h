@@ -25,6 +25,7 @@ struct handle {
 	bool read_only;			/* opened so */
 	atomic_bool reads_only;		/* this client may not write to the volume */
 	atomic_bool revoked;		/* this client may not see the volume any more */
+	_Atomic uint8_t reserved;	/* RESERVE_NO_*: what another one's reservation forbids */
 	char node[WIRE_NAME_MAX + 1];	/* the client's name */
 
 	/* With volume->numbers.lock. */
@@ -68,6 +69,7 @@ bool handle_opened(struct handle_table *t, const struct volume *v);	/* is it ope
 void handle_each(struct handle_table *t, void (*fn)(void *arg, struct handle *h), void *arg);
 void handle_revoke(struct handle_table *t, const struct volume *v);
 void handle_limit(struct handle_table *t, const struct volume *v, bool reads_only);
+void handle_bar(struct handle_table *t, const struct volume *v, uint8_t reserved);
 /* Nobody can look at the table any more. */
 void handle_table_fini(struct handle_table *t);
 

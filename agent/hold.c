@@ -333,7 +333,7 @@ static int start(struct hold *h, struct err *e)
 	return r;
 }
 
-struct hold *hold_begin(struct volume **v, size_t n, double limit, struct err *e)
+static struct hold *begin(struct volume **v, size_t n, double limit, bool flush_first, struct err *e)
 {
 	struct hold *h;
 	int r = 0;
@@ -343,7 +343,7 @@ struct hold *hold_begin(struct volume **v, size_t n, double limit, struct err *e
 	h = r ? NULL : hold_new(v, n, limit, e);
 	if (!h)
 		return NULL;
-	if (flush_all(h, e) || start(h, e)) {
+	if ((flush_first && flush_all(h, e)) || start(h, e)) {
 		drop(h);
 		return NULL;
 	}
@@ -355,6 +355,18 @@ struct hold *hold_begin(struct volume **v, size_t n, double limit, struct err *e
 	if (!hold_end(h, NULL, e))
 		err_sys(e, -r, "cannot hold writes to volume %s", v[0]->name);
 	return NULL;
+}
+
+struct hold *hold_begin(struct volume **v, size_t n, double limit, struct err *e)
+{
+	return begin(v, n, limit, true, e);
+}
+
+int hold_pass(struct volume *v, double limit, struct err *e)
+{
+	struct hold *h = begin(&v, 1, limit, false, e);
+
+	return h ? hold_end(h, NULL, e) : -e->code;
 }
 
 bool hold_lasts(struct hold *h)

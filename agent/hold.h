@@ -40,6 +40,10 @@ bool hold_lasts(struct hold *h);
  * the limit had passed, so what was cloned meanwhile is of no one moment. */
 int hold_end(struct hold *h, uint64_t *ns, struct err *e);
 
+/* All that had begun to change the volume before this call is done when it returns.  Nothing is
+ * flushed first.  0 or -errno with e filled. */
+int hold_pass(struct volume *v, double limit, struct err *e);
+
 /*
  * Whoever changes a volume's content and is no command of a client (the server's own
  * copy into a volume) does so between these two.  Not on a loop: hold_enter waits while

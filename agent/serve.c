@@ -185,9 +185,20 @@ static void on_job_back(struct engine *l, struct message *m)
  * On a worker.
  */
 
-/* The second look at the lease; the first was when the command came. */
+static bool is_barred(const struct handle *h, uint8_t type)
+{
+	uint8_t bars = atomic_load_explicit(&h->reserved, memory_order_relaxed);
+
+	return bars && (changes(type) ? bars & RESERVE_NO_WRITES : type != WIRE_FLUSH && bars & RESERVE_NO_READS);
+}
+
+/* The second look at the lease and at reservations; the first was when the command came. */
 static bool too_late(struct job *j)
 {
+	if (is_barred(j->handle, j->type)) {
+		j->result = -EBADE;
+		return true;
+	}
 	if (!j->handle->volume->shared || !lease_over(&j->conn->client->lease, clock_now()))
 		return false;
 	j->result = -ECANCELED;
@@ -236,7 +247,7 @@ static unsigned extents_most(uint32_t count)
 
 static void run_status(struct job *j)
 {
-	int n = volume_extents(j->handle->volume, j->count, j->offset, j->reply->payload,
+	int n = too_late(j) ? j->result : volume_extents(j->handle->volume, j->count, j->offset, j->reply->payload,
 			       extents_most(j->count));
 
 	j->result = n < 0 ? n : 0;
@@ -390,6 +401,8 @@ static enum wire_status validate_volume(struct conn *c, struct handle *h)
 		if (r->offset > size || r->count > size - r->offset)
 			return WIRE_E_RANGE;
 	}
+	if (is_barred(h, r->type))
+		return WIRE_E_RESERVED;
 	if (changes(r->type)) {
 		if (h->read_only || atomic_load_explicit(&h->reads_only, memory_order_relaxed) ||
 		    atomic_load_explicit(&v->read_only, memory_order_relaxed))

@@ -4,6 +4,7 @@
 #ifndef RSSRV_SERVE_H
 #define RSSRV_SERVE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "engine.h"
 #include "wire.h"
@@ -11,6 +12,8 @@
 struct conn;
 struct handle;
 struct job;
+struct json_t;
+struct volume;
 
 /* The frame c->request with its payload, on a connection that is logged in.
  * As frame_ops.payload.  May take c->placed over (and sets it to NULL). */
@@ -22,6 +25,8 @@ int serve_control(struct conn *c, const uint8_t *payload, uint32_t length);
 /* A command on a volume whose time has come (throttle.c): r, which came then, with payload, which is
  * taken over. */
 void serve_later(struct conn *c, struct handle *h, const struct wire_request *r, uint64_t came, uint8_t *payload);
+/* A control request; takes the reference to v over. */
+void serve_reserve(struct conn *c, struct volume *v, bool may_write, const struct json_t *request);
 /* For the workers, when the round ends: from here on the connection is not finished
  * before the job is back. */
 void serve_queue(struct job *j);

@@ -96,6 +96,26 @@ static struct volume *find_volume(struct conn *c, const char *name)
 	return v;
 }
 
+static void reserve(struct conn *c, const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "volume"));
+	struct volume *v = find_volume(c, name);
+	struct err e = { 0 };
+	bool may;
+
+	if (!v) {
+		err_set(&e, name ? ENOENT : EINVAL, name ? "there is no volume %.100s here, or %s is not among its clients" :
+			"reserve needs \"volume\"", name, c->client->node);
+		err_clean(e.text);
+		reply(c, c->request.cookie, json_pack("{s:o}", "error", manage_error(&e, NULL)));
+		return;
+	}
+	registry_lock(c->loop->server->registry);
+	may = registry_may_write(v, c->client->node) && !atomic_load(&v->read_only);
+	registry_unlock(c->loop->server->registry);
+	serve_reserve(c, v, may, request);
+}
+
 static int ask(struct conn *c, struct volume *v, struct err *e)
 {
 	struct question *q = calloc(1, sizeof(*q));
@@ -145,6 +165,8 @@ static void answer(struct conn *c, const char *what, json_t *request)
 
 	if (strcmp(what, "counters") == 0) {
 		reply(c, cookie, counters(c));
+	} else if (strcmp(what, "reserve") == 0) {
+		reserve(c, request);
 	} else if (strcmp(what, "volume") == 0) {
 		j = volume(c, json_string_value(json_object_get(request, "name")));
 		if (j)

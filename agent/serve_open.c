@@ -15,13 +15,14 @@
 #include "claim.h"
 #include "conn.h"
 #include "log.h"
+#include "registry.h"
 #include "serve.h"
 #include "server.h"
 
 struct open_request {
 	uint64_t cookie;
 	uint32_t handle;
-	bool read_only;
+	uint8_t flags;
 	struct wire_open body;
 };
 
@@ -38,9 +39,29 @@ static void audit_open(struct conn *c, const struct open_request *q, enum wire_s
 		       const char *why)
 {
 	audit(c->host, c->loop->now, status ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "open of %s (%s) by %s from %s %s%s%s%s%s",
-	      q->body.name, reads_only || q->read_only ? "ro" : "rw", c->client->node, c->peer,
+	      q->body.name, reads_only || (q->flags & WIRE_FLAG_READ_ONLY) ? "ro" : "rw", c->client->node, c->peer,
 	      status ? "refused (" : "granted", status ? wire_status_name(status) : "", status ? ")" : "",
 	      why ? ": " : "", why ? why : "");
+}
+
+/* Who has it, as far as that is still true. */
+static void refuse_reserved(struct conn *c, const struct open_request *q)
+{
+	struct registry *g = c->loop->server->registry;
+	char text[WIRE_TEXT_MAX + 1], by[WIRE_NAME_MAX + 1] = "";
+	struct volume *v;
+
+	registry_lock(g);
+	v = registry_find(g, q->body.name);
+	if (v)
+		snprintf(by, sizeof(by), "%s", v->reserved_by);
+	registry_unlock(g);
+	if (*by)
+		snprintf(text, sizeof(text), "volume %s is reserved by client %s", q->body.name, by);
+	else
+		snprintf(text, sizeof(text), "volume %s was not kept for %s: another client has had it", q->body.name,
+			 c->client->node);
+	conn_refuse(c, WIRE_OPEN, q->cookie, WIRE_E_RESERVED, text);
 }
 
 static void reply(struct conn *c, const struct open_request *q, enum wire_status status, const struct wire_volume *v)
@@ -59,9 +80,13 @@ static void reply(struct conn *c, const struct open_request *q, enum wire_status
 		conn_refuse(c, WIRE_OPEN, q->cookie, status, text);
 		return;
 	}
+	if (status == WIRE_E_RESERVED) {
+		refuse_reserved(c, q);
+		return;
+	}
 	wire_writer_init(&w, body, sizeof(body));
 	if (!status) {
-		if (q->read_only || (v->flags & WIRE_FLAG_READ_ONLY))
+		if ((q->flags | v->flags) & WIRE_FLAG_READ_ONLY)
 			r.flags |= WIRE_FLAG_READ_ONLY;
 		wire_put_volume(&w, v);
 	}
@@ -115,7 +140,7 @@ static void on_claim(struct engine *l, struct message *m)
 	if (c->state != CONN_DEAD && o->job.result) {
 		refused(c, o);
 	} else if (c->state != CONN_DEAD) {
-		status = client_open(c->client, o->request.handle, &o->request.body, o->request.read_only, &v,
+		status = client_open(c->client, o->request.handle, &o->request.body, o->request.flags, &v,
 				     &claim_on);
 		if (claim_on)
 			conn_refuse(c, WIRE_OPEN, o->request.cookie, status, "the volume was replaced meanwhile");
@@ -162,7 +187,7 @@ int serve_open(struct conn *c, const uint8_t *payload, uint32_t length)
 	struct open_request q = {
 		.cookie = r->cookie,
 		.handle = r->handle,
-		.read_only = r->flags & WIRE_FLAG_READ_ONLY,
+		.flags = r->flags,
 	};
 	struct volume *claim_on;
 	enum wire_status status;
@@ -175,7 +200,7 @@ int serve_open(struct conn *c, const uint8_t *payload, uint32_t length)
 		reply(c, &q, WIRE_E_NO_VOLUME, NULL);
 		return 0;
 	}
-	status = client_open(c->client, q.handle, &q.body, q.read_only, &v, &claim_on);
+	status = client_open(c->client, q.handle, &q.body, q.flags, &v, &claim_on);
 	if (claim_on)
 		status = start_claim(c, &q, claim_on);
 	if (status || !claim_on)

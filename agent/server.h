@@ -10,7 +10,7 @@
  * (manage.h), and the control socket's threads.
  *
  * Locks, in the order in which they may be taken:
- *   pool.catalog > server.conf_lock > clients.lock > registry.lock > workers.lock > the rest
+ *   pool.catalog > server.conf_lock > volume.reserve_lock > clients.lock > registry.lock > workers.lock > the rest
  * None of them but the first is held during a system call on a volume or a pool, and none
  * is taken on the data path but workers.lock, once for a batch.
  */
@@ -24,6 +24,7 @@
 #include <sys/types.h>
 #include "arena.h"
 #include "conf.h"
+#include "workers.h"
 
 struct engine;
 struct workers;
@@ -34,6 +35,8 @@ struct watch;
 struct lease_watch;
 struct bounds;
 struct others;
+struct reservation;
+struct reserve_news;
 struct manage;
 struct metrics;
 
@@ -66,6 +69,9 @@ struct server {
 	struct metrics *metrics;
 	struct bounds *bounds;		/* const after start; NULL: none were set (yet) */
 	struct memory memory;
+	struct work reserve_work;	/* jobs of serve_reserve.c: a volume's own may be stuck */
+	struct reservation *reservations;	/* under clients.lock */
+	struct reserve_news *reserve_news;	/* too */
 	atomic_uint handshakes;		/* of TLS, under way (conn_tls.c) */
 
 	atomic_bool leaving;		/* SIGTERM came: no new login, no new command */

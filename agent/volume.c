@@ -339,6 +339,7 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 	pthread_mutex_init(&v->range_lock, NULL);
 	pthread_cond_init(&v->range_free, NULL);
 	pthread_mutex_init(&v->cow_lock, NULL);
+	pthread_mutex_init(&v->reserve_lock, NULL);
 	pthread_cond_init(&v->cow_left, NULL);
 	if (asprintf(&v->path, "%s%s%s", setup->directory ? setup->directory : "",
 		     setup->directory ? "/" : "", setup->path) < 0)
@@ -409,6 +410,7 @@ void volume_put(struct volume *v)
 	pthread_mutex_destroy(&v->range_lock);
 	pthread_cond_destroy(&v->range_free);
 	pthread_mutex_destroy(&v->cow_lock);
+	pthread_mutex_destroy(&v->reserve_lock);
 	pthread_cond_destroy(&v->cow_left);
 	throttle_free(atomic_load(&v->throttle));
 	strings_free(v->clients);
@@ -566,6 +568,7 @@ void volume_describe(const struct volume *v, struct wire_volume *out)
 	out->taken = v->taken;
 	out->av = (uint8_t)v->av;
 	out->shared = v->shared;
+	memcpy(out->reserved_by, v->reserved_by, sizeof(out->reserved_by));
 }
 
 enum wire_status volume_status(int error)

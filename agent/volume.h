@@ -134,6 +134,10 @@ struct volume {
 	_Atomic(struct throttle *) throttle;	/* throttle.h; NULL: it never had a limit */
 	_Atomic uint32_t every, keep;	/* snapshots by themselves: seconds, 0 for none, and how many are kept */
 	_Atomic uint64_t due;		/* clock_now() of the next one; 0: not known */
+	/* reserve.c's. */
+	pthread_mutex_t reserve_lock;
+	char opened_by[WIRE_NAME_MAX + 1];	/* the node that opened it last, to write; under clients.lock */
+	char reserved_by[WIRE_NAME_MAX + 1];	/* under registry.lock; "": nobody */
 	_Atomic uint64_t errors, error_said;	/* how many; clock_now() when one was last logged */
 
 	struct volume_numbers numbers;

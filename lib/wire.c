@@ -7,7 +7,8 @@
 #include "wire.h"
 #include "wire_bytes.h"
 
-#define KNOWN_FLAGS (WIRE_FLAG_FUA | WIRE_FLAG_CRC | WIRE_FLAG_READ_ONLY | WIRE_FLAG_FIRST)
+#define KNOWN_FLAGS (WIRE_FLAG_FUA | WIRE_FLAG_CRC | WIRE_FLAG_READ_ONLY | WIRE_FLAG_FIRST | \
+		     WIRE_FLAG_ALONE)
 #define REQUEST_SUM 36		/* where the header's own checksum is */
 #define REPLY_SUM 28
 #define VOLUME_FIXED 44		/* a volume's bytes before its name */
@@ -39,7 +40,7 @@ static const struct type types[] = {
 			.reply_max = WIRE_LOGIN_MAX },
 	[WIRE_LIST] = { .name = "list", .length_max = WIRE_CONTROL_MAX,
 			.reply_max = WIRE_CONTROL_MAX },
-	[WIRE_OPEN] = { .name = "open", .flags = WIRE_FLAG_READ_ONLY,
+	[WIRE_OPEN] = { .name = "open", .flags = WIRE_FLAG_READ_ONLY | WIRE_FLAG_ALONE,
 			.reply_flags = WIRE_FLAG_READ_ONLY, .length_max = WIRE_CONTROL_MAX,
 			.reply_max = WIRE_CONTROL_MAX },
 	[WIRE_CLOSE] = { .name = "close" },
@@ -101,6 +102,7 @@ static const struct {
 	[WIRE_E_FLUSH_FAILED] = { "flush-failed",
 		"an earlier flush failed, which is final until an administrator clears it", EIO },
 	[WIRE_E_LIMIT] = { "limit", "too many sessions, connections or handles", EUSERS },
+	[WIRE_E_RESERVED] = { "reserved", "another client has reserved the volume", EBADE },
 };
 
 /* The other way, for errnos that a server's system calls give. */
@@ -114,6 +116,7 @@ static const struct {
 	{ ENOTTY, WIRE_E_UNSUPPORTED }, { ENOENT, WIRE_E_NO_VOLUME }, { EBUSY, WIRE_E_BUSY },
 	{ ETXTBSY, WIRE_E_BUSY }, { ENOMEM, WIRE_E_NO_MEMORY }, { ENOBUFS, WIRE_E_NO_MEMORY },
 	{ EAGAIN, WIRE_E_NO_MEMORY }, { EMFILE, WIRE_E_LIMIT }, { ENFILE, WIRE_E_LIMIT },
+	{ EBADE, WIRE_E_RESERVED },
 };
 
 const char *wire_status_name(enum wire_status s)
@@ -416,6 +419,10 @@ void wire_put_volume(struct wire_writer *w, const struct wire_volume *v)
 	if (v->flags & WIRE_FLAG_SNAPSHOT) {
 		put64(b + size, v->taken);
 		size += 8;
+	} else if (*v->reserved_by) {
+		b[size] = (uint8_t)strnlen(v->reserved_by, WIRE_NAME_MAX);
+		memcpy(b + size + 1, v->reserved_by, b[size]);
+		size += 1u + b[size];
 	}
 	wire_put(w, WIRE_TAG_VOLUME, b, size);
 }
@@ -428,6 +435,16 @@ static bool volume_ok(const struct wire_volume *v)
 	return bs >= 512 && bs <= 65536 && !(bs & (bs - 1)) && v->size <= INT64_MAX &&
 	       v->size % bs == 0 && !(v->flags & ~VOLUME_FLAGS) && v->av <= 3 &&
 	       (snapshot ? (v->flags & VOLUME_FLAGS) == VOLUME_FLAGS : !(v->flags & WIRE_FLAG_SNAPSHOT));
+}
+
+static int get_reserved(const uint8_t *b, size_t size, struct wire_volume *v)
+{
+	if (!size || !*b)
+		return 0;
+	if (*b > size - 1 || !wire_name_ok((const char *)b + 1, *b))
+		return -EPROTO;
+	memcpy(v->reserved_by, b + 1, *b);
+	return 0;
 }
 
 int wire_get_volume(const struct wire_record *r, struct wire_volume *v)
@@ -453,6 +470,9 @@ int wire_get_volume(const struct wire_record *r, struct wire_volume *v)
 			return -EPROTO;
 		v->taken = get64(b + VOLUME_FIXED + b[43]);
 	}
+	if (!(v->flags & WIRE_FLAG_SNAPSHOT) && get_reserved(b + VOLUME_FIXED + b[43],
+							     r->length - VOLUME_FIXED - b[43], v))
+		return -EPROTO;
 	return volume_ok(v) ? 0 : -EPROTO;
 }
 

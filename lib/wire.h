@@ -126,6 +126,7 @@ enum wire_flag {
 	WIRE_FLAG_READ_ONLY = 4,	/* OPEN; in its reply and in LIST: only reads are allowed */
 	WIRE_FLAG_FIRST = 8,	/* AUTH: a new session is meant; SESSION, which decides, is zero then */
 	WIRE_FLAG_SNAPSHOT = 16,	/* VOLUME: it is a snapshot, and READ_ONLY; in no header */
+	WIRE_FLAG_ALONE = 32,	/* OPEN: what this client had reserved to be alone with it */
 };
 
 /* One code per cause.  wire_status_errno maps each to the errno an application
@@ -155,6 +156,7 @@ enum wire_status {
 	WIRE_E_LEAVING = 21,		/* the server is shutting down */
 	WIRE_E_FLUSH_FAILED = 22,	/* an earlier flush of this volume failed: final until an administrator clears it */
 	WIRE_E_LIMIT = 23,		/* too many sessions, connections or handles */
+	WIRE_E_RESERVED = 24,		/* another client has reserved the volume */
 	WIRE_STATUS_COUNT
 };
 
@@ -272,7 +274,8 @@ enum wire_event {
  *   24  u64       size             42  u8  shared: 0, 1
  *   32  u32       block size       43  u8  length of the name
  *   36  u32       id               44  the name; of a snapshot, then u64 when it was taken;
- *                                      what follows is for later versions
+ *                                      of another one that is reserved, u8 length and name
+ *                                      of the client; what follows is for later versions
  * A size passes neither 2^63 - 1 nor a whole number of blocks; a block is a
  * power of two of 512..65,536 bytes. */
 #define WIRE_VOLUME_MAX 137		/* the largest record that put makes, its header included */
@@ -287,6 +290,7 @@ struct wire_volume {
 	uint8_t av;		/* 0..3: /dev/avN */
 	bool shared;
 	uint64_t taken;		/* SNAPSHOT: seconds since 1970, UTC; 0: not known.  Else 0 */
+	char reserved_by[WIRE_NAME_MAX + 1];	/* a client; "": nobody */
 };
 void wire_put_volume(struct wire_writer *w, const struct wire_volume *v);
 int wire_get_volume(const struct wire_record *r, struct wire_volume *v);	/* 0 or -EPROTO */

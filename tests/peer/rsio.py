@@ -28,14 +28,14 @@ TYPES = ("HELLO AUTH LIST OPEN CLOSE READ WRITE FLUSH DISCARD WRITE_ZEROES STATU
 (HELLO, AUTH, LIST, OPEN, CLOSE, READ, WRITE, FLUSH, DISCARD, WRITE_ZEROES, STATUS, FENCE, PING,
  BYE, EVENT, CONTROL, TAKEOVER) = range(1, 18)
 
-F_FUA, F_CRC, F_READ_ONLY, F_FIRST, F_SNAPSHOT = 1, 2, 4, 8, 16
+F_FUA, F_CRC, F_READ_ONLY, F_FIRST, F_SNAPSHOT, F_ALONE = 1, 2, 4, 8, 16, 32
 
 STATUSES = ("OK IO NO_SPACE QUOTA READ_ONLY RANGE INVALID UNSUPPORTED HANDLE NO_VOLUME IDENTITY "
             "GENERATION BUSY NO_MEMORY CHECKSUM VERSION FEATURE NAMESPACE KEY IN_USE SECURITY "
-            "LEAVING FLUSH_FAILED LIMIT").split()
+            "LEAVING FLUSH_FAILED LIMIT RESERVED").split()
 (OK, E_IO, E_NO_SPACE, E_QUOTA, E_READ_ONLY, E_RANGE, E_INVALID, E_UNSUPPORTED, E_HANDLE,
  E_NO_VOLUME, E_IDENTITY, E_GENERATION, E_BUSY, E_NO_MEMORY, E_CHECKSUM, E_VERSION, E_FEATURE,
- E_NAMESPACE, E_KEY, E_IN_USE, E_SECURITY, E_LEAVING, E_FLUSH_FAILED, E_LIMIT) = range(24)
+ E_NAMESPACE, E_KEY, E_IN_USE, E_SECURITY, E_LEAVING, E_FLUSH_FAILED, E_LIMIT, E_RESERVED) = range(25)
 
 (T_FEATURE, T_LIMITS, T_NAMESPACE, T_NAMESPACE_ID, T_NODE, T_MACHINE, T_BOOT, T_RUN, T_LIFE,
  T_NONCE, T_SERVER, T_SERVER_ID, T_SESSION, T_CONNECTION, T_PROOF, T_TEXT, T_NAME, T_UUID,
@@ -235,7 +235,8 @@ def text_of(payload):
 
 
 Volume = collections.namedtuple(
-    "Volume", "name uuid generation size block_size id flags av shared taken", defaults=(0,))
+    "Volume", "name uuid generation size block_size id flags av shared taken reserved_by",
+    defaults=(0, ""))
 VOLUME = struct.Struct("<16sQQIIBBBB")
 
 
@@ -254,8 +255,9 @@ def get_volume(data):
         raise Broken("torn volume")
     if bool(flags & F_SNAPSHOT) != (b"@" in name):
         raise Broken("volume %s has the flags %#x" % (name.decode(), flags))
+    rest = b"" if flags & F_SNAPSHOT else data[VOLUME.size + length:]
     return Volume(name.decode(), uuid, generation, size, block_size, ident, flags, av, shared,
-                  int.from_bytes(taken, "little"))
+                  int.from_bytes(taken, "little"), rest[1:1 + rest[0]].decode() if rest else "")
 
 
 def fence_body(connection, cookies, statuses=None):
@@ -489,11 +491,12 @@ class Client(Stream):
         texts = [d.decode() for t, _, d in records(r.payload) if t == T_PORTAL]
         return [(a, int(p)) for a, p in (t.rsplit("/", 1) for t in texts)]
 
-    def open(self, name, handle=1, uuid=None, generation=None, read_only=False):
+    def open(self, name, handle=1, uuid=None, generation=None, read_only=False, alone=False):
         body = rec(T_NAME, name)
         if uuid is not None:
             body += rec(T_UUID, uuid) + rec64(T_GENERATION, generation)
-        r = self.must(OPEN, body, handle=handle, flags=F_READ_ONLY if read_only else 0)
+        r = self.must(OPEN, body, handle=handle,
+                      flags=(F_READ_ONLY if read_only else 0) | (F_ALONE if alone else 0))
         return get_volume(first(r.payload, T_VOLUME))
 
     def read(self, offset, count, handle=1):
@@ -521,6 +524,11 @@ class Client(Stream):
         return int.from_bytes(r.payload, "little")
 
     # Management.
+
+    def reserve(self, volume, action, ident=None, **members):
+        """The reservation as it is afterwards."""
+        return self.control("reserve", volume=volume, action=action, id=ident or os.urandom(16).hex(),
+                            **members)["reservation"]
 
     def control(self, what, **members):
         """The answer to a control request; its error is raised."""

@@ -492,12 +492,34 @@ static void volume_lengths(void **state)
 	(void)state;
 	assert_int_equal(volume_back(&v, &got), 0);
 	r.data = buf + 4;
+	memset(buf + 54, 0, 10);
 	for (r.length = 0; r.length < 50; r.length++)
 		assert_int_equal(wire_get_volume(&r, &got), -EPROTO);
 	for (; r.length < 60; r.length++)
 		assert_int_equal(wire_get_volume(&r, &got), 0);
 	buf[4 + 42] = 2;
 	assert_int_equal(wire_get_volume(&r, &got), -EPROTO);
+}
+
+static void reserved_volumes(void **state)
+{
+	struct wire_volume v = a_volume(), got;
+
+	(void)state;
+	assert_int_equal(volume_back(&v, &got), 0);
+	assert_string_equal(got.reserved_by, "");
+	strcpy(v.reserved_by, "sles1");
+	assert_int_equal(volume_back(&v, &got), 0);
+	assert_string_equal(got.reserved_by, "sles1");
+	memset(v.reserved_by, 'n', WIRE_NAME_MAX);
+	assert_int_equal(volume_back(&v, &got), 0);
+	assert_string_equal(got.reserved_by, v.reserved_by);
+	strcpy(v.reserved_by, "no name");
+	assert_int_equal(volume_back(&v, &got), -EPROTO);
+	v = a_snapshot();
+	strcpy(v.reserved_by, "sles1");
+	assert_int_equal(volume_back(&v, &got), 0);
+	assert_string_equal(got.reserved_by, "");
 }
 
 static void fences(void **state)
@@ -632,6 +654,7 @@ int main(void)
 		cmocka_unit_test(volumes),
 		cmocka_unit_test(snapshots),
 		cmocka_unit_test(volume_lengths),
+		cmocka_unit_test(reserved_volumes),
 		cmocka_unit_test(portals),
 		cmocka_unit_test(fences),
 		cmocka_unit_test(fence_records),
