@@ -48,6 +48,12 @@ static const struct opt options[] = {
 	  "schedule: how many are kept", 1, 1000 },
 	{ 0, "none", OPT_FLAG, NULL, offsetof(struct rsvol, none),
 	  "limit, schedule: no more", 0, 0 },
+	{ 0, "paths", OPT_FLAG, NULL, offsetof(struct rsvol, paths),
+	  "top: paths, not volumes", 0, 0 },
+	{ 0, "interval", OPT_DURATION, "TIME", offsetof(struct rsvol, interval),
+	  "top: the time between two looks (1s)", 0, 0 },
+	{ 0, "once", OPT_FLAG, NULL, offsetof(struct rsvol, once),
+	  "top: what was done in one such time", 0, 0 },
 	{ 0, "server", OPT_STRING, "SERVER", offsetof(struct rsvol, server),
 	  "ask this server, where several could be meant", 0, 0 },
 	{ 'j', "json", OPT_FLAG, NULL, offsetof(struct rsvol, json), "print JSON", 0, 0 },
@@ -66,6 +72,7 @@ static const struct opt_program program = {
 		    "ls [NS]\n"
 		    "info [NS:]VOLUME[@SNAP]\n"
 		    "pool ls [NS]\n"
+		    "top [NS[:VOLUME]] [--paths] [--interval TIME] [--once]\n"
 		    "snapshot [NS:]VOLUME... --name SNAP [--hold TIME] [--freeze]\n"
 		    "snapshots [NS:]VOLUME\n"
 		    "rollback [NS:]VOLUME@SNAP [--confirm NAME]\n"
@@ -84,11 +91,11 @@ static const struct opt_program program = {
 	.page = "rsvol(8)",
 	/* With a slash: bash breaks words at a colon. */
 	.complete = "case $COMP_CWORD in"
-		    " (1) echo create resize rename rm ls info pool snapshot snapshots rollback clone copy limit"
+		    " (1) echo create resize rename rm ls info pool top snapshot snapshots rollback clone copy limit"
 		    " access label schedule ;;"
 		    " (*) case ${COMP_WORDS[1]} in"
 		    " (pool) [ $COMP_CWORD = 2 ] && echo ls ;;"
-		    " (ls) timeout 2 rsconfig -q | awk '/^[0-9]/ { print $2 }' ;;"
+		    " (ls|top) timeout 2 rsconfig -q | awk '/^[0-9]/ { print $2 }' ;;"
 		    " (create) timeout 2 rsconfig -q | awk '/^[0-9]/ { print $2 \"/\" }' ;;"
 		    " (*) [ $COMP_CWORD = 2 ] || [ ${COMP_WORDS[1]} = snapshot ] && timeout 2 rsconfig -q |"
 		    " awk '/^[0-9]/ { ns = $2 } /^    [0-9]/ { print ns \"/\" $2 }' ;;"
@@ -127,6 +134,7 @@ static const struct action {
 	{ "ls", "[NS]", 0, 1, " ", rsvol_ls },
 	{ "info", "[NS:]VOLUME[@SNAP]", 1, 1, " ", rsvol_info },
 	{ "pool", "the word ls, and [NS]", 1, 2, " ", rsvol_pool },
+	{ "top", "[NS[:VOLUME]]", 0, 1, " paths interval once ", rsvol_top },
 	{ "snapshot", "[NS:]VOLUME...", 1, 1024, " name hold freeze ", rsvol_snapshot },
 	{ "snapshots", "[NS:]VOLUME", 1, 1, " ", rsvol_snapshots },
 	{ "rollback", "[NS:]VOLUME@SNAP", 1, 1, " confirm ", rsvol_rollback },

@@ -21,10 +21,10 @@ enum {				/* exit statuses; rsvol(8) has them */
 };
 
 struct rsvol {
-	bool preallocate, if_missing, grow_fs, snapshots, freeze, everyone, none, json;
+	bool preallocate, if_missing, grow_fs, snapshots, freeze, everyone, none, once, paths, json;
 	const char *pool, *server, *confirm, *name, *client, *iops, *mbps;
 	int count, keep;
-	double hold, burst, every;	/* seconds; 0: not given */
+	double hold, burst, every, interval;	/* seconds; 0: not given */
 	const char *run_dir_option;
 	char *socket;			/* RUN_DIR/rsiod.sock; owned */
 };
@@ -95,6 +95,7 @@ int rsvol_copy(const struct rsvol *rv, char **operands);
 int rsvol_ls(const struct rsvol *rv, char **operands);
 int rsvol_info(const struct rsvol *rv, char **operands);
 int rsvol_snapshots(const struct rsvol *rv, char **operands);
+int rsvol_top(const struct rsvol *rv, char **operands);
 int rsvol_pool(const struct rsvol *rv, char **operands);
 
 #endif
