@@ -61,6 +61,7 @@ static void test_server_sample(void **state)
 	assert_int_equal(c->namespace_id, 200);
 	assert_string_equal(c->server, "big-9");
 	assert_int_equal(c->server_id, 1);
+	assert_true(c->metrics_interval == 15);	/* or the thread that waits so long never does */
 	assert_null(c->user);
 	assert_int_equal(c->listen_count, 2);
 	assert_string_equal(c->listens[0].name, "if1");
