@@ -26,12 +26,12 @@ struct metrics {
 	bool failed;			/* which was said */
 };
 
-/* What the configuration says now; *file is the caller's. */
+/* What the configuration says now; *file is the caller's.  *interval 0: nothing is to be written. */
 static void read_conf(struct server *s, char **file, double *interval)
 {
 	pthread_rwlock_rdlock(&s->conf_lock);
 	*file = s->conf->metrics ? strdup(s->conf->metrics) : NULL;
-	*interval = s->conf->metrics_interval;
+	*interval = *file ? s->conf->metrics_interval : 0;
 	pthread_rwlock_unlock(&s->conf_lock);
 }
 
@@ -113,6 +113,7 @@ static void round_of(struct metrics *m, double *interval)
 	write_metrics(m, file);
 }
 
+/* 0: until the configuration is read again. */
 static void wait_for(struct metrics *m, double seconds)
 {
 	struct timespec until;
@@ -125,7 +126,9 @@ static void wait_for(struct metrics *m, double seconds)
 		until.tv_nsec -= 1000000000;
 	}
 	while (!m->stop && !m->again)
-		if (pthread_cond_timedwait(&m->changed, &m->lock, &until) == ETIMEDOUT)
+		if (!seconds)
+			pthread_cond_wait(&m->changed, &m->lock);
+		else if (pthread_cond_timedwait(&m->changed, &m->lock, &until) == ETIMEDOUT)
 			break;
 	m->again = false;
 }
@@ -135,6 +138,7 @@ static void *work(void *arg)
 	struct metrics *m = arg;
 	double interval;
 
+	pthread_setname_np(pthread_self(), "rssrv-metrics");
 	pthread_mutex_lock(&m->lock);
 	while (!m->stop) {
 		pthread_mutex_unlock(&m->lock);

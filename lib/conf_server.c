@@ -37,6 +37,7 @@ static void check_only(struct conf_parse *p, const struct conf_section *s)
 
 static void read_heads(struct conf_parse *p, struct conf_server *c, struct heads *h)
 {
+	conf_fill_defaults(p, CONF_FILE_SERVER, "server", c);
 	conf_fill_defaults(p, CONF_FILE_SERVER, "namespace", c);
 	/* [server]'s own: what else it may set falls back to [namespace]. */
 	c->metrics_interval = 15;

@@ -15,7 +15,29 @@ mkdir "$W/collected" "$W/later"
 chown -R nobody "$W/srv" "$W/collected" "$W/later"
 chmod 755 "$W"
 m=$W/collected/rssrv.prom
-sed -i "/^serverid/a user = nobody\nmetrics = $m\nmetrics-interval = 1s" "$W/srv/rssrvcfg"
+
+# Without the key there is nothing to do; with it alone it is written every 15 s.
+start_server "$W/srv"
+switches()	# of the thread that would write it
+{
+	local task
+	for task in "/proc/$(server_pid "$W/srv")/task"/*; do
+		[ "$(cat "$task/comm")" != rssrv-metrics ] || sed -n 's/^voluntary_ctxt_switches:[[:space:]]*//p' "$task/status"
+	done
+}
+before=$(switches)
+like "$before" '^[0-9]+$' "there is a thread for it"
+sleep 0.5
+check "which sleeps" test $(($(switches) - before)) -le 5
+stop_server "$W/srv"
+sed -i "/^serverid/a user = nobody\nmetrics = $m" "$W/srv/rssrvcfg"
+start_server "$W/srv"
+check "the file alone is enough" wait_for 10 test -e "$m"
+before=$(switches)
+sleep 0.5
+check "and the thread sleeps" test $(($(switches) - before)) -le 5
+stop_server "$W/srv"
+sed -i "s/^metrics = .*/&\nmetrics-interval = 1s/" "$W/srv/rssrvcfg"
 write_client_conf "$W/bench" "$W/srv" node=bench
 start_server "$W/srv"
 check "it is there soon" wait_for 10 test -e "$m"

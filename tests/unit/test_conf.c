@@ -180,7 +180,7 @@ static void test_server_everything(void **state)
 	assert_int_equal(r.warnings, 1);
 	assert_string_equal(c->user, "disk");
 	assert_string_equal(c->fence_command, "/bin/fence off");
-	assert_true(c->poll == 10e-6);
+	assert_true(c->poll == 10e-6 && !c->metrics && c->metrics_interval == 15);
 	assert_int_equal(c->listen_count, 3);
 	assert_int_equal(c->listens[0].port, 6000);
 	assert_int_equal(c->listens[1].port, 6001);
