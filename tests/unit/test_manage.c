@@ -140,6 +140,11 @@ static struct request *asked(struct conn *c, const char *what)
 	return r;
 }
 
+static bool says(const struct request *r, const char *part)
+{
+	return memmem(r->payload, r->h.length, part, strlen(part));
+}
+
 static void say(struct conn *c, const struct request *r, const char *text)
 {
 	script_reply(c, r, WIRE_OK, text, (uint32_t)strlen(text));
@@ -313,7 +318,7 @@ static void cancelled_too_late(void **state)
 		struct request *r = script_expect(a, WIRE_CONTROL);
 
 		/* One question more or less about the job may have been on its way. */
-		if (strstr((char *)r->payload, "\"cancel\""))
+		if (says(r, "\"cancel\""))
 			break;
 		say(a, r, RUNNING);
 	}
@@ -363,7 +368,7 @@ static void limited(void **state)
 	for (;;) {
 		struct request *r = script_expect(a, WIRE_CONTROL);
 
-		if (strstr((char *)r->payload, "\"cancel\""))
+		if (says(r, "\"cancel\""))
 			break;
 		say(a, r, RUNNING);
 	}
@@ -451,7 +456,7 @@ static void the_only_pool(void **state)
 	START(.text = CREATE);
 	pools("{\"pools\":[{\"name\":\"main\",\"manage\":false}]}", "{\"pools\":[{\"name\":\"fast\",\"manage\":true}]}");
 	r = script_expect(b, WIRE_CONTROL);
-	assert_non_null(strstr((char *)r->payload, "\"pool\":\"fast\""));
+	assert_true(says(r, "\"pool\":\"fast\""));
 	say(b, r, DONE);
 	wait_done();
 	assert_string_equal(told.server, "srv2");
