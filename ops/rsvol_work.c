@@ -211,7 +211,8 @@ int rsvol_failed(const struct rsvol *rv, const struct rsvol_name *n, struct err 
 	err_print("rsvol", e);
 	if (e->code == ECANCELED)
 		return RSVOL_CANCELLED;
-	return e->code == ETIMEDOUT || e->code == ECONNRESET ? RSVOL_UNKNOWN : RSVOL_FAILED;
+	/* ESHUTDOWN: rsiod lets go of it, the server may go on. */
+	return e->code == ETIMEDOUT || e->code == ECONNRESET || e->code == ESHUTDOWN ? RSVOL_UNKNOWN : RSVOL_FAILED;
 }
 
 int rsvol_follow(const struct rsvol *rv, const struct rsvol_name *n, const char *doing, json_t *request, json_t **reply)
