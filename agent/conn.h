@@ -88,6 +88,7 @@ struct conn {
 	struct wire_limits limits;
 	bool crc;
 	bool snapshots;			/* it knows what they are: else there are none */
+	bool copies;			/* it may send COPY */
 	bool secure;			/* logged in within TLS */
 	struct conn *next_waiting;	/* client->waiting; under clients.lock */
 	struct client *waits_for;	/* under clients.lock */

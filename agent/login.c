@@ -104,7 +104,8 @@ static void welcome(struct conn *c, const struct wire_hello *h, const struct con
 	static const struct wire_limits mine = { WIRE_DATA_MAX, WIRE_IN_FLIGHT_MAX, WIRE_SESSION_BYTES_MAX };
 	const struct server *s = c->loop->server;
 	struct wire_welcome w = {
-		.features = { .payload_crc = h->features.payload_crc, .snapshots = h->features.snapshots },
+		.features = { .payload_crc = h->features.payload_crc, .snapshots = h->features.snapshots,
+			      .copy = h->features.copy },
 		.limits = wire_merge_limits(mine, h->limits),
 		.server_id = (uint16_t)conf->server_id,
 	};
@@ -122,6 +123,7 @@ static void welcome(struct conn *c, const struct wire_hello *h, const struct con
 	}
 	c->crc = w.features.payload_crc;
 	c->snapshots = w.features.snapshots;
+	c->copies = w.features.copy;
 	c->secure = c->tls != NULL;
 	c->limits = w.limits;
 	r.length = (uint32_t)wire_put_welcome(body, &w);

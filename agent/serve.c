@@ -10,19 +10,16 @@
 #include <string.h>
 #include "conn.h"
 #include "crc.h"
-#include "listen.h"
-#include "registry.h"
 #include "serve.h"
 #include "server.h"
 #include "throttle.h"
 
 #define SPARE_JOBS_MAX 256
-#define LIST_BYTES (64u << 10)
 #define EXTENTS_MAX 4096
 
 static bool changes(uint8_t type)
 {
-	return type == WIRE_WRITE || type == WIRE_DISCARD || type == WIRE_WRITE_ZEROES;
+	return type == WIRE_WRITE || type == WIRE_DISCARD || type == WIRE_WRITE_ZEROES || type == WIRE_COPY;
 }
 
 /* Bytes that count in flight. */
@@ -176,6 +173,8 @@ static void on_job_back(struct engine *l, struct message *m)
 	if (j->reply)
 		out_free(&l->arena, j->reply);
 	buffer_free(&l->server->memory, j->payload);
+	if (j->source)
+		handle_put(j->source);
 	handle_put(j->handle);
 	job_free(l, j);
 	conn_touch(c);
@@ -193,7 +192,7 @@ static bool is_barred(const struct handle *h, uint8_t type)
 }
 
 /* The second look at the lease and at reservations; the first was when the command came. */
-static bool too_late(struct job *j)
+bool serve_too_late(struct job *j)
 {
 	if (is_barred(j->handle, j->type)) {
 		j->result = -EBADE;
@@ -207,7 +206,7 @@ static bool too_late(struct job *j)
 
 static void run_read(struct job *j)
 {
-	if (too_late(j))
+	if (serve_too_late(j))
 		return;
 	j->result = volume_read(j->handle->volume, j->reply->payload, j->count, j->offset);
 	j->reply_length = j->count;
@@ -217,7 +216,7 @@ static void run_read(struct job *j)
 
 static void run_write(struct job *j)
 {
-	if (too_late(j))
+	if (serve_too_late(j))
 		return;
 	j->result = volume_write(j->handle->volume, j->payload, j->count, j->offset,
 				 j->flags & WIRE_FLAG_FUA);
@@ -230,7 +229,7 @@ static void run_flush(struct job *j)
 
 static void run_zero(struct job *j)
 {
-	if (too_late(j))
+	if (serve_too_late(j))
 		return;
 	j->result = volume_zero(j->handle->volume, j->count, j->offset, j->type == WIRE_DISCARD,
 				j->flags & WIRE_FLAG_FUA);
@@ -247,7 +246,7 @@ static unsigned extents_most(uint32_t count)
 
 static void run_status(struct job *j)
 {
-	int n = too_late(j) ? j->result : volume_extents(j->handle->volume, j->count, j->offset, j->reply->payload,
+	int n = serve_too_late(j) ? j->result : volume_extents(j->handle->volume, j->count, j->offset, j->reply->payload,
 			       extents_most(j->count));
 
 	j->result = n < 0 ? n : 0;
@@ -355,6 +354,21 @@ static enum wire_status handle_flush(struct conn *c, struct handle *h)
 	return WIRE_OK;
 }
 
+static enum wire_status handle_copy(struct conn *c, struct handle *h, const uint8_t *payload)
+{
+	struct copy_source s;
+	enum wire_status status = serve_copy_source(c, h, payload, &s);
+	struct job *j = status ? NULL : job_new(c, h, JOB_SLOW, serve_run_copy);
+
+	if (!j)
+		return status ? status : WIRE_E_NO_MEMORY;
+	COUNT(c->traffic.others, 1);
+	j->source = handle_get(s.handle);
+	j->source_offset = s.offset;
+	job_queue(j);
+	return WIRE_OK;
+}
+
 static enum wire_status handle_volume(struct conn *c, struct handle *h, const uint8_t *payload)
 {
 	switch (c->request.type) {
@@ -372,6 +386,8 @@ static enum wire_status handle_volume(struct conn *c, struct handle *h, const ui
 		COUNT(c->traffic.others, 1);
 		return start_job(c, h, JOB_SLOW, run_status,
 				 extents_most(c->request.count) * WIRE_EXTENT_SIZE);
+	case WIRE_COPY:
+		return handle_copy(c, h, payload);
 	default:
 		return WIRE_E_INVALID;
 	}
@@ -417,49 +433,6 @@ static enum wire_status validate_volume(struct conn *c, struct handle *h)
 /*
  * Everything else.
  */
-static void put_portals(struct wire_writer *w, struct server *s)
-{
-	char portals[WIRE_PORTALS_MAX][WIRE_PORTAL_MAX];
-	size_t count = listeners_portals(s->listeners, portals);
-
-	for (size_t i = 0; i < count; i++)
-		wire_put_text(w, WIRE_TAG_PORTAL, portals[i]);
-}
-
-static int serve_list(struct conn *c)
-{
-	const struct wire_request *r = &c->request;
-	struct registry *g = c->client->server->registry;
-	struct out *o = out_new(&c->loop->arena, LIST_BYTES);
-	struct wire_reply reply = { .type = r->type, .cookie = r->cookie };
-	struct wire_volume d;
-	struct wire_writer w;
-	struct volume *v;
-	uint32_t seen = 0, put = 0;
-
-	if (!o)
-		return conn_fail(c, "no memory for a reply");
-	wire_writer_init(&w, o->payload, LIST_BYTES);
-	if (!r->offset)
-		put_portals(&w, c->client->server);
-	registry_lock(g);
-	registry_seen(g);
-	for (size_t i = 0; (v = registry_at(g, i)); i++) {
-		if (!registry_visible(v, c->client->node) || (v->snapshot && !c->snapshots))
-			continue;
-		if (seen++ < r->offset || (r->count && put >= r->count) ||
-		    wire_writer_used(&w, o->payload) > LIST_BYTES - 2 * WIRE_VOLUME_MAX)
-			continue;
-		registry_describe(v, c->client->node, &d);
-		wire_put_volume(&w, &d);
-		put++;
-	}
-	registry_unlock(g);
-	wire_put_u32(&w, WIRE_TAG_TOTAL, seen);
-	conn_reply_out(c, o, &reply, (uint32_t)wire_writer_used(&w, o->payload), 0);
-	return 0;
-}
-
 static int serve_fence(struct conn *c, const uint8_t *payload, uint32_t length)
 {
 	const struct wire_request *r = &c->request;
@@ -569,6 +542,8 @@ int serve_frame(struct conn *c, const uint8_t *payload, uint32_t length)
 	case WIRE_WRITE_ZEROES:
 	case WIRE_STATUS:
 		return serve_volume(c, payload);
+	case WIRE_COPY:
+		return c->copies ? serve_volume(c, payload) : conn_fail(c, "a copy without that feature");
 	case WIRE_LIST:
 		return serve_list(c);
 	case WIRE_OPEN:

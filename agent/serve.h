@@ -19,6 +19,7 @@ struct volume;
  * As frame_ops.payload.  May take c->placed over (and sets it to NULL). */
 int serve_frame(struct conn *c, const uint8_t *payload, uint32_t length);
 /* The same for single types. */
+int serve_list(struct conn *c);
 int serve_open(struct conn *c, const uint8_t *payload, uint32_t length);
 int serve_takeover(struct conn *c, const uint8_t *payload, uint32_t length);
 int serve_control(struct conn *c, const uint8_t *payload, uint32_t length);
@@ -27,6 +28,15 @@ int serve_control(struct conn *c, const uint8_t *payload, uint32_t length);
 void serve_later(struct conn *c, struct handle *h, const struct wire_request *r, uint64_t came, uint8_t *payload);
 /* A control request; takes the reference to v over. */
 void serve_reserve(struct conn *c, struct volume *v, bool may_write, const struct json_t *request);
+/* serve_copy.c: what a COPY that goes to h is of; a wire status. */
+struct copy_source {
+	struct handle *handle;		/* for this round */
+	uint64_t offset;
+};
+enum wire_status serve_copy_source(struct conn *c, struct handle *h, const uint8_t *payload, struct copy_source *out);
+void serve_run_copy(struct job *j);
+/* On a worker: the second look at the lease and at reservations.  True: j->result is set. */
+bool serve_too_late(struct job *j);
 /* For the workers, when the round ends: from here on the connection is not finished
  * before the job is back. */
 void serve_queue(struct job *j);

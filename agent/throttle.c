@@ -52,7 +52,7 @@ static uint64_t own_wait(const struct lane *k, uint64_t now)
 /* Bytes that count. */
 static uint32_t bytes_of(const struct wire_request *r)
 {
-	return r->type == WIRE_READ || r->type == WIRE_WRITE ? r->count : 0;
+	return r->type == WIRE_READ || r->type == WIRE_WRITE || r->type == WIRE_COPY ? r->count : 0;
 }
 
 /*

@@ -3,7 +3,7 @@
  * beyond it wait on the loop that received them.
  *
  * A volume that never had a limit costs a look at one pointer.  Of one that has, reads,
- * writes, discards and write-zeroes count, and of reads and writes the bytes; a flush
+ * writes, copies, discards and write-zeroes count, and of reads, writes and copies the bytes; a flush
  * does not: what it covers was paid for.
  *
  * What waits is in flight like any other command: at most as much as a session may have.

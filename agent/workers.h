@@ -60,6 +60,8 @@ struct job {
 	uint64_t cookie, offset;
 	uint32_t count;
 	uint8_t type, flags;
+	struct handle *source;		/* copy: a reference; else NULL */
+	uint64_t source_offset;
 	uint8_t *payload;		/* a buffer of the job's own, or NULL */
 	struct out *reply;		/* read and status: room for the answer */
 	uint32_t reply_length, reply_crc;

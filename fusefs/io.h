@@ -97,6 +97,9 @@ void io_write(struct io *io, fuse_req_t req, struct handle *h, const char *data,
 	      off_t offset, int flags);
 void io_fsync(struct io *io, fuse_req_t req, struct handle *h);
 void io_fallocate(struct io *io, fuse_req_t req, struct handle *h, int mode, off_t offset, off_t length);
+/* Within one server, and at most WIRE_COPY_MAX at once; else EXDEV, and the kernel does it. */
+void io_copy(struct io *io, fuse_req_t req, struct handle *from, off_t from_offset, struct handle *to, off_t offset,
+	     size_t length, int flags);
 void io_lseek(struct io *io, fuse_req_t req, struct handle *h, off_t offset, int whence);
 
 #endif

@@ -503,7 +503,13 @@ static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 	attribute_remove(client_of(req), req, node_of(req, ino), name);
 }
 
-/* copy_file_range is left out: the kernel then does without it, and does not ask again. */
+static void op_copy(fuse_req_t req, fuse_ino_t from, off_t from_offset, struct fuse_file_info *from_fi, fuse_ino_t to,
+		    off_t offset, struct fuse_file_info *fi, size_t length, int flags)
+{
+	(void)from, (void)to;
+	io_copy(&client_of(req)->io, req, handle_of(from_fi), from_offset, handle_of(fi), offset, length, flags);
+}
+
 const struct fuse_lowlevel_ops ops_table = {
 	.init = op_init,
 	.lookup = op_lookup, .forget = op_forget, .forget_multi = op_forget_multi,
@@ -514,5 +520,5 @@ const struct fuse_lowlevel_ops ops_table = {
 	.fsync = op_fsync, .fallocate = op_fallocate, .lseek = op_lseek, .ioctl = op_ioctl,
 	.create = op_create, .mknod = op_mknod, .mkdir = op_mkdir, .symlink = op_symlink,
 	.link = op_link, .rename = op_rename, .unlink = op_unlink, .rmdir = op_rmdir,
-	.getxattr = op_getxattr, .listxattr = op_listxattr, .setxattr = op_setxattr, .removexattr = op_removexattr,
+	.copy_file_range = op_copy, .getxattr = op_getxattr, .listxattr = op_listxattr, .setxattr = op_setxattr, .removexattr = op_removexattr,
 };

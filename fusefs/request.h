@@ -27,6 +27,10 @@ struct request {
 	unsigned pieces;		/* of the whole: under way */
 	struct request *piece[REQUEST_PIECES];
 	int error;			/* of the whole: the first one */
+	/* Copying (copy.c): from there. */
+	struct mpio *source;
+	uint64_t from;
+	uint32_t length;
 	/* Looking for data or a hole (range.c). */
 	int whence;
 };

@@ -33,7 +33,7 @@
 
 bool mpio_changes_data(const struct command *c)
 {
-	return c->type == WIRE_WRITE || c->type == WIRE_DISCARD || c->type == WIRE_WRITE_ZEROES;
+	return c->type == WIRE_WRITE || c->type == WIRE_DISCARD || c->type == WIRE_WRITE_ZEROES || c->type == WIRE_COPY;
 }
 
 /* Does it leave a part of a block as it is, which its server has to read first, while other
@@ -136,6 +136,10 @@ void mpio_dispatch(struct mpio *v, struct command *c)
 		c->state = COMMAND_PENDING;
 		list_append(&v->pending, &c->link);
 		mpio_want_open(v);
+		return;
+	}
+	if (c->type == WIRE_COPY && !mpio_aim_copy(v, c, (unsigned)leg)) {
+		mpio_finish(v, c, -EXDEV);
 		return;
 	}
 	c->leg = (uint8_t)leg;

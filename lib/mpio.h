@@ -22,11 +22,13 @@ struct path;
 
 struct command {
 	/* Set by the submitter. */
-	uint8_t type;			/* enum wire_type: READ, WRITE, FLUSH, DISCARD, WRITE_ZEROES, STATUS */
+	uint8_t type;			/* enum wire_type: READ, WRITE, FLUSH, DISCARD, WRITE_ZEROES, STATUS, COPY */
 	uint8_t flags;			/* WIRE_FLAG_FUA */
 	uint64_t offset;		/* bytes; any alignment */
 	uint32_t count;			/* bytes; within the volume and the type's limit */
 	const uint8_t *data;		/* WRITE: count bytes, unchanged until done() */
+	struct mpio *source;		/* COPY: of this volume, kept by the submitter until done() or give_up(), */
+	uint64_t source_offset;		/* within which the range is that is copied */
 	/* error 0 or -errno.  READ: payload has count bytes, STATUS: length bytes of extents;
 	 * valid during the call only. */
 	void (*done)(struct command *c, int error, const uint8_t *payload, uint32_t length);
@@ -54,6 +56,7 @@ struct command {
 	uint64_t sent;			/* loop_now() */
 	uint64_t cookie;		/* while in flight */
 	struct path *path;		/* while in flight */
+	uint8_t copy[WIRE_COPY_SIZE];	/* COPY: its payload */
 	uint8_t *placed;		/* READ: where a torn payload is being received */
 };
 
@@ -93,6 +96,10 @@ double mpio_give_up_in(const struct mpio *v);
 bool mpio_writable(const struct mpio *v);
 /* The -errno with which mpio_submit would end the command at once, or 0. */
 int mpio_refusal(const struct mpio *v, const struct command *c);
+
+/* Can a COPY from source to v be done by a server?  0: yes; -EAGAIN: when source is open there, as it
+ * is after a read; -EXDEV: no.  It may end with -EXDEV all the same, and nothing done. */
+int mpio_can_copy(const struct mpio *v, const struct mpio *source);
 
 struct mpio_counts {
 	uint64_t reads, writes, flushes, others;	/* completed */

@@ -119,6 +119,8 @@ void mpio_release_held(struct mpio *v);	/* what nothing stands in the way of any
 void mpio_finish(struct mpio *v, struct command *c, int error);
 void mpio_end_all(struct mpio *v, int error, int write_error);
 int mpio_pick_leg(struct mpio *v, const struct command *c);	/* -1: none can take it now */
+/* A COPY's payload for this leg; false: the source is not open there. */
+bool mpio_aim_copy(struct mpio *v, struct command *c, unsigned leg);
 uint8_t mpio_usable_legs(const struct mpio *v);	/* bits */
 bool mpio_has_records(const struct mpio *v, const struct mpio_leg *g);	/* writes that were out when it was lost */
 void mpio_want_open(struct mpio *v);	/* on all legs */

@@ -399,6 +399,42 @@ int mpio_pick_leg(struct mpio *v, const struct command *c)
 	return pick_by_policy(v, c);
 }
 
+/* Copies: a server reads what it writes itself, so it has to have both open. */
+
+static struct mpio_leg *source_leg(const struct mpio *source, const struct session *s)
+{
+	struct mpio_leg *g = s->copies ? mpio_leg_of(source, s) : NULL;
+
+	return g && g->offered ? g : NULL;
+}
+
+bool mpio_aim_copy(struct mpio *v, struct command *c, unsigned leg)
+{
+	const struct mpio_leg *g = source_leg(c->source, v->legs[leg].session);
+
+	if (!g || g->open != MPIO_OPEN)
+		return false;
+	wire_put_copy(c->copy, g->handle, c->source_offset);
+	c->data = c->copy;
+	c->length = WIRE_COPY_SIZE;
+	return true;
+}
+
+int mpio_can_copy(const struct mpio *v, const struct mpio *source)
+{
+	int r = -EXDEV;
+
+	for (unsigned i = 0; i < v->leg_count; i++) {
+		const struct mpio_leg *g = v->legs[i].offered ? source_leg(source, v->legs[i].session) : NULL;
+
+		if (g && g->open == MPIO_OPEN)
+			return 0;
+		if (g)
+			r = -EAGAIN;
+	}
+	return r;
+}
+
 /* Taking over. */
 
 bool mpio_has_records(const struct mpio *v, const struct mpio_leg *g)

@@ -236,7 +236,7 @@ static uint32_t bytes_of(const struct command *c)
 /* The time of the others is the disk's, not the path's. */
 static bool tells_of_path(const struct command *c)
 {
-	return c->type != WIRE_FLUSH && c->type != WIRE_DISCARD && c->type != WIRE_WRITE_ZEROES &&
+	return c->type != WIRE_FLUSH && c->type != WIRE_COPY && c->type != WIRE_DISCARD && c->type != WIRE_WRITE_ZEROES &&
 	       c->type != WIRE_FENCE && !(c->flags & WIRE_FLAG_FUA);
 }
 

@@ -29,7 +29,7 @@ int path_login_start(struct path *p)
 {
 	const struct conf_namespace *n = p->setup.namespace;
 	struct wire_hello h = {
-		.features = { .payload_crc = n->behaviour.payload_crc, .snapshots = true },
+		.features = { .payload_crc = n->behaviour.payload_crc, .snapshots = true, .copy = true },
 		.limits = { WIRE_DATA_MAX, WIRE_IN_FLIGHT_MAX, WIRE_SESSION_BYTES_MAX },
 		.namespace_id = (uint16_t)n->id,
 		.lease = path_lease(p),

@@ -35,6 +35,9 @@
  *    overlaps one is held until it is complete.  So between two executions of W
  *    there is no newer write of this client.  One of another client was under way
  *    together with W, which nobody has acknowledged: any order of the two is right.
+ *    A COPY is a write of the volume that it goes to and is treated as one.  Of its
+ *    source nothing is ordered, as with reads: whoever writes there before the copy is
+ *    answered may find either in it, also when it is carried out twice.
  * 5. A write whose waiter was told something else meanwhile (interrupted, give-up)
  *    is not sent again, but it stays in its record, and on the ordering list,
  *    until the fence has answered: what comes after it must come after it.
@@ -61,7 +64,7 @@ uint32_t session_bytes_of(const struct command *c)
 
 static bool changes_data(const struct command *c)
 {
-	return c->type == WIRE_WRITE || c->type == WIRE_DISCARD || c->type == WIRE_WRITE_ZEROES;
+	return c->type == WIRE_WRITE || c->type == WIRE_DISCARD || c->type == WIRE_WRITE_ZEROES || c->type == WIRE_COPY;
 }
 
 static void count_resent(struct command *c)
@@ -333,6 +336,7 @@ void session_path_up(struct session *s, struct path *p, const struct wire_grante
 	}
 	if (s->founder == p)
 		s->founder = NULL;
+	s->copies = p->welcome.features.copy;
 	p->counted = true;
 	s->bytes_max = p->limits.session_bytes;
 	log_info(path_log_tag(p).text, "started transmit for rep %s/%d", p->setup.portal->address, p->setup.port);

@@ -58,6 +58,7 @@ struct session {
 	char version[WIRE_NAME_MAX + 1];
 	uint8_t machine[16], boot[16], life[16];	/* of the server; life: of its process */
 	bool established;
+	bool copies;				/* the server takes COPY; of one process, so on all paths */
 	uint8_t id[WIRE_SESSION_SIZE];		/* valid when established */
 	struct path *founder;			/* the path that is making it anew; others wait */
 

@@ -22,6 +22,7 @@ enum span {			/* what a request says of a volume's bytes */
 	SPAN_READ,		/* count of them */
 	SPAN_WRITE,		/* count of them, which is the payload's length */
 	SPAN_RANGE,		/* count of them, at most WIRE_RANGE_MAX */
+	SPAN_COPY,		/* count of them, at most WIRE_COPY_MAX; the payload has WIRE_COPY_SIZE bytes */
 };
 
 struct type {
@@ -61,6 +62,7 @@ static const struct type types[] = {
 	[WIRE_CONTROL] = { .name = "control", .length_max = WIRE_CONTROL_MAX,
 			   .reply_max = WIRE_CONTROL_MAX },
 	[WIRE_TAKEOVER] = { .name = "takeover", .length_max = WIRE_CONTROL_MAX },
+	[WIRE_COPY] = { .name = "copy", .span = SPAN_COPY, .length_max = WIRE_COPY_SIZE },
 };
 #define TYPES (sizeof types / sizeof types[0])
 
@@ -258,9 +260,12 @@ int wire_check_request(const struct wire_request *r, const char **why)
 	if (t->span != SPAN_WRITE && r->length > t->length_max)
 		return refuse(why, t->length_max ? "a payload longer than the limit" :
 						   "a payload where none belongs");
+	if (t->span == SPAN_COPY && r->length != WIRE_COPY_SIZE)
+		return refuse(why, "a copy that does not say of what");
 	if (t->span == SPAN_NONE)
 		return 0;
-	return check_span(r, t->span == SPAN_RANGE ? WIRE_RANGE_MAX : WIRE_DATA_MAX, why);
+	return check_span(r, t->span == SPAN_RANGE ? WIRE_RANGE_MAX : t->span == SPAN_COPY ? WIRE_COPY_MAX :
+			  WIRE_DATA_MAX, why);
 }
 
 int wire_check_reply(const struct wire_reply *r, const char **why)
@@ -487,6 +492,18 @@ void wire_put_stamp(uint8_t out[WIRE_STAMP_SIZE], uint64_t stamp)
 uint64_t wire_get_stamp(const uint8_t in[WIRE_STAMP_SIZE])
 {
 	return get64(in);
+}
+
+void wire_put_copy(uint8_t out[WIRE_COPY_SIZE], uint32_t handle, uint64_t offset)
+{
+	put32(out, handle);
+	put64(out + 4, offset);
+}
+
+void wire_get_copy(const uint8_t in[WIRE_COPY_SIZE], uint32_t *handle, uint64_t *offset)
+{
+	*handle = get32(in);
+	*offset = get64(in + 4);
 }
 
 void wire_put_extent(uint8_t out[WIRE_EXTENT_SIZE], uint64_t length, uint32_t kind)

@@ -85,6 +85,7 @@
 #define WIRE_SESSION_BYTES_MAX (64u << 20)	/* bytes in flight a session */
 #define WIRE_LOGIN_MAX 4096u		/* payload before a login succeeded */
 #define WIRE_CONTROL_MAX (1u << 20)	/* payload of any other frame than READ's reply and WRITE */
+#define WIRE_COPY_MAX (64u << 20)	/* bytes a COPY covers */
 #define WIRE_RANGE_MAX (1u << 30)	/* bytes a DISCARD, WRITE_ZEROES or STATUS covers */
 #define WIRE_HANDLE_MAX 65535u
 #define WIRE_LEASE 15			/* seconds: a connection so long silent is closed; a client pings every second */
@@ -118,6 +119,8 @@ enum wire_type {
 	WIRE_TAKEOVER = 17,	/* handle of a shared volume; SERVER and SERVER_ID of another server that offers it.
 				 * OK: that one writes nothing any more that this client sent it before; BUSY:
 				 * it still might, ask again, TEXT says why */
+	WIRE_COPY = 18,		/* handle, offset, count: what another volume, or this one elsewhere, has, see
+				 * wire_put_copy.  Only with the feature "copy" */
 };
 
 enum wire_flag {
@@ -297,7 +300,7 @@ int wire_get_volume(const struct wire_record *r, struct wire_volume *v);	/* 0 or
 
 /* HELLO and its reply in one struct each; absent records are zero. */
 struct wire_features {
-	bool payload_crc, snapshots;
+	bool payload_crc, snapshots, copy;
 	/* The name of the first mandatory feature that is not known; else "". */
 	char unknown[WIRE_NAME_MAX + 1];
 };
@@ -391,6 +394,11 @@ struct wire_takeover {
 };
 size_t wire_put_takeover(uint8_t *buf, const struct wire_takeover *t);
 int wire_get_takeover(const uint8_t *buf, size_t length, struct wire_takeover *t, const char **why);
+
+/* COPY's payload: u32 handle of the source, u64 offset in it. */
+#define WIRE_COPY_SIZE 12
+void wire_put_copy(uint8_t out[WIRE_COPY_SIZE], uint32_t handle, uint64_t offset);
+void wire_get_copy(const uint8_t in[WIRE_COPY_SIZE], uint32_t *handle, uint64_t *offset);
 
 /* STATUS: extents of 12 bytes, u64 length, u32 kind, from the offset asked on. */
 enum wire_extent { WIRE_EXTENT_DATA = 0, WIRE_EXTENT_HOLE = 1 };

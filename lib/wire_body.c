@@ -8,8 +8,6 @@
 #include "wire.h"
 #include "wire_bytes.h"
 
-#define FEATURE_CRC "payload-crc"
-#define FEATURE_SNAPSHOTS "snapshots"
 #define LEAST_LIMIT 512
 
 enum kind {
@@ -38,43 +36,8 @@ struct body {
 #define BODY(n, f) { "a torn " n, "a " n " that lacks a record", f, sizeof(f) / sizeof((f)[0]) }
 
 /*
- * Features, limits, versions.
+ * Limits, versions.
  */
-static void put_features(struct wire_writer *w, const struct wire_features *f)
-{
-	/* The first byte: mandatory or not. */
-	static const uint8_t crc[] = "\0" FEATURE_CRC, snapshots[] = "\0" FEATURE_SNAPSHOTS;
-
-	if (f->payload_crc)
-		wire_put(w, WIRE_TAG_FEATURE, crc, sizeof crc - 1);
-	if (f->snapshots)
-		wire_put(w, WIRE_TAG_FEATURE, snapshots, sizeof snapshots - 1);
-}
-
-static bool is_feature(const char *name, size_t length, const char *known)
-{
-	return length == strlen(known) && !memcmp(name, known, length);
-}
-
-static int get_feature(const struct wire_record *r, struct wire_features *f)
-{
-	const char *name = (const char *)r->data + 1;
-	size_t length;
-
-	if (!r->length || r->data[0] > 1)
-		return -EPROTO;
-	length = r->length - 1u;
-	if (!wire_name_ok(name, length))
-		return -EPROTO;
-	if (is_feature(name, length, FEATURE_CRC))
-		f->payload_crc = true;
-	else if (is_feature(name, length, FEATURE_SNAPSHOTS))
-		f->snapshots = true;
-	else if (r->data[0] && !f->unknown[0])
-		memcpy(f->unknown, name, length);	/* zeroed before: ends with a zero */
-	return 0;
-}
-
 static void put_limits(struct wire_writer *w, const struct wire_limits *l)
 {
 	uint32_t b[3] = { htole32(l->data), htole32(l->in_flight), htole32(l->session_bytes) };
@@ -182,7 +145,7 @@ static int get_field(const struct field *f, const struct wire_record *r, void *t
 		*(uint64_t *)to = get64(r->data);
 		return 0;
 	case FEATURES:
-		return get_feature(r, to);
+		return wire_get_feature(r, to);
 	case LIMITS:
 		return get_limits(r, to);
 	case VERSIONS:
@@ -215,7 +178,7 @@ static void put_field(struct wire_writer *w, const struct field *f, const void *
 		wire_put_u64(w, f->tag, *(const uint64_t *)from);
 		return;
 	case FEATURES:
-		put_features(w, from);
+		wire_put_features(w, from);
 		return;
 	case LIMITS:
 		put_limits(w, from);

@@ -55,4 +55,8 @@ static inline int refuse(const char **why, const char *text)
 	return -EPROTO;
 }
 
+/* wire_feature.c */
+void wire_put_features(struct wire_writer *w, const struct wire_features *f);
+int wire_get_feature(const struct wire_record *r, struct wire_features *f);
+
 #endif

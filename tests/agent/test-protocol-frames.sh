@@ -18,6 +18,7 @@ scenario "$W" <<'EOT'
 from hostile import *
 w = Witness()
 h = Hostile(w)
+h.up().close()		# the volume's file is opened with its first user
 before = descriptors()
 
 # Before the login: each bit of a hello's header.
@@ -43,12 +44,11 @@ h.closed("version 2", h.fresh(), hello_with(version=2), "version", E_VERSION)
 h.closed("version 0", h.fresh(), hello_with(version=0), "version", E_VERSION)
 for kind in range(256):
     if kind != HELLO:
-        why = ("unknown type" if kind == 0 or kind > TAKEOVER else
+        why = ("unknown type" if kind == 0 or kind > COPY else
                "an event from a client" if kind == EVENT else "before the login")
-        body = {"count": 512} if kind in (READ, DISCARD, WRITE_ZEROES, STATUS) else {}
-        data = bytes(512) if kind == WRITE else b""
-        h.closed("type %d before the login" % kind, h.fresh(),
-                 request(kind, data, **({"count": 512} if data else body)), why)
+        body = {"count": 512} if kind in (READ, WRITE, DISCARD, WRITE_ZEROES, STATUS, COPY) else {}
+        data = bytes(512 if kind == WRITE else 12 if kind == COPY else 0)
+        h.closed("type %d before the login" % kind, h.fresh(), request(kind, data, **body), why)
 for flag in range(8):
     if 1 << flag != F_CRC:
         h.closed("hello with flag %d" % flag, h.fresh(), hello_with(flags=1 << flag), "flag")
@@ -82,11 +82,15 @@ def bits_of(name, frame, reason):
 bits_of("read", request(READ, handle=1, count=512, cookie=77 << 10), "")
 h.done("each bit of a read's header")
 
-for kind in [0] + list(range(TAKEOVER + 1, 256)):
+for kind in [0] + list(range(COPY + 1, 256)):
     h.closed("type %d" % kind, h.up(), request(kind, cookie=5), "unknown type")
+h.closed("a copy without that feature", h.up(), request(COPY, bytes(12), handle=1, count=512, cookie=5), "feature")
+for n in 0, 11, 13, 4096:
+    h.closed("a copy with %d bytes of a source" % n, h.up(), request(COPY, bytes(n), handle=1, count=512, cookie=5),
+             "does not say of what" if n < 12 else "longer than the limit")
 h.closed("an event from a client", h.up(), request(EVENT, cookie=0), "an event from a client")
 allowed = {READ: 0, WRITE: F_FUA, FLUSH: 0, DISCARD: F_FUA, WRITE_ZEROES: F_FUA, STATUS: 0,
-           LIST: 0, OPEN: F_READ_ONLY, CLOSE: 0, FENCE: 0, PING: 0, BYE: 0}
+           LIST: 0, OPEN: F_READ_ONLY | F_ALONE, CLOSE: 0, FENCE: 0, PING: 0, BYE: 0}
 for kind, mine in allowed.items():
     for flag in range(8):
         if 1 << flag & ~(mine | F_CRC):

@@ -18,6 +18,7 @@ scenario "$W" <<'EOT'
 from hostile import *
 w = Witness()
 h = Hostile(w)
+h.up().close()		# the volume's file is opened with its first user
 before = descriptors()
 
 def read(slot, sequence=1, count=512, offset=0):

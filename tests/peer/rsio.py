@@ -24,9 +24,9 @@ REQUEST, REPLY = struct.Struct("<BBBBIQQIII"), struct.Struct("<BBBBIQHHII")
 REQUEST_SIZE, REPLY_SIZE = 40, 32
 
 TYPES = ("HELLO AUTH LIST OPEN CLOSE READ WRITE FLUSH DISCARD WRITE_ZEROES STATUS FENCE PING "
-         "BYE EVENT CONTROL TAKEOVER").split()
+         "BYE EVENT CONTROL TAKEOVER COPY").split()
 (HELLO, AUTH, LIST, OPEN, CLOSE, READ, WRITE, FLUSH, DISCARD, WRITE_ZEROES, STATUS, FENCE, PING,
- BYE, EVENT, CONTROL, TAKEOVER) = range(1, 18)
+ BYE, EVENT, CONTROL, TAKEOVER, COPY) = range(1, 19)
 
 F_FUA, F_CRC, F_READ_ONLY, F_FIRST, F_SNAPSHOT, F_ALONE = 1, 2, 4, 8, 16, 32
 
@@ -374,7 +374,7 @@ class Client(Stream):
 
     def __init__(self, address, port, namespace="ns", namespace_id=0, node="node", key="key",
                  machine=None, boot=None, run=None, life=None, crc=True, timeout=10.0, lease=0,
-                 within=None, snapshots=False):
+                 within=None, snapshots=False, copies=False):
         """within: a connection that is made already, in which frames travel (tls.py)."""
         if within is None:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -390,7 +390,7 @@ class Client(Stream):
         self.machine, self.boot = machine or b"M" * 16, boot or b"B" * 16
         self.run, self.life = run or os.urandom(16), life or os.urandom(16)
         self.crc, self.transcript, self.lease = crc, b"", lease
-        self.snapshots = snapshots
+        self.snapshots, self.copies = snapshots, copies
         self.session, self.connection, self.proof = bytes(16), 0, b""
         self.sequence, self.stash, self.events = 0, {}, []
 
@@ -399,6 +399,7 @@ class Client(Stream):
         r = dict(versions=rec(T_VERSIONS, struct.pack("<HH", 1, 1)),
                  feature=feature("payload-crc") if self.crc else b"",
                  snapshots=feature("snapshots") if self.snapshots else b"",
+                 copies=feature("copy") if self.copies else b"",
                  limits=limits(*LIMITS), namespace=rec(T_NAMESPACE, self.namespace),
                  namespace_id=rec16(T_NAMESPACE_ID, self.namespace_id),
                  node=rec(T_NODE, self.node), machine=rec(T_MACHINE, self.machine),
@@ -507,6 +508,10 @@ class Client(Stream):
 
     def write(self, offset, data, handle=1, flags=0):
         self.must(WRITE, data, offset=offset, count=len(data), handle=handle, flags=flags)
+
+    def copy(self, source, source_offset, offset, count, handle=1):
+        self.must(COPY, struct.pack("<IQ", source, source_offset), handle=handle, offset=offset,
+                  count=count)
 
     def flush(self, handle=1):
         self.must(FLUSH, handle=handle)

@@ -150,7 +150,7 @@ static void header_fields(void **state)
 	assert_non_null(strstr(why, "version"));
 	assert_int_equal(patched_request(1, 0), -EPROTO);
 	for (int type = 0; type < 256; type++) {
-		bool known = type >= WIRE_HELLO && type <= WIRE_TAKEOVER;
+		bool known = type >= WIRE_HELLO && type <= WIRE_COPY;
 
 		assert_int_equal(patched_request(2, (uint8_t)type),
 				 known && type != WIRE_EVENT ? 0 : -EPROTO);
@@ -247,15 +247,20 @@ static void request_lengths(void **state)
 		assert_int_equal(request(lengths[i].type, 0, max + 1, 0, 0), -EPROTO);
 		assert_int_equal(request(lengths[i].type, 0, UINT32_MAX, 0, 0), -EPROTO);
 	}
+	for (uint32_t length = 0; length < 2 * WIRE_COPY_SIZE; length++)
+		assert_int_equal(request(WIRE_COPY, 0, length, 0, 1), length == WIRE_COPY_SIZE ? 0 : -EPROTO);
+	assert_int_equal(request(WIRE_COPY, 0, WIRE_COPY_SIZE, 0, WIRE_COPY_MAX), 0);
+	assert_int_equal(request(WIRE_COPY, 0, WIRE_COPY_SIZE, 0, WIRE_COPY_MAX + 1), -EPROTO);
+	assert_int_equal(request(WIRE_COPY, 0, WIRE_COPY_SIZE, 0, 0), -EPROTO);
 	assert_int_equal(request(0, 0, 0, 0, 1), -EPROTO);
 	assert_int_equal(request(WIRE_EVENT, 0, 0, 0, 1), -EPROTO);
-	assert_int_equal(request(WIRE_TAKEOVER + 1, 0, 0, 0, 1), -EPROTO);
+	assert_int_equal(request(WIRE_COPY + 1, 0, 0, 0, 1), -EPROTO);
 }
 
 static void request_flags(void **state)
 {
 	(void)state;
-	for (uint8_t type = WIRE_HELLO; type <= WIRE_TAKEOVER; type++) {
+	for (uint8_t type = WIRE_HELLO; type <= WIRE_COPY; type++) {
 		uint8_t allowed = type == WIRE_WRITE || type == WIRE_WRITE_ZEROES ||
 				  type == WIRE_DISCARD ? WIRE_FLAG_FUA :
 				  type == WIRE_OPEN ? WIRE_FLAG_READ_ONLY | WIRE_FLAG_ALONE :
@@ -264,7 +269,7 @@ static void request_flags(void **state)
 		if (type == WIRE_EVENT)
 			continue;
 		for (unsigned int f = 1; f < 256; f <<= 1)
-			assert_int_equal(request(type, (uint8_t)f, type == WIRE_WRITE, 0, 1),
+			assert_int_equal(request(type, (uint8_t)f, type == WIRE_WRITE ? 1 : type == WIRE_COPY ? WIRE_COPY_SIZE : 0, 0, 1),
 					 f == WIRE_FLAG_CRC || f & allowed ? 0 : -EPROTO);
 	}
 }
@@ -294,6 +299,7 @@ static void reply_lengths(void **state)
 		{ WIRE_STATUS, 12, WIRE_CONTROL_MAX - WIRE_CONTROL_MAX % 12 },
 		{ WIRE_FENCE, 0, WIRE_CONTROL_MAX }, { WIRE_PING, 8, 8 }, { WIRE_BYE, 0, 0 },
 		{ WIRE_EVENT, 1, WIRE_CONTROL_MAX }, { WIRE_CONTROL, 0, WIRE_CONTROL_MAX }, { WIRE_TAKEOVER, 0, 0 },
+		{ WIRE_COPY, 0, 0 },
 	};
 
 	(void)state;
@@ -313,7 +319,7 @@ static void reply_lengths(void **state)
 	}
 	assert_int_equal(reply(WIRE_STATUS, 0, 0, 13, 0), -EPROTO);
 	assert_int_equal(reply(0, 0, 0, 0, 0), -EPROTO);
-	assert_int_equal(reply(WIRE_TAKEOVER + 1, 0, 0, 0, 0), -EPROTO);
+	assert_int_equal(reply(WIRE_COPY + 1, 0, 0, 0, 0), -EPROTO);
 	assert_int_equal(reply(WIRE_EVENT, 0, 0, 8, 1), -EPROTO);
 	assert_int_equal(reply(WIRE_EVENT, 0, WIRE_E_IO, 8, 0), -EPROTO);
 	for (unsigned int f = 1; f < 256; f <<= 1) {
@@ -330,11 +336,11 @@ static void type_names(void **state)
 	assert_string_equal(wire_type_name(WIRE_HELLO), "hello");
 	assert_string_equal(wire_type_name(WIRE_WRITE_ZEROES), "write-zeroes");
 	assert_string_equal(wire_type_name(WIRE_CONTROL), "control");
-	for (int t = WIRE_HELLO; t <= WIRE_TAKEOVER; t++)
-		for (int u = t + 1; u <= WIRE_TAKEOVER; u++)
+	for (int t = WIRE_HELLO; t <= WIRE_COPY; t++)
+		for (int u = t + 1; u <= WIRE_COPY; u++)
 			assert_string_not_equal(wire_type_name(t), wire_type_name(u));
 	assert_string_equal(wire_type_name(0), "unknown");
-	assert_string_equal(wire_type_name(WIRE_TAKEOVER + 1), "unknown");
+	assert_string_equal(wire_type_name(WIRE_COPY + 1), "unknown");
 	assert_string_equal(wire_type_name((enum wire_type)-1), "unknown");
 }
 
@@ -497,6 +503,20 @@ static void volume_names(void **state)
 	assert_false(volume_name_ok("ora/cle@a"));
 }
 
+static void copies(void **state)
+{
+	static const uint8_t want[WIRE_COPY_SIZE] = { 4, 3, 2, 1, 0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11 };
+	uint8_t b[WIRE_COPY_SIZE];
+	uint64_t offset;
+	uint32_t handle;
+
+	(void)state;
+	wire_put_copy(b, 0x01020304, 0x1112131415161718);
+	assert_memory_equal(b, want, sizeof b);
+	wire_get_copy(b, &handle, &offset);
+	assert_true(handle == 0x01020304 && offset == 0x1112131415161718);
+}
+
 static void extents(void **state)
 {
 	static const uint8_t want[WIRE_EXTENT_SIZE] = { 8, 7, 6, 5, 4, 3, 2, 1, 1, 0, 0, 0 };
@@ -531,6 +551,7 @@ int main(void)
 		cmocka_unit_test(writer_never_passes_its_end),
 		cmocka_unit_test(names),
 		cmocka_unit_test(volume_names),
+		cmocka_unit_test(copies),
 		cmocka_unit_test(extents),
 	};
 

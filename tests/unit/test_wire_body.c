@@ -204,6 +204,9 @@ static void unknown_records_and_features(void **state)
 	assert_string_equal(body.hello.features.unknown, "");
 	assert_int_equal(hello_with(WIRE_TAG_FEATURE, "\0snapshots", 10), 0);
 	assert_true(body.hello.features.snapshots);
+	assert_false(body.hello.features.copy);
+	assert_int_equal(hello_with(WIRE_TAG_FEATURE, "\0copy", 5), 0);
+	assert_true(body.hello.features.copy);
 	assert_int_equal(hello_with(WIRE_TAG_FEATURE, "\0snapshot", 9), 0);
 	assert_false(body.hello.features.snapshots);
 	assert_int_equal(hello_with(WIRE_TAG_FEATURE, "\2later", 6), -EPROTO);
