@@ -54,14 +54,14 @@ static json_t *result(const char *name, json_t *j, const struct err *e)
 	return r;
 }
 
-static json_t *change_one(struct daemon *d, const char *name, bool attach, bool force)
+static json_t *change_one(struct daemon *d, const char *name, bool attach, bool force, bool alone)
 {
 	char namespace[CONF_NAME_MAX + 1], volume[CONF_VOLUME_MAX + 1];
 	struct err e = { 0 };
 	json_t *j = NULL;
 
 	if (conf_split_volume(name, namespace, volume, &e) == 0)
-		j = attach ? devices_attach(&d->devices, namespace, volume, &e) :
+		j = attach ? devices_attach(&d->devices, namespace, volume, alone, &e) :
 			     devices_detach(&d->devices, namespace, volume, force, &e);
 	return result(name, j, &e);
 }
@@ -70,6 +70,7 @@ static json_t *change_devices(struct daemon *d, json_t *request, bool attach)
 {
 	json_t *names = json_incref(json_object_get(request, "volumes")), *results = json_array(), *name;
 	bool force = json_is_true(json_object_get(request, "force"));
+	bool alone = json_is_true(json_object_get(request, "exclusive"));
 	size_t i;
 
 	if (json_array_size(names) == 0) {
@@ -78,7 +79,7 @@ static json_t *change_devices(struct daemon *d, json_t *request, bool attach)
 	}
 	json_array_foreach(names, i, name)
 		json_array_append_new(results, change_one(d, json_is_string(name) ? json_string_value(name) : "",
-							  attach, force));
+							  attach, force, alone));
 	json_decref(names);
 	return json_pack("{s:o}", "results", results);
 }
@@ -262,7 +263,7 @@ static const struct verb {
 	json_t *(*follow)(struct daemon *d, const struct ctl_peer *peer, json_t *request, struct err *e);
 } verbs[] = {
 	{ "status", do_status, false, " ", NULL },
-	{ "attach", do_attach, true, " volumes force ", NULL },
+	{ "attach", do_attach, true, " volumes force exclusive ", NULL },
 	{ "detach", do_detach, true, " volumes force ", NULL },
 	{ "fail", do_fail, true, " volume ", NULL },
 	{ "policy", do_policy, true, " namespace target policy weight standby ", NULL },
@@ -280,7 +281,7 @@ static bool right_kind(const char *name, const json_t *value)
 {
 	if (strcmp(name, "volumes") == 0)
 		return json_is_array(value);
-	if (strcmp(name, "force") == 0 || strcmp(name, "freeze") == 0)
+	if (strcmp(name, "force") == 0 || strcmp(name, "freeze") == 0 || strcmp(name, "exclusive") == 0)
 		return json_is_boolean(value);
 	if (strcmp(name, "work") == 0 || strcmp(name, "question") == 0)
 		return json_is_object(value);

@@ -7,6 +7,7 @@
 #include "devices.h"
 #include "log.h"
 #include "loopdev.h"
+#include "reserve.h"
 
 int devices_init(struct devices *d, struct client *c, struct helper *h)
 {
@@ -150,10 +151,11 @@ static int replace_cut(struct devices *d, const struct volume_query *q, struct e
 	return 0;
 }
 
-json_t *devices_attach(struct devices *d, const char *namespace, const char *volume, struct err *e)
+json_t *devices_attach(struct devices *d, const char *namespace, const char *volume, bool alone, struct err *e)
 {
 	struct volume_query q = { .client = d->client, .namespace = namespace, .volume = volume };
 	struct mark_query m = { d->client, 0 };
+	struct err why;
 	json_t *j;
 
 	loop_call(d->client->loop, query_volume, &q);
@@ -164,12 +166,16 @@ json_t *devices_attach(struct devices *d, const char *namespace, const char *vol
 	}
 	if (q.cut && replace_cut(d, &q, e) < 0)
 		return NULL;
+	if (alone && reserve_alone(d->client, namespace, volume, true, e) < 0)
+		return NULL;
 	j = ask(d, "attach", &q, false, e);
 	m.opener = (pid_t)json_integer_value(json_object_get(j, "opener"));
 	if (m.opener > 0)
 		loop_call(d->client->loop, mark, &m);
 	if (j)
 		log_info("attach", "%s:%s is %s (%s)", namespace, volume, member(j, "block"), member(j, "loop"));
+	if (!j && alone)
+		reserve_alone(d->client, namespace, volume, false, &why);
 	json_object_del(j, "opener");
 	client_wake(d->client);
 	return j;
@@ -180,6 +186,7 @@ json_t *devices_detach(struct devices *d, const char *namespace, const char *vol
 {
 	struct volume_query q = { .client = d->client, .namespace = namespace, .volume = volume,
 				  .fail = force };
+	struct err why;
 	json_t *j;
 
 	/* Nothing that waits for the volume may stand in the way of taking its device away. */
@@ -189,6 +196,8 @@ json_t *devices_detach(struct devices *d, const char *namespace, const char *vol
 	if (j)
 		log_info("attach", "%s:%s is detached from %s%s", namespace, volume, member(j, "loop"),
 			 force ? " by force" : "");
+	if (j && reserve_alone(d->client, namespace, volume, false, &why) < 0)
+		log_warning("attach", "%s:%s stays reserved: %s", namespace, volume, why.text);
 	client_wake(d->client);
 	return j;
 }
@@ -274,7 +283,7 @@ static void attach_wanted(struct devices *d, const json_t *volume, bool attached
 	json_object_set_new(d->tried, name, json_true());
 	if (attached)
 		return;
-	j = devices_attach(d, member(volume, "namespace"), member(volume, "volume"), &e);
+	j = devices_attach(d, member(volume, "namespace"), member(volume, "volume"), false, &e);
 	if (!j)
 		log_error("attach", "%s:%s: %s", member(volume, "namespace"), member(volume, "volume"), e.text);
 	json_decref(j);

@@ -23,7 +23,8 @@ int devices_init(struct devices *d, struct client *c, struct helper *h);
 void devices_fini(struct devices *d);
 
 /* One volume, by its names.  The helper's reply, or NULL with e filled. */
-json_t *devices_attach(struct devices *d, const char *namespace, const char *volume, struct err *e);
+/* alone: nobody else may have it open, from now on. */
+json_t *devices_attach(struct devices *d, const char *namespace, const char *volume, bool alone, struct err *e);
 json_t *devices_detach(struct devices *d, const char *namespace, const char *volume, bool force,
 		       struct err *e);
 

@@ -43,6 +43,7 @@ struct handle {
 	struct mpio *volume;		/* held; NULL: a text, or it was taken away from this file (EIO) */
 	pid_t opener;
 	bool device;			/* a loop device's file */
+	bool writes;			/* opened for writing */
 	bool planned;			/* the volume is yet to be made: it is held from then on */
 	char *text;
 	size_t length;

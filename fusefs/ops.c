@@ -18,6 +18,7 @@
 #include "attribute.h"
 #include "change.h"
 #include "ops.h"
+#include "reserve.h"
 #include "text.h"
 
 static struct client *client_of(fuse_req_t req)
@@ -286,6 +287,7 @@ static int open_node(struct client *c, struct handle *h, struct node *node, int 
 	if (node->volume)
 		h->volume = mpio_get(node->volume);
 	h->ns = node->ns;
+	h->writes = (flags & O_ACCMODE) != O_RDONLY;
 	list_append(&c->opens, &h->link);
 	return 0;
 }
@@ -402,9 +404,9 @@ static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg
 	uint64_t size = node->size;
 
 	(void)arg;
-	(void)fi;
-	(void)in;
-	(void)in_size;
+	if (!(flags & FUSE_IOCTL_DIR) && node->kind == NODE_VOLUME && handle_of(fi)->writes &&
+	    reserve_ioctl(client_of(req), req, handle_of(fi)->volume, cmd, in, in_size))
+		return;
 	if (flags & FUSE_IOCTL_DIR || node->kind != NODE_VOLUME || cmd != BLKGETSIZE64 ||
 	    out_size < sizeof size)
 		fuse_reply_err(req, ENOTTY);

@@ -128,6 +128,12 @@ void mpio_reset_longest(struct mpio *v);
 int mpio_ask_server(struct mpio *v, const char *json,
 		    void (*answered)(void *arg, int error, const char *text, size_t length), void *arg);
 
+unsigned mpio_servers(const struct mpio *v);	/* that offer it now */
+
+/* This client has reserved it to be alone with it: each open from now on says so. */
+void mpio_set_alone(struct mpio *v, bool alone);
+bool mpio_alone(const struct mpio *v);
+
 /* Users keep a volume with get/put: while the count is above zero it is open on
  * the server, and the object lives.  After the last put it may be gone. */
 struct mpio *mpio_get(struct mpio *v);

@@ -47,6 +47,7 @@ struct mpio {
 	bool offered;			/* in the tree: by a leg at least */
 	bool stale;			/* other content under this name */
 	bool lost;			/* give-up has passed, or an administrator said so */
+	bool reserved_alone;		/* each open says so */
 	bool no_writes;			/* on-loss = read-only took effect; until nobody has it open */
 	bool cache_lost;		/* the server lost what was written and not flushed */
 	struct policy_choice *choice;	/* its own policy; NULL: the session's */
@@ -83,7 +84,6 @@ bool mpio_reachable(const struct mpio *v);	/* over some leg */
 bool mpio_another_reachable(const struct mpio *v, const struct mpio_leg *g);
 /* Since when, by loop_now(), commands wait for a server that is away; 0: they do not. */
 uint64_t mpio_waits_since(const struct mpio *v);
-unsigned mpio_servers(const struct mpio *v);	/* that offer it now */
 struct session *mpio_session(const struct mpio *v);	/* the first that offers it now; else the first */
 
 /* From a session, through the namespace. */

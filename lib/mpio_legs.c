@@ -168,7 +168,8 @@ static int ask_open(struct mpio *v, struct mpio_leg *g)
 
 	strcpy(o.name, v->info.name);
 	memcpy(o.uuid, v->info.uuid, sizeof o.uuid);
-	return session_open(g->session, v, g->handle, &o, g->read_only);
+	return session_open(g->session, v, g->handle, &o, (g->read_only ? WIRE_FLAG_READ_ONLY : 0) |
+			    (v->reserved_alone ? WIRE_FLAG_ALONE : 0));
 }
 
 static void open_leg(struct mpio *v, struct mpio_leg *g)
@@ -283,7 +284,11 @@ static void open_failed(struct mpio *v, struct mpio_leg *g, int error)
 	g->busy = error == -EBUSY && v->info.shared;
 	if (error != -EBUSY || g->busy)		/* else the handle itself is taken */
 		session_free_handle(g->session, g->handle);
-	if (!g->busy)
+	if (error == -EBADE)
+		log_error(v->info.name, "%s:%s cannot be opened on %s: %s%s", v->namespace, v->info.name, g->session->name,
+			  *v->info.reserved_by ? "it is reserved by client " : "another client has had it meanwhile",
+			  v->info.reserved_by);
+	else if (!g->busy)
 		log_error(v->info.name, "%s:%s cannot be opened on %s: %s", v->namespace, v->info.name,
 			  g->session->name, strerror(-error));
 	else if (!v->waits_for[0])

@@ -69,6 +69,16 @@ int mpio_ask_server(struct mpio *v, const char *json,
 	return session_control(s, json, answered, arg);
 }
 
+void mpio_set_alone(struct mpio *v, bool alone)
+{
+	v->reserved_alone = alone;
+}
+
+bool mpio_alone(const struct mpio *v)
+{
+	return v->reserved_alone;
+}
+
 const struct wire_volume *mpio_info(const struct mpio *v)
 {
 	return &v->info;

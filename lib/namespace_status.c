@@ -196,6 +196,7 @@ static json_t *volume_status(struct mpio *v)
 		"writes", (json_int_t)n->writes, "write_bytes", (json_int_t)n->write_bytes,
 		"flushes", (json_int_t)n->flushes, "others", (json_int_t)n->others,
 		"errors", (json_int_t)n->errors, "resent", (json_int_t)n->resent);
+	json_object_set_new(j, "reserved_by", optional_text(i->reserved_by));
 	add_numbers(j, v);
 	return j;
 }

@@ -109,7 +109,7 @@ void session_look_again(struct session *s);
 void session_submit(struct session *s, struct command *c);
 /* Takes back a command that waits; false when it is in flight or fenced. */
 bool session_withdraw(struct session *s, struct command *c);
-int session_open(struct session *s, struct mpio *v, uint32_t handle, const struct wire_open *o, bool read_only);
+int session_open(struct session *s, struct mpio *v, uint32_t handle, const struct wire_open *o, uint8_t flags);
 void session_close(struct session *s, uint32_t handle);
 /* Asks the server itself: json is an object with a "do".  answered comes once, with 0 and
  * the answer's text (not terminated, valid during the call), or -errno: -EIO when the

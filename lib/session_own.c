@@ -190,7 +190,7 @@ static void list_answered(struct session *s, struct path *p, const struct wire_r
 		s->ops->list_ended(s->owner, s);
 }
 
-int session_open(struct session *s, struct mpio *v, uint32_t handle, const struct wire_open *w, bool read_only)
+int session_open(struct session *s, struct mpio *v, uint32_t handle, const struct wire_open *w, uint8_t flags)
 {
 	struct own *o = own_new(WIRE_OPEN, WIRE_LOGIN_MAX);
 
@@ -198,7 +198,7 @@ int session_open(struct session *s, struct mpio *v, uint32_t handle, const struc
 		return -ENOMEM;
 	o->volume = v;
 	o->command.handle = handle;
-	o->command.flags = read_only ? WIRE_FLAG_READ_ONLY : 0;
+	o->command.flags = flags;
 	o->command.length = (uint32_t)wire_put_open(o->body, w);
 	session_submit(s, &o->command);
 	return 0;

@@ -297,6 +297,7 @@ bool view_offers(const json_t *volume, const char *server)
 const char *view_volume_trouble(char *buf, size_t size, const json_t *volume)
 {
 	bool read_only = view_true(volume, "read_only");
+	const char *holder = json_string_value(json_object_get(volume, "reserved_by"));
 	double left = view_num(volume, "give_up_in", -1);
 	int n = 0;
 
@@ -308,6 +309,8 @@ const char *view_volume_trouble(char *buf, size_t size, const json_t *volume)
 		n += snprintf(buf + n, size - (size_t)n, ", gives up in %ld s",
 			      (long)left + (left > (double)(long)left));
 	if (read_only && n >= 0 && (size_t)n < size)
-		snprintf(buf + n, size - (size_t)n, "%sread-only", n ? ", " : "");
+		n += snprintf(buf + n, size - (size_t)n, "%sread-only", n ? ", " : "");
+	if (holder && n >= 0 && (size_t)n < size)
+		snprintf(buf + n, size - (size_t)n, "%sreserved by %s", n ? ", " : "", holder);
 	return buf;
 }

@@ -30,6 +30,8 @@ static const struct opt options[] = {
 	  "more about each; up to -vvv", 0, 0 },
 	{ 'f', "force", OPT_FLAG, NULL, offsetof(struct rsconfig, force),
 	  "with -d and -m stop: in any case, what waits ends with an error", 0, 0 },
+	{ 0, "exclusive", OPT_FLAG, NULL, offsetof(struct rsconfig, exclusive),
+	  "with -a: nobody else may open it, until -d", 0, 0 },
 	{ 0, "weight", OPT_STRING, "IF=N,...", offsetof(struct rsconfig, weight),
 	  "with -m policy: what each interface gets with weighted", 0, 0 },
 	{ 0, "standby", OPT_STRING, "IF,...", offsetof(struct rsconfig, standby),
@@ -46,7 +48,7 @@ static const struct opt_program program = {
 	.name = "rsconfig",
 	.synopsis = "-q [-v...] [--json]\n"
 		    "-l [-v...] [--json]\n"
-		    "-a [--json] [NS:VOLUME...]\n"
+		    "-a [--exclusive] [--json] [NS:VOLUME...]\n"
 		    "-d [--force] [--json] [NS:VOLUME...]\n"
 		    "-m status [-v...] [--json]\n"
 		    "-m explain\n"
@@ -269,6 +271,8 @@ static void check_options(const struct rsconfig *rc, char **operands)
 		rsconfig_usage("-q, -l, -a, -d and -m are for one at a time");
 	if (rc->force && !rc->detach && !(rc->manage && strcmp(rc->manage, "stop") == 0))
 		rsconfig_usage("--force is for -d and -m stop only");
+	if (rc->exclusive && (!rc->attach || !operands[0]))
+		rsconfig_usage("--exclusive is for -a with volumes named");
 	if ((rc->query || rc->local) && operands[0])
 		rsconfig_usage("%s shows all and takes no '%s'", rc->query ? "-q" : "-l", operands[0]);
 }

@@ -15,7 +15,7 @@ struct rsconfig {
 	bool query, local, attach, detach;
 	const char *manage;		/* the word after -m */
 	int verbose;
-	bool force, json;
+	bool force, json, exclusive;
 	double drill_time;		/* seconds; with -m drill */
 	const char *weight, *standby;	/* with -m policy; else NULL */
 	const char *run_dir_option;

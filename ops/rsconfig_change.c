@@ -85,10 +85,13 @@ static int print_results(const struct rsconfig *rc, json_t *reply, const char *v
 
 static int change(const struct rsconfig *rc, const char *what, char **operands, const char *verb)
 {
-	json_t *reply = rsconfig_call(rc, json_pack("{s:s, s:o, s:b}", "do", what, "volumes",
-						    volume_array(rc, operands), "force", rc->force));
+	json_t *request = json_pack("{s:s, s:o, s:b}", "do", what, "volumes", volume_array(rc, operands),
+				    "force", rc->force), *reply;
 	int status;
 
+	if (rc->exclusive)
+		json_object_set_new(request, "exclusive", json_true());
+	reply = rsconfig_call(rc, request);
 	if (!reply)
 		return 1;
 	status = print_results(rc, reply, verb);

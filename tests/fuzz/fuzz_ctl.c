@@ -103,8 +103,9 @@ json_t *attach_list(const char *mount_dir)
 	return json_array();
 }
 
-json_t *devices_attach(struct devices *d, const char *namespace, const char *volume, struct err *e)
+json_t *devices_attach(struct devices *d, const char *namespace, const char *volume, bool alone, struct err *e)
 {
+	(void)alone;
 	fuzz_check(d == &daemon_now.devices && conf_name_valid(namespace) &&
 		   conf_name_valid(volume));
 	if (strcmp(volume, "oracle") == 0)
@@ -117,7 +118,7 @@ json_t *devices_detach(struct devices *d, const char *namespace, const char *vol
 		       struct err *e)
 {
 	(void)force;
-	return devices_attach(d, namespace, volume, e);
+	return devices_attach(d, namespace, volume, false, e);
 }
 
 json_t *devices_offered(struct devices *d)
