@@ -46,6 +46,7 @@ void client_put(struct client *c)
 	handle_table_fini(&c->handles);
 	dead_fini(&c->dead);
 	claims_release(c->claims);
+	free(c->turns);
 	free(c);
 }
 
@@ -99,7 +100,7 @@ static void unlink_client(struct clients *t, struct client *c)
 		;
 	*at = c->next;
 	t->indexes[c->index] = NULL;
-	t->count--;
+	atomic_store(&t->server->client_count, --t->count);
 	reserve_end(c);
 	while (c->waiting) {
 		struct conn *w = c->waiting;
@@ -161,7 +162,9 @@ static struct client *make(struct clients *t, const struct login_request *q)
 
 	if (!c)
 		return NULL;
-	if (secure_random(c->id, sizeof(c->id)) < 0) {
+	c->turns = turns_new(t->server->loop_count);
+	if (!c->turns || secure_random(c->id, sizeof(c->id)) < 0) {
+		free(c->turns);
 		free(c);
 		return NULL;
 	}
@@ -180,7 +183,7 @@ static struct client *make(struct clients *t, const struct login_request *q)
 	t->indexes[c->index] = c;
 	c->next = t->first;
 	t->first = c;
-	t->count++;
+	atomic_store(&t->server->client_count, ++t->count);
 	return c;
 }
 

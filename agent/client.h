@@ -17,6 +17,7 @@
 #include "lease.h"
 #include "reserve.h"
 #include "sock.h"
+#include "turns.h"
 #include "wire.h"
 
 #define CLIENTS_MAX 256
@@ -49,6 +50,7 @@ struct client {
 	uint8_t machine[16], boot[16], run[16], life[16];
 	uint64_t since;
 
+	struct turn *turns;		/* one for each loop, that loop's */
 	atomic_uint refs;		/* the table's, and one for each connection and fence */
 	_Atomic int64_t bytes;		/* in flight over all connections */
 	struct handle_table handles;

@@ -14,6 +14,7 @@
 #include "server.h"
 #include "strangers.h"
 #include "throttle.h"
+#include "turns.h"
 
 #define RECEIVES_MAX 4		/* in a row, then the loop's other connections have a turn */
 
@@ -150,6 +151,7 @@ void conn_close(struct conn *c, enum log_level level, const char *fmt, ...)
 	uncount_login(c);
 	strangers_forget(c);
 	throttle_forget(c);
+	turn_forget(c);
 	if (c->executing)
 		workers_cancel(c->loop->server->workers, c);
 	finish(c);
@@ -188,13 +190,22 @@ void conn_leave(struct conn *c)
 
 /*
  * Backpressure: a client that asks for more than it takes is not read from until
- * it took it, and while the whole server is short of memory, neither is one that
- * has something in flight.
+ * it took it; and while the whole server is short of memory, neither is one that
+ * has more in flight than its share of it.  So one that fills the memory, because
+ * its disk hangs, waits, and those that ask for little go on.
  */
+static bool has_its_share(const struct conn *c)
+{
+	struct server *s = c->loop->server;
+	unsigned clients = atomic_load_explicit(&s->client_count, memory_order_relaxed);
+
+	return c->in_flight && atomic_load_explicit(&c->client->bytes, memory_order_relaxed) >
+				       (int64_t)(s->memory.limit / 2 / (clients ? clients : 1));
+}
+
 static bool too_much(const struct conn *c, size_t bound)
 {
-	return c->out_bytes > bound ||
-	       (c->in_flight && memory_tight(&c->loop->server->memory));
+	return c->out_bytes > bound || (memory_tight(&c->loop->server->memory) && has_its_share(c));
 }
 
 /*
@@ -291,6 +302,12 @@ static int take_frame(struct conn *c, const uint8_t *payload, uint32_t length)
 	return c->state == CONN_UP ? serve_frame(c, payload, length) : login_frame(c, payload, length);
 }
 
+/* Bytes that its answer has. */
+static uint32_t asked(const struct conn *c)
+{
+	return c->request.type == WIRE_READ ? c->request.count : 0;
+}
+
 static int on_payload(void *arg, const uint8_t *payload, uint32_t length)
 {
 	struct conn *c = arg;
@@ -304,7 +321,14 @@ static int on_payload(void *arg, const uint8_t *payload, uint32_t length)
 		conn_send(c);
 	if (c->failed)
 		return -EPROTO;
-	return c->state != CONN_UP ? 0 : too_much(c, CONN_OUT_HIGH) ? FRAME_STOP : 0;
+	if (c->state != CONN_UP)
+		return 0;
+	if (too_much(c, CONN_OUT_HIGH))
+		return FRAME_STOP;
+	if (turn_goes_on(&c->left, length + asked(c)))
+		return 0;
+	turn_wait(c);
+	return FRAME_STOP;
 }
 
 static const struct frame_ops ops = {
@@ -328,7 +352,7 @@ static bool reads(const struct conn *c)
 	return c->state < CONN_LEAVING && !c->stopped;
 }
 
-static void receive(struct conn *c)
+static void receive_some(struct conn *c)
 {
 	struct engine *l = c->loop;
 	struct iovec iov[2];
@@ -354,6 +378,14 @@ static void receive(struct conn *c)
 	}
 }
 
+static void receive(struct conn *c)
+{
+	if (!turn_begin(c))
+		return;
+	receive_some(c);
+	turn_over(c);
+}
+
 /* Everything was said; what still comes is thrown away, so that closing with
  * unread bytes does not reset the connection before our last words have arrived. */
 static void drain(struct conn *c)
@@ -366,16 +398,17 @@ static void drain(struct conn *c)
 
 static void go_on_reading(struct conn *c)
 {
-	while (c->stopped && c->state == CONN_UP && !c->failed && !too_much(c, CONN_OUT_LOW)) {
+	while (c->stopped && c->state == CONN_UP && !c->failed && !too_much(c, CONN_OUT_LOW) && turn_begin(c)) {
 		c->stopped = false;
 		after_frames(c, frame_resume(&c->frame, c->loop->scratch, LOOP_SCRATCH, &ops, c));
+		turn_over(c);
 		conn_send(c);
 	}
 }
 
 static void watch(struct conn *c)
 {
-	bool in = !c->waits && (reads(c) || c->state == CONN_DRAINING);
+	bool in = !c->waits && (reads(c) || c->state == CONN_DRAINING || (c->yields && c->state < CONN_LEAVING));
 	uint32_t events = (in ? EPOLLIN : 0) | (conn_sends(c) ? EPOLLOUT : 0);
 
 	if (events == c->events)
@@ -491,6 +524,7 @@ static void work_dirty(struct engine *l)
 
 void conn_settle(struct engine *l)
 {
+	turns_settle(l);
 	strangers_settle(l);
 	work_dirty(l);
 	/* What may go on now has answers to send, and makes room to read more. */
@@ -502,47 +536,6 @@ void conn_settle(struct engine *l)
 	}
 	serve_submit(l);
 	free_gone(l);
-}
-
-static void check_silence(struct conn *c, uint64_t now)
-{
-	if (c->deadline && now >= c->deadline) {
-		static const char *const why[] = {
-			[CONN_HELLO] = "no login within 5 s",
-			[CONN_AUTH] = "no login within 5 s",
-			[CONN_JOINING] = "the session that it replaces has not ended",
-			[CONN_UP] = "",
-			[CONN_LEAVING] = "it does not take its last replies",
-			[CONN_DRAINING] = "it does not close",
-		};
-
-		conn_close(c, c->state == CONN_DRAINING ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s",
-			   why[c->state]);
-	} else if (c->state == CONN_UP && now >= c->heard + WIRE_LEASE * SECOND &&
-		   (!c->stopped || conn_sends(c))) {
-		/* Not if it is us who do not listen, because workers are slow. */
-		conn_close(c, LOG_LEVEL_WARNING, "silent for %d s", WIRE_LEASE);
-	} else if (c->state == CONN_UP && lease_over(&c->client->lease, now)) {
-		/* Its session ends: this is for a connection that could not be told so. */
-		conn_close(c, LOG_LEVEL_INFO, "its lease is over");
-	}
-}
-
-void conn_tick(struct engine *l)
-{
-	struct conn *c, *next;
-
-	for (c = l->conns; c; c = next) {
-		next = c->next;
-		if (c->state == CONN_DEAD)
-			continue;
-		check_silence(c, l->now);
-		/* Memory that others gave back is a reason to read again. */
-		if (c->stopped)
-			conn_touch(c);
-	}
-	arena_trim(&l->arena);
-	conn_settle(l);
 }
 
 /*

@@ -55,6 +55,7 @@ struct conn {
 	uint32_t events;		/* that are watched for */
 	bool stopped;			/* does not read: too much is unanswered */
 	bool dirty;			/* in loop->dirty */
+	bool yields, called;		/* in loop->turns; it is its turn (turns.c) */
 	bool finished;
 	bool bye;			/* the client said it; answered last */
 	bool counted;			/* among the logins that are not through (listen.c) */
@@ -64,6 +65,8 @@ struct conn {
 	uint64_t stranger_cost;		/* what it took of loop->strangers */
 	struct conn *next_stranger;
 	uint8_t host_place;		/* in loop->hosts */
+	int64_t left;			/* of its turn */
+	struct conn *next_turn;
 	unsigned holds;			/* messages under way that come back to this struct */
 	uint64_t bye_cookie;
 

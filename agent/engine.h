@@ -71,6 +71,7 @@ struct engine {
 	uint64_t next_tick;
 	uint64_t look_at;		/* a round has to begin by then; 0: nobody asked for it */
 	bool stop;
+	uint64_t round;			/* how often it went round */
 	int epoll;
 	struct source wake;
 	struct conn *conns;		/* all that live here */
@@ -78,6 +79,8 @@ struct engine {
 	struct conn *gone;		/* freed when the round ends */
 	struct conn *waiting, **waiting_end;	/* strangers.c: whose turn is later */
 	struct pace strangers, hosts[STRANGERS_HOSTS];
+	struct conn *turns, **turns_end;	/* turns.c: who has more to do than it may in a round */
+	unsigned turn_count;
 	struct throttle_queue *throttled;	/* throttle.c: commands beyond their volume's limit */
 	struct job *jobs, **jobs_end;	/* for the workers, handed over when the round ends */
 	struct at_once at_once;

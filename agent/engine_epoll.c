@@ -53,6 +53,7 @@ struct engine *engine_new(struct server *s, unsigned index, const char *name, st
 	snprintf(l->name, sizeof(l->name), "%s", name);
 	l->jobs_end = &l->jobs;
 	l->waiting_end = &l->waiting;
+	l->turns_end = &l->turns;
 	arena_init(&l->arena, &s->memory);
 	l->wake.ready = on_wake;
 	l->wake.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -211,6 +212,7 @@ void engine_run(struct engine *l)
 		int n = wait_events(l, events, busy);
 
 		l->now = clock_now();
+		l->round++;
 		busy = n > 0;
 		for (int i = 0; i < n; i++) {
 			struct source *s = events[i].data.ptr;

@@ -72,6 +72,7 @@ struct server {
 	struct work reserve_work;	/* jobs of serve_reserve.c: a volume's own may be stuck */
 	struct reservation *reservations;	/* under clients.lock */
 	struct reserve_news *reserve_news;	/* too */
+	atomic_uint client_count;	/* sessions; written under clients.lock */
 	atomic_uint handshakes;		/* of TLS, under way (conn_tls.c) */
 
 	atomic_bool leaving;		/* SIGTERM came: no new login, no new command */

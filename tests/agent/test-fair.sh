@@ -1,0 +1,75 @@
+#!/bin/bash
+# A client that asks for thousands of things at once, on many connections, beside one that
+# asks for one: that one is answered soon, whether the answer is in memory or a disk has to
+# be asked.
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/agent.sh"
+requires_program rssrv
+
+write_server_conf "$W" client=noisy client=quiet
+make_volume "$W" v 16M
+make_volume "$W" other 16M
+# All of it is on one loop: one for each would prove nothing.
+start_server "$W" --loops 1
+
+export SERVER ROUNDS
+SERVER=$(server_pid "$W")
+ROUNDS=$(sample_or_all 5 40)
+SCENARIO_SECONDS=100 scenario "$W" <<'EOT'
+import signal
+import statistics
+
+SO_TIMESTAMPNS = 35
+SERVER, ROUNDS, PATHS, DEPTH = int(os.environ["SERVER"]), int(os.environ["ROUNDS"]), 8, 1000
+first = Node("noisy").login(crc=False)
+noisy = [first] + [Node("noisy", life=first.life).login(first.session, crc=False) for _ in range(PATHS - 1)]
+noisy[0].open("v")
+quiet = Node("quiet").login(crc=False)
+quiet.open("v")
+quiet.open("other", handle=2)
+for c in noisy + [quiet]:
+    c.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+
+def stop(yes):
+    os.kill(SERVER, signal.SIGSTOP if yes else signal.SIGCONT)
+
+def stamped(c, size):
+    """One reply, and when it arrived here: whenever we come to read it."""
+    data, when = b"", 0
+    while len(data) < size:
+        part, extra, _, _ = c.sock.recvmsg(size - len(data), 64)
+        if not part:
+            raise Closed("in the middle of a reply")
+        data += part
+        for level, kind, value in extra:
+            if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+                s, ns = struct.unpack("qq", value)
+                when = s * 10**9 + ns
+    if struct.unpack_from("<H", data, 16)[0]:
+        raise Broken("refused")
+    return when
+
+def answered_before(kind, count, handle=1):
+    """While the server stands still, eight times a thousand are sent, then one by the other
+    client.  How many of the first were answered when that one was?"""
+    data = b"n" * count if kind == WRITE else b""
+    size = 32 + (count if kind == READ else 0)
+    stop(True)
+    for c in noisy:
+        c.send(b"".join(request(kind, data, cookie=i, offset=512 * i, count=count, handle=1) for i in range(DEPTH)))
+    quiet.start(kind, data, offset=0, count=count, handle=handle)
+    stop(False)
+    then = stamped(quiet, size)
+    return sum(stamped(c, size) <= then for c in noisy for _ in range(DEPTH))
+
+def few(name, most, *args):
+    got = [answered_before(*args) for _ in range(ROUNDS)]
+    m = statistics.median(got)
+    check(name, m <= most, got)
+    print("%s: %d of %d came before (%s)" % (name, m, PATHS * DEPTH, " ".join(map(str, got))), flush=True)
+
+few("what is in memory", PATHS * DEPTH // 6, READ, 512)
+few("on another volume", PATHS * DEPTH // 6, READ, 512, 2)
+few("what a worker does", PATHS * DEPTH // 6, WRITE, 512)
+EOT
+done_testing
