@@ -37,10 +37,9 @@ static void check_only(struct conf_parse *p, const struct conf_section *s)
 
 static void read_heads(struct conf_parse *p, struct conf_server *c, struct heads *h)
 {
+	/* Of [server] only its own: the other fallbacks are no values. */
 	conf_fill_defaults(p, CONF_FILE_SERVER, "server", c);
 	conf_fill_defaults(p, CONF_FILE_SERVER, "namespace", c);
-	/* [server]'s own: what else it may set falls back to [namespace]. */
-	c->metrics_interval = 15;
 	for (size_t i = 0; i < p->section_count; i++) {
 		const struct conf_section *s = &p->sections[i];
 
