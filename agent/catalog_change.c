@@ -26,20 +26,17 @@ static void work_path(const char *ending, char out[CATALOG_PATH_MAX])
 	snprintf(out, CATALOG_PATH_MAX, CATALOG_WORK "/%u%s", atomic_fetch_add(&last_number, 1), ending);
 }
 
-static int remove_tree(int dir, const char *path, int depth)
-{
-	struct dirent *entry;
-	int fd, r = 0;
-	DIR *d;
+static int remove_tree(int dir, const char *path, int depth);
 
-	if (unlinkat(dir, path, 0) == 0 || errno == ENOENT)
-		return 0;
-	if (errno != EISDIR && errno != EPERM)
-		return -errno;
-	fd = depth ? openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
-	d = fd < 0 ? NULL : fdopendir(fd);
+/* -ENOENT: it is not there. */
+static int empty(int dir, const char *path, int depth)
+{
+	int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), r = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
 	if (!d) {
-		r = depth ? -errno : -ELOOP;
+		r = -errno;
 		if (fd >= 0)
 			close(fd);
 		return r;
@@ -48,9 +45,19 @@ static int remove_tree(int dir, const char *path, int depth)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			r = remove_tree(dirfd(d), entry->d_name, depth - 1);
 	closedir(d);
-	if (!r && unlinkat(dir, path, AT_REMOVEDIR) < 0)
-		r = -errno;
 	return r;
+}
+
+static int remove_tree(int dir, const char *path, int depth)
+{
+	int r;
+
+	if (unlinkat(dir, path, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	r = depth ? empty(dir, path, depth) : -ELOOP;
+	return !r && unlinkat(dir, path, AT_REMOVEDIR) < 0 ? -errno : r;
 }
 
 /* A volume whose snapshots are all gone leaves a directory. */
@@ -91,6 +98,7 @@ static void remove_new_metas(const struct pool *p)
 
 int catalog_finish(struct pool *p, struct err *e)
 {
+	bool had = journal_has_steps(p->dirfd);
 	int r = journal_finish(p->dirfd, e);
 
 	if (r) {
@@ -98,17 +106,32 @@ int catalog_finish(struct pool *p, struct err *e)
 			 "and remove it" : "mend that; it goes on by itself (%s/" JOURNAL_FILE ")", p->path);
 		return r;
 	}
-	if (p->unfinished)
-		log_info("pool", "%s: the change that was left half done is made", p->name);
+	if (had)
+		log_info("pool", "%s: a change that was left half done is made", p->name);
 	p->unfinished = false;
 	p->changed.tv_sec = 0;
 	p->snapshots_seen = false;
 	return 0;
 }
 
+/* So that there is a place to note a change when the pool is full.  What cannot be made now is made
+ * when it is needed.  While the server is still root: for who it becomes, who owns the pool. */
+static void prepare(const struct pool *p)
+{
+	static const char *const names[] = { CATALOG_WORK, JOURNAL_FILE, JOURNAL_SPARE };
+	struct stat st;
+
+	if ((mkdirat(p->dirfd, CATALOG_WORK, 0700) < 0 && errno != EEXIST) || journal_prepare(p->dirfd) < 0)
+		log_debug("pool", "%s: no place for the journal yet", p->name);
+	if (geteuid() != 0 || fstat(p->dirfd, &st) < 0)
+		return;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (fchownat(p->dirfd, names[i], st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+			log_debug("pool", "%s: %s stays root's", p->name, names[i]);
+}
+
 int catalog_recover(struct pool *p, struct err *e)
 {
-	bool had = faccessat(p->dirfd, JOURNAL_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	int r = catalog_finish(p, e);
 
 	if (r) {
@@ -119,14 +142,12 @@ int catalog_recover(struct pool *p, struct err *e)
 		snprintf(e->text, sizeof(e->text), "[pool %s]: %.*s", p->name, ERR_TEXT_MAX - 80, text);
 		return r;
 	}
-	if (had)
-		log_info("pool", "%s: a change that was committed before this start is made", p->name);
-	unlinkat(p->dirfd, JOURNAL_FILE ".new", 0);
-	r = remove_tree(p->dirfd, CATALOG_WORK, TREE_DEPTH);
-	if (r && r != -EROFS)
+	r = empty(p->dirfd, CATALOG_WORK, TREE_DEPTH);
+	if (r && r != -EROFS && r != -ENOENT)
 		log_warning("pool", "%s: cannot empty " CATALOG_WORK ": %s", p->name, strerror(-r));
 	remove_empty_directories(p);
 	remove_new_metas(p);
+	prepare(p);
 	return 0;
 }
 

@@ -9,16 +9,24 @@
  * harm, at any time, together with any others, as long as the order is kept.  Both
  * rules are checked when a journal is written and when one is read.
  *
- * The list is written to .rsio.journal.new, synced, and renamed; then the directory is
- * synced.  Before the rename is on the disk there is no journal, and no step was
- * taken: nothing happened.  After it the steps are taken, at once or by the next start.
- * The change is thus made by one rename.  Whatever a step moves into place was synced
- * before, with its directory, or there would be a name without its content.
+ * The list is written to .rsio.journal.spare, synced, and changes its name with
+ * .rsio.journal, whose list was empty, in one call (RENAME_EXCHANGE); then the directory is
+ * synced.  Before that is on the disk the journal is empty, and no step was taken:
+ * nothing happened.  After it the steps are taken, at once or by the next start.  The
+ * change is thus made by one call.  Whatever a step moves into place was synced before,
+ * with its directory, or there would be a name without its content.
  *
- * The journal goes only when all directories in which names changed are synced, or a
- * name could come back that no journal is left to take away.  Its own going is synced
- * too before anybody learns that the change is made: a journal that came back with the
- * power would be done once more, over what was made of these names by then.
+ * The empty journal comes back, in the same way, only when all directories in which names
+ * changed are synced, or a name could come back that no journal is left to take away.
+ * That is synced too before anybody learns that the change is made: a journal that
+ * came back with the power would be done once more, over what was made of these names by
+ * then.
+ *
+ * A pool that is full must not be one from which nothing can be removed.  So both files
+ * stay, have their blocks, and are written where they lie (on btrfs that is asked for);
+ * and two names that change places take no space in the directory, as one more name may.
+ * Where names cannot change places, the spare one becomes the journal and is removed
+ * afterwards.
  *
  * Nobody else may change these names from the commit to the end: that is pool.catalog
  * among threads, and the pool's lock among processes.
@@ -29,19 +37,22 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "crc.h"
 #include "journal.h"
 #include "log.h"
 
-#define JOURNAL_NEW JOURNAL_FILE ".new"
 #define FILE_MAX (4u << 20)
+#define SPARE (16u << 10)	/* bytes that are kept */
 static const char head[] = "# A change of this pool that is being made: rssrv does it to its end, when it starts at\n"
 			   "# the latest.  See rssrv(8).\n";
+static const char head_of_none[] = "# Changes of this pool are noted here while they are made; now there is none.\n";
 
 void journal_free(struct journal *j)
 {
@@ -163,12 +174,12 @@ void journal_remove(struct journal *j, const char *path)
  */
 char *journal_format(const struct journal *j, size_t *length)
 {
-	size_t room = sizeof(head) + j->count * (2 * JOURNAL_PATH_MAX + 8) + 32, n;
+	size_t room = sizeof(head) + sizeof(head_of_none) + j->count * (2 * JOURNAL_PATH_MAX + 8) + 32, n;
 	char *text = malloc(room);
 
 	if (!text)
 		return NULL;
-	n = (size_t)snprintf(text, room, "%s", head);
+	n = (size_t)snprintf(text, room, "%s", j->count ? head : head_of_none);
 	for (size_t i = 0; i < j->count; i++) {
 		const struct journal_step *s = &j->steps[i];
 
@@ -223,26 +234,161 @@ damaged:
 /*
  * The file.
  */
-static int write_file(int dir, const char *text, size_t length)
+static int write_at(int fd, const char *text, size_t length, off_t at)
 {
-	int fd = openat(dir, JOURNAL_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644), r = 0;
-
-	if (fd < 0)
-		return -errno;
-	while (length && !r) {
-		ssize_t n = write(fd, text, length);
+	while (length) {
+		ssize_t n = pwrite(fd, text, length, at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			r = n < 0 ? -errno : -EIO;
-		text += n > 0 ? n : 0;
-		length -= n > 0 ? (size_t)n : 0;
+			return n < 0 ? -errno : -EIO;
+		text += n;
+		at += n;
+		length -= (size_t)n;
 	}
-	if (!r && fsync(fd) < 0)
-		r = -errno;
+	return 0;
+}
+
+/* What can be had of that; without, it is as good as any file. */
+static void stay_in_place(int fd)
+{
+	int flags;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
+		flags |= FS_NOCOW_FL;
+		ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	}
+	/* Is it full already?  The write says so. */
+	if (fallocate(fd, 0, 0, SPARE) < 0)
+		return;
+}
+
+/* The text, and zeroes to the end of the file. */
+static int write_whole(int fd, const char *text, size_t length)
+{
+	static const char zeroes[4096];
+	off_t at = (off_t)length;
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!st.st_size)
+		stay_in_place(fd);
+	if (st.st_size > SPARE && length <= SPARE && ftruncate(fd, st.st_size = SPARE) < 0)
+		return -errno;
+	if (st.st_size < SPARE)
+		st.st_size = SPARE;
+	r = write_at(fd, text, length, 0);
+	while (at < st.st_size && !r) {
+		size_t n = st.st_size - at < (off_t)sizeof(zeroes) ? (size_t)(st.st_size - at) : sizeof(zeroes);
+
+		r = write_at(fd, zeroes, n, at);
+		at += (off_t)n;
+	}
+	return !r && fsync(fd) < 0 ? -errno : r;
+}
+
+static int write_file(int dir, const char *text, size_t length)
+{
+	int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, fd = openat(dir, JOURNAL_SPARE, flags, 0600), r;
+
+	/* Another user's, of an earlier life of this server. */
+	if (fd < 0 && (errno == EACCES || errno == EPERM) && unlinkat(dir, JOURNAL_SPARE, 0) == 0)
+		fd = openat(dir, JOURNAL_SPARE, flags, 0600);
+	if (fd < 0)
+		return -errno;
+	r = write_whole(fd, text, length);
 	if (close(fd) < 0 && !r)
 		r = -errno;
+	return r;
+}
+
+/* Without the zeroes behind it. */
+static size_t text_length(const char *text, size_t n)
+{
+	while (n && !text[n - 1])
+		n--;
+	return n;
+}
+
+/* 1: it has steps; 0: none, or is not there. */
+static int read_file(struct journal *j, int dir, const char *file, struct err *e)
+{
+	int fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), r;
+	struct stat st;
+	ssize_t n = 0;
+	char *text;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot read %s", file);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)FILE_MAX) {
+		close(fd);
+		return err_set(e, EBADMSG, "%s is damaged", file);
+	}
+	text = malloc((size_t)st.st_size + 1);
+	if (text)
+		n = pread(fd, text, (size_t)st.st_size, 0);
+	if (!text || n < 0)
+		r = err_sys(e, text ? errno : ENOMEM, "cannot read %s", file);
+	else
+		r = journal_parse(j, text, text_length(text, (size_t)n), e);
+	free(text);
+	close(fd);
+	return r ? r : j->count != 0;
+}
+
+static bool is_empty(int dir, const char *file)
+{
+	struct journal j = { 0 };
+	int r = read_file(&j, dir, file, NULL);
+	struct stat st;
+
+	journal_free(&j);
+	return r == 0 && fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size <= SPARE;
+}
+
+static int exchange(int dir)
+{
+	return renameat2(dir, JOURNAL_SPARE, dir, JOURNAL_FILE, RENAME_EXCHANGE) < 0 ? -errno : 0;
+}
+
+/* From here on the journal is empty. */
+static int forget(int dir, struct err *e)
+{
+	int r = is_empty(dir, JOURNAL_SPARE) ? exchange(dir) : -ENOENT;
+
+	if (r && unlinkat(dir, JOURNAL_FILE, 0) == 0)
+		r = 0;
+	if ((r && errno != ENOENT) || fsync(dir) < 0)
+		return err_sys(e, errno, "cannot end the change in %s", JOURNAL_FILE);
+	return 0;
+}
+
+static int write_empty(int dir)
+{
+	const struct journal none = { 0 };
+	size_t length;
+	char *text = journal_format(&none, &length);
+	int r = text ? write_file(dir, text, length) : -ENOMEM;
+
+	free(text);
+	return r;
+}
+
+int journal_prepare(int dir)
+{
+	struct stat st;
+	int r = 0;
+
+	if (fstatat(dir, JOURNAL_FILE, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		r = errno == ENOENT ? write_empty(dir) : -errno;
+		if (!r && renameat(dir, JOURNAL_SPARE, dir, JOURNAL_FILE) < 0)
+			r = -errno;
+	}
+	if (!r && fstatat(dir, JOURNAL_SPARE, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		r = errno == ENOENT ? write_empty(dir) : -errno;
 	return r;
 }
 
@@ -257,20 +403,21 @@ int journal_commit(const struct journal *j, int dir, struct err *e)
 	text = journal_format(j, &length);
 	if (!text)
 		return err_set(e, ENOMEM, "cannot note the change: no memory");
-	r = write_file(dir, text, length);
+	journal_prepare(dir);		/* if it cannot, what follows cannot either, and says so */
+	/* What is overwritten must not be the journal, for the disk. */
+	r = fsync(dir) < 0 ? -errno : write_file(dir, text, length);
 	free(text);
-	if (!r && renameat(dir, JOURNAL_NEW, dir, JOURNAL_FILE) < 0)
-		r = -errno;
-	if (r) {
-		unlinkat(dir, JOURNAL_NEW, 0);
+	if (!r)
+		r = exchange(dir);
+	if (r == -ENOENT || r == -EINVAL || r == -ENOSYS)
+		r = renameat(dir, JOURNAL_SPARE, dir, JOURNAL_FILE) < 0 ? -errno : 0;
+	if (r)
 		return err_sys(e, -r, "cannot note the change in %s", JOURNAL_FILE);
-	}
 	if (fsync(dir) == 0)
 		return 0;
 	/* Is it on the disk?  It is not to be. */
 	r = err_sys(e, errno, "cannot note the change in %s", JOURNAL_FILE);
-	unlinkat(dir, JOURNAL_FILE, 0);
-	fsync(dir);
+	forget(dir, NULL);
 	return r;
 }
 
@@ -345,43 +492,19 @@ static int sync_all(int dir, const struct journal *j, struct err *e)
 	return r;
 }
 
-/* 1: there is one; 0: none. */
-static int read_file(struct journal *j, int dir, struct err *e)
+bool journal_has_steps(int dir)
 {
-	int fd = openat(dir, JOURNAL_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), r;
-	struct stat st;
-	ssize_t n = 0;
-	char *text;
+	struct journal j = { 0 };
+	int r = read_file(&j, dir, JOURNAL_FILE, NULL);
 
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot read %s", JOURNAL_FILE);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)FILE_MAX) {
-		close(fd);
-		return err_set(e, EBADMSG, "%s is damaged", JOURNAL_FILE);
-	}
-	text = malloc((size_t)st.st_size + 1);
-	if (text)
-		n = pread(fd, text, (size_t)st.st_size, 0);
-	if (!text || n < 0)
-		r = err_sys(e, text ? errno : ENOMEM, "cannot read %s", JOURNAL_FILE);
-	else
-		r = journal_parse(j, text, (size_t)n, e);
-	free(text);
-	close(fd);
-	return r ? r : 1;
-}
-
-static int forget(int dir, struct err *e)
-{
-	if ((unlinkat(dir, JOURNAL_FILE, 0) < 0 && errno != ENOENT) || fsync(dir) < 0)
-		return err_sys(e, errno, "cannot remove %s", JOURNAL_FILE);
-	return 0;
+	journal_free(&j);
+	return r == 1;
 }
 
 int journal_finish(int dir, struct err *e)
 {
 	struct journal j = { 0 };
-	int r = read_file(&j, dir, e);
+	int r = read_file(&j, dir, JOURNAL_FILE, e);
 
 	if (r <= 0)
 		return r;

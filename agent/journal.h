@@ -12,6 +12,7 @@
 #include "err.h"
 
 #define JOURNAL_FILE ".rsio.journal"
+#define JOURNAL_SPARE ".rsio.journal.spare"	/* where the next one is written */
 #define JOURNAL_PATH_MAX 160
 #define JOURNAL_STEPS_MAX 8192
 
@@ -32,11 +33,14 @@ void journal_move(struct journal *j, const char *from, const char *to);
 void journal_remove(struct journal *j, const char *path);
 void journal_free(struct journal *j);
 
+/* Makes both files, where they are not there, so that they have their space: 0 or -errno. */
+int journal_prepare(int dir);
 /* From the return of 0 on the steps will be done.  Else -errno with e filled, and none will. */
 int journal_commit(const struct journal *j, int dir, struct err *e);
 /* Does what is committed, to the disk, and forgets the journal.  Nothing committed: 0 at once.
  * -errno with e filled: to be called again; some steps may be done. */
 int journal_finish(int dir, struct err *e);
+bool journal_has_steps(int dir);
 /* As after journal_finish failed: where no step was done none will be.  False: some were. */
 bool journal_withdraw(const struct journal *j, int dir);
 

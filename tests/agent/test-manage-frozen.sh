@@ -72,6 +72,6 @@ raw = {n[:-4] for n in os.listdir(DIR + "/disk") if n.endswith(".raw")}
 check("what is in the pool is offered, and nothing else is there", raw <= names, (raw, names))
 is_("each with an identity", {n for n in raw if not os.path.exists(DIR + "/disk/%s.meta" % n)}, set())
 is_("nothing is left over", [n for n in os.listdir(DIR + "/disk/.rsio.work")] if os.path.isdir(DIR + "/disk/.rsio.work") else [], [])
-is_("no journal either", os.path.exists(DIR + "/disk/.rsio.journal"), False)
+is_("no journal either", "\nmove" in open(DIR + "/disk/.rsio.journal").read(), False)
 EOT
 done_testing

@@ -133,7 +133,7 @@ for pool in POOLS:
     for i in range(1, 13):
         boss.work("remove", volume="%s-c%02d" % (pool, i), confirm="%s-c%02d" % (pool, i))
     left = sorted(os.path.relpath(os.path.join(d, f), path) for d, _, files in os.walk(path) for f in files)
-    is_("%s: nothing is left" % pool, left, [".rsio.lock"])
+    is_("%s: nothing is left" % pool, left, [".rsio.journal", ".rsio.journal.spare", ".rsio.lock"])
 EOT
 none() { [ "$(status '[.pools[] | select(.name != "main") | .volumes] | add')" = 0 ]; }
 check "the status knows that, too" wait_for 5 none

@@ -57,7 +57,7 @@ def files(path):
     return sorted(os.path.relpath(os.path.join(d, f), path) for d, _, fs in os.walk(path) for f in fs)
 
 def files_of(state):
-    out = [".rsio.lock"]
+    out = [".rsio.lock", ".rsio.journal", ".rsio.journal.spare"]
     for name in state:
         v, _, s = name.partition("@")
         base = ".rsio.snap/%s/%s" % (v, s) if s else v

@@ -66,6 +66,19 @@ static const char *was(const char *name)
 	return n < 0 ? NULL : text;
 }
 
+/* Is there one that has steps? */
+static bool pending(void)
+{
+	char text[4096];
+	int f = openat(fd, JOURNAL_FILE, O_RDONLY);
+	ssize_t n = f < 0 ? 0 : read(f, text, sizeof(text) - 1);
+
+	if (f >= 0)
+		close(f);
+	text[n > 0 ? n : 0] = 0;
+	return strstr(text, "\nmove ") || strstr(text, "\nremove ");
+}
+
 static void steps_are_done_once_however_often(void **state)
 {
 	char *text, *copy;
@@ -80,6 +93,7 @@ static void steps_are_done_once_however_often(void **state)
 	journal_move(&j, "sub", "new");
 	journal_remove(&j, "c");
 	assert_int_equal(journal_commit(&j, fd, &e), 0);
+	assert_true(pending());
 	assert_string_equal(was("a"), "a");
 	text = journal_format(&j, &length);
 	copy = strdup(text);
@@ -88,7 +102,7 @@ static void steps_are_done_once_however_often(void **state)
 	assert_null(was("c"));
 	assert_string_equal(was("b"), "a");
 	assert_string_equal(was("new/d"), "sub/d");
-	assert_null(was(JOURNAL_FILE));
+	assert_false(pending());
 
 	/* As after a crash before the journal was gone. */
 	for (int i = 0; i < 2; i++) {
@@ -122,7 +136,7 @@ static int refused(const char *from, const char *to, const char *from2, const ch
 		journal_remove(&bad, from2);
 	r = journal_commit(&bad, fd, &e);
 	journal_free(&bad);
-	assert_null(was(JOURNAL_FILE));
+	assert_false(pending());
 	return r;
 }
 
@@ -191,7 +205,7 @@ static void a_step_that_fails_is_tried_again(void **state)
 	assert_non_null(strstr(e.text, "gone/a"));
 	assert_string_equal(was("b"), "b");
 	assert_true(journal_withdraw(&j, fd));
-	assert_null(was(JOURNAL_FILE));
+	assert_false(pending());
 	assert_string_equal(was("a"), "a");
 	journal_free(&j);
 
