@@ -293,6 +293,12 @@ static int open_now(struct volume *v)
 	int r = 0;
 
 	v->fd = openat(v->dir->fd, v->file, flags);
+	/* The file system became read-only meanwhile: this volume, too. */
+	if (v->fd < 0 && errno == EROFS && !v->cannot_write) {
+		v->fd = openat(v->dir->fd, v->file, (flags & ~O_RDWR) | O_RDONLY);
+		v->cannot_write = v->fd >= 0;
+		atomic_store(&v->read_only, atomic_load(&v->read_only) || v->cannot_write);
+	}
 	if (v->fd < 0)
 		return -errno;
 	if (!is_same(v))

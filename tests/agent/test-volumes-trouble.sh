@@ -26,6 +26,7 @@ start_server "$W"
 
 # shellcheck disable=SC2086,SC2016  # words
 SCENARIO_SECONDS=150 scenario "$W" "$trigger" $pools <<'EOT'
+import shutil
 import subprocess
 M = 1 << 20
 c = Node().login(snapshots=True)
@@ -125,8 +126,7 @@ is_("a volume there can be read", c.read(0, 8, 5), bytes(8))
 c.must(CLOSE, handle=5)
 
 # Gone.
-os.rename(DIR + "/gone/.rsio.lock", DIR + "/gone.lock")
-os.rmdir(DIR + "/gone")
+shutil.rmtree(DIR + "/gone")
 fails("a pool whose directory is gone", "ENOENT", lambda: c.work("create", volume="g", size=512, pool="gone"), "pool gone")
 check("the status says that too", wait_until(lambda: state("gone") == "gone", 15), state("gone"))
 
