@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 #include "names.h"
+#include "wire.h"
 
 #define ROOT_ID 1	/* FUSE's number of the root */
 #define BUCKETS_LEAST 256
@@ -303,6 +304,8 @@ void names_stat(const struct node *node, struct stat *st)
 		st->st_nlink = 2 + node->dirs;
 	if (node->kind == NODE_VOLUME) {
 		st->st_size = (off_t)node->size;
+		/* What cat and cmp read at once: each read is a request over the network. */
+		st->st_blksize = WIRE_DATA_MAX;
 		st->st_blocks = (blkcnt_t)(node->size / 512);
 		st->st_nlink = node->volume || node->planned ? 1 : 0;
 		if (node->read_only)

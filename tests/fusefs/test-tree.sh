@@ -24,6 +24,7 @@ is "$(listing "$m/osl/.rsio")" \
 	"paths paths.json servers servers.json status status.json volumes volumes.json" "a namespace's texts"
 is "$(listing "$m/.rsio")" "log metrics status status.json" "the client's texts"
 is "$(stat -c '%s %A %U:%G' "$m/osl/one")" "67108864 -rw-rw---- root:disk" "a volume's size and mode"
+is "$(stat -c %o "$m/osl/one")" 1048576 "so much is best read at once"
 is "$(stat -c '%A' "$m/osl/three")" "-r--r-----" "a read-only volume's mode"
 is "$(stat -c '%A' "$m" "$m/osl" "$m/osl/.rsio" | sort -u)" "drwxr-xr-x" "directories' mode"
 is "$(stat -fc '%S %b %c' "$m")" "4096 22528 3" "statfs sums the volumes up"
