@@ -186,15 +186,24 @@ static int write_all(int fd, const char *text, size_t length)
 	return 0;
 }
 
-static int write_temporary(int dirfd, const char *name, const char *text, size_t length)
+/* As NAME.new. */
+static int write_temporary(int dirfd, const char *name, const struct meta *m, bool sync)
 {
-	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	int r;
+	char text[META_MAX], temporary[512], uuid[UUID_TEXT];
+	int fd, n, r;
 
+	uuid_format(m->uuid, uuid);
+	n = snprintf(text, sizeof(text),
+		     "# Identity of an rsio volume; see rssrv(8).  Goes with the file beside it.\n"
+		     "[volume]\nuuid = %s\ngeneration = %" PRIu64 "\ncreated = %s\nblock-size = %u\n"
+		     "inode = %" PRIu64 "\nbirth = %" PRIu64 "\n%s",
+		     uuid, m->generation, m->created, m->block_size, m->inode, m->birth, m->more);
+	snprintf(temporary, sizeof(temporary), "%s.new", name);
+	fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, text, length);
-	if (!r && fsync(fd) < 0)
+	r = write_all(fd, text, (size_t)n);
+	if (!r && sync && fsync(fd) < 0)
 		r = -errno;
 	if (close(fd) < 0 && !r)
 		r = -errno;
@@ -221,17 +230,10 @@ static int sync_directory_of(int dirfd, const char *name)
 
 int meta_write(int dirfd, const char *name, const struct meta *m, struct err *e)
 {
-	char text[META_MAX], temporary[512], uuid[UUID_TEXT];
-	int n, r;
+	char temporary[512];
+	int r = write_temporary(dirfd, name, m, true);
 
-	uuid_format(m->uuid, uuid);
-	n = snprintf(text, sizeof(text),
-		     "# Identity of an rsio volume; see rssrv(8).  Goes with the file beside it.\n"
-		     "[volume]\nuuid = %s\ngeneration = %" PRIu64 "\ncreated = %s\nblock-size = %u\n"
-		     "inode = %" PRIu64 "\nbirth = %" PRIu64 "\n%s",
-		     uuid, m->generation, m->created, m->block_size, m->inode, m->birth, m->more);
 	snprintf(temporary, sizeof(temporary), "%s.new", name);
-	r = write_temporary(dirfd, temporary, text, (size_t)n);
 	if (!r && renameat(dirfd, temporary, dirfd, name) < 0)
 		r = -errno;
 	if (r) {
@@ -338,6 +340,50 @@ int meta_identify(int dirfd, const char *name, struct volume *v, const uint8_t *
 	memcpy(v->uuid, m.uuid, sizeof(v->uuid));
 	v->generation = m.generation;
 	return 0;
+}
+
+/* A file that has none yet, and what it is to have. */
+static bool is_new(int dirfd, const char *file, const char *name, struct meta *m)
+{
+	struct volume_origin origin;
+	struct stat st;
+
+	if (faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT ||
+	    fstatat(dirfd, file, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
+	    volume_origin_at(dirfd, file, AT_SYMLINK_NOFOLLOW, &origin) < 0 || uuid_make(m->uuid) < 0)
+		return false;
+	m->block_size = 512;
+	m->generation = meta_later(0);
+	meta_now(m->created);
+	m->inode = origin.inode;
+	m->birth = origin.birth;
+	return true;
+}
+
+int meta_identify_many(int dirfd, const struct meta_of *list, size_t n)
+{
+	struct meta *m = calloc(1, sizeof(*m));
+	bool *made = calloc(n, sizeof(*made));
+	char temporary[512];
+	int r = m && made ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < n && !r; i++) {
+		made[i] = is_new(dirfd, list[i].file, list[i].name, m);
+		if (made[i])
+			r = write_temporary(dirfd, list[i].name, m, false);
+	}
+	if (!r && syncfs(dirfd) < 0)
+		r = -errno;
+	for (size_t i = 0; i < n && made; i++) {
+		snprintf(temporary, sizeof(temporary), "%s.new", list[i].name);
+		if (made[i] && (r || renameat(dirfd, temporary, dirfd, list[i].name) < 0))
+			unlinkat(dirfd, temporary, 0);
+	}
+	if (!r && fsync(dirfd) < 0)
+		r = -errno;
+	free(m);
+	free(made);
+	return r;
 }
 
 int meta_recognize(int dirfd, const char *name, struct volume *v, struct err *e)

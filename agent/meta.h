@@ -44,6 +44,12 @@ int meta_write(int dirfd, const char *name, const struct meta *m, struct err *e)
 /* Gives v its UUID and generation, making or renewing the file as needed.
  * uuid: what the configuration says, or NULL. */
 int meta_identify(int dirfd, const char *name, struct volume *v, const uint8_t *uuid, struct err *e);
+/* Files in one directory that have no identity yet get one, which is on the disk for all of them
+ * at once; those that have one, or cannot get one here, are left to meta_identify.  0 or -errno. */
+struct meta_of {
+	const char *file, *name;	/* the volume's, the identity's */
+};
+int meta_identify_many(int dirfd, const struct meta_of *list, size_t n);
 /* The same for who must not write: -EAGAIN where the file is not there yet, or about another
  * file than v. */
 int meta_recognize(int dirfd, const char *name, struct volume *v, struct err *e);

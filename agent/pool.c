@@ -10,6 +10,7 @@
 #include "catalog_impl.h"
 #include "lock.h"
 #include "log.h"
+#include "meta.h"
 #include "pool.h"
 #include "registry.h"
 #include "server.h"
@@ -21,6 +22,7 @@
 /* So many volumes are looked at each time.  Of more, only those that are used or are another
  * file than before; the others take turns. */
 #define LOOK_AT 1000
+#define IDENTIFY_AT 500
 #define FIRST_ROOM 64
 
 /* The other servers of a shared pool must be able to lock. */
@@ -439,6 +441,28 @@ static void scan(struct pool *p)
 		see_snapshots(p);
 }
 
+/* Where very many files are new none of them waits for its own to be on the disk. */
+static void identify_many(struct pool *p)
+{
+	struct meta_of *list;
+	size_t n = 0;
+	int r;
+
+	for (struct offer *o = p->offers; o; o = o->next)
+		n += !o->volume && !o->snapshot;
+	list = n >= IDENTIFY_AT && pool_owner(p) ? calloc(n, sizeof(*list)) : NULL;
+	if (!list)
+		return;
+	n = 0;
+	for (struct offer *o = p->offers; o; o = o->next)
+		if (!o->volume && !o->snapshot)
+			list[n++] = (struct meta_of){ o->file, o->meta };
+	r = meta_identify_many(p->dirfd, list, n);
+	if (r < 0)
+		log_warning("pool", "%s: cannot give %zu new volumes their identities at once: %s", p->name, n, strerror(-r));
+	free(list);
+}
+
 /* How many are volumes. */
 static unsigned look_at_offers(struct pool *p)
 {
@@ -467,8 +491,10 @@ static void look(struct pool *p)
 		p->changed = st.st_mtim;
 		p->scanned = now;
 	}
-	if (now <= p->scanned + RECENT)
+	if (now <= p->scanned + RECENT) {
 		scan(p);
+		identify_many(p);
+	}
 	atomic_store(&p->volumes, look_at_offers(p));
 	pool_look_at_space(p, now);
 }
