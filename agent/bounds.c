@@ -84,26 +84,39 @@ static int add_paths(struct confine_paths *p, const struct server *s)
 	return r;
 }
 
-static void check_volume(const struct bounds *b, const struct conf_volume *v)
+void bounds_check_volume(const struct bounds *b, const char *name, const char *path)
 {
-	unsigned rights = is_device(v->path) ? CONFINE_READ | CONFINE_WRITE | CONFINE_CONTROL : CONFINE_ALL;
+	unsigned rights;
 
-	if (!confine_covers(b->paths, v->path, rights))
+	if (!b || !b->confinement.files)
+		return;
+	rights = is_device(path) ? CONFINE_READ | CONFINE_WRITE | CONFINE_CONTROL : CONFINE_ALL;
+	if (!confine_covers(b->paths, path, rights))
 		log_warning("volume", "%s: %s is not within what rssrv confined itself to when it started: "
-			    "offered after a restart", v->name, v->path);
+			    "offered after a restart", name, path);
 }
 
-static void check_paths(const struct bounds *b, const struct conf_server *conf)
+static bool has_pool(const struct conf_server *conf, const char *path)
 {
+	for (size_t i = 0; conf && i < conf->pool_count; i++)
+		if (strcmp(conf->pools[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+/* old: what it has was looked at, and may hang by now; NULL: nothing. */
+static void check_paths(const struct bounds *b, const struct conf_server *old, const struct conf_server *conf)
+{
+	bool same;
+
 	if (!b->confinement.files)
 		return;
 	for (size_t i = 0; i < conf->pool_count; i++)
-		if (!confine_covers(b->paths, conf->pools[i].path, CONFINE_ALL))
+		if (!has_pool(old, conf->pools[i].path) && !confine_covers(b->paths, conf->pools[i].path, CONFINE_ALL))
 			log_warning("pool", "%s: %s is not within what rssrv confined itself to when it started: "
 				    "opened after a restart", conf->pools[i].name, conf->pools[i].path);
-	for (size_t i = 0; i < conf->volume_count; i++)
-		check_volume(b, &conf->volumes[i]);
-	if (conf->metrics && !confine_covers(b->paths, conf->metrics, CONFINE_ALL))
+	same = old && old->metrics && conf->metrics && strcmp(old->metrics, conf->metrics) == 0;
+	if (conf->metrics && !same && !confine_covers(b->paths, conf->metrics, CONFINE_ALL))
 		log_warning("metrics", "%s is not within what rssrv confined itself to when it started: written after a "
 			    "restart", conf->metrics);
 }
@@ -125,15 +138,17 @@ int bounds_set(struct server *s, struct err *e)
 	if (confine(&b->confinement, keep, false, b->paths, e) < 0)
 		return -e->code;
 	log_info("main", "%s", confine_text(&b->confinement, text));
-	check_paths(b, s->conf);
+	check_paths(b, NULL, s->conf);
+	for (size_t i = 0; i < s->conf->volume_count; i++)
+		bounds_check_volume(b, s->conf->volumes[i].name, s->conf->volumes[i].path);
 	return 0;
 }
 
-void bounds_check(const struct bounds *b, const struct conf_server *conf)
+void bounds_check(const struct bounds *b, const struct conf_server *old, const struct conf_server *conf)
 {
 	if (!b || !b->confinement.dropped)
 		return;
-	check_paths(b, conf);
+	check_paths(b, old, conf);
 	if (b->confinement.capabilities & CONFINE_CAP(CAP_NET_BIND_SERVICE))
 		return;
 	for (size_t i = 0; i < conf->listen_count; i++)

@@ -320,7 +320,7 @@ static void reload(struct server *s, const char *source, const char *who)
 	old->fence_command = now_text;
 	s->conf = now;
 	pthread_rwlock_unlock(&s->conf_lock);
-	bounds_check(s->bounds, now);
+	bounds_check(s->bounds, old, now);
 	clients_check_keys(s->clients, now);
 	watch_apply(s->watch, now);
 	metrics_apply(s->metrics);

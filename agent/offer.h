@@ -25,6 +25,7 @@ struct offer {
 	char *meta;			/* where the identity is kept, likewise */
 	const char *pool, *directory;	/* the pool's name and path; NULL: a [volume] */
 	const atomic_bool *owned;	/* may this server write the identity?  NULL: yes */
+	bool placed;			/* watch.c: meta is where it belongs */
 	struct timespec identified;	/* shared: when the identity was written that was read */
 	int order;
 	struct conf_volume conf;	/* of a [volume]; its strings are the offer's own */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include "bounds.h"
 #include "log.h"
 #include "offer.h"
 #include "lock.h"
@@ -24,6 +25,7 @@ struct watcher {
 	struct pool *pool;		/* NULL: the sections */
 	struct offer *offers;		/* sections: the thread's own */
 	struct offer *pending;		/* sections: what they are to become; under watch->lock */
+	unsigned pending_of;		/* of which configuration that is */
 	bool has_pending;
 	bool stop;			/* under watch->lock */
 };
@@ -33,6 +35,8 @@ struct watch {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct watcher *watchers;	/* the sections first */
+	pthread_mutex_t newest_lock;	/* of newest, and while what belongs to it is given to volumes */
+	unsigned newest;		/* configuration; counts */
 };
 
 static bool same_section(const struct offer *a, const struct offer *b)
@@ -42,11 +46,26 @@ static bool same_section(const struct offer *a, const struct offer *b)
 	       memcmp(a->conf.uuid, b->conf.uuid, sizeof(a->conf.uuid)) == 0;
 }
 
-/* Keeps what is offered already; only its attributes change. */
-static void adopt(struct offer *now, struct offer **old)
+/*
+ * WHO MAY.  A thread that looks at files may hang in one of them.  What a client loses with
+ * a new configuration it loses at once, also of other volumes, so the control loop gives
+ * [volume]s their new attributes itself (apply_sections), from what it has in memory.  A
+ * watcher that comes back with an older configuration must not give anything back: it
+ * asks whether its own is the newest, and holds newest_lock until it has acted on that.
+ */
+static void give_attributes(struct server *s, struct volume *v, const struct conf_volume *conf, int order)
 {
-	struct volume_attributes a;
+	struct volume_attributes a = { strings_copy(conf->clients), conf->read_only, conf->av, order };
 
+	if (conf->clients && !a.clients)
+		log_error("volume", "%s: no memory for its new attributes", v->name);
+	else
+		registry_update(s->registry, v, &a);
+}
+
+/* Keeps what is offered already; only its attributes change. */
+static void adopt(struct watch *w, struct offer *now, struct offer **old, unsigned of)
+{
 	for (; *old; old = &(*old)->next) {
 		struct offer *o = *old;
 
@@ -54,16 +73,21 @@ static void adopt(struct offer *now, struct offer **old)
 			continue;
 		*old = o->next;
 		now->volume = o->volume;
+		if (now->volume) {
+			char *meta = now->meta;
+
+			now->placed = o->placed;
+			now->meta = o->meta;
+			o->meta = meta;
+		}
 		o->volume = NULL;
 		offer_free(o);
 		if (!now->volume)
 			return;
-		a = (struct volume_attributes){ strings_copy(now->conf.clients), now->conf.read_only,
-						now->conf.av, now->order };
-		if (now->conf.clients && !a.clients)
-			log_error("volume", "%s: no memory for its new attributes", now->name);
-		else
-			registry_update(now->server->registry, now->volume, &a);
+		pthread_mutex_lock(&w->newest_lock);
+		if (of == w->newest)
+			give_attributes(now->server, now->volume, &now->conf, now->order);
+		pthread_mutex_unlock(&w->newest_lock);
 		return;
 	}
 }
@@ -71,24 +95,60 @@ static void adopt(struct offer *now, struct offer **old)
 static void take_pending(struct watcher *k)
 {
 	struct offer *now = NULL, *old = k->offers, *next;
+	unsigned of = 0;
 	bool any;
 
 	pthread_mutex_lock(&k->watch->lock);
 	any = k->has_pending;
-	if (any)
+	if (any) {
 		now = k->pending;
+		of = k->pending_of;
+	}
 	k->has_pending = false;
 	k->pending = NULL;
 	pthread_mutex_unlock(&k->watch->lock);
 	if (!any)
 		return;
 	for (struct offer *o = now; o; o = o->next)
-		adopt(o, &old);
+		adopt(k->watch, o, &old, of);
 	for (; old; old = next) {
 		next = old->next;
 		offer_free(old);
 	}
 	k->offers = now;
+}
+
+/* A device has no place beside it that lasts.  Several servers may share a state directory. */
+static void place_meta(struct offer *o)
+{
+	struct server *s = o->server;
+	struct stat st;
+	char *path;
+	int n;
+
+	o->placed = true;
+	bounds_check_volume(s->bounds, o->name, o->file);
+	if (stat(o->file, &st) < 0 || !S_ISBLK(st.st_mode))
+		return;
+	pthread_rwlock_rdlock(&s->conf_lock);
+	n = asprintf(&path, "%s/%s:%s:%s.rsio", s->state_dir, s->conf->namespace, s->conf->server, o->name);
+	pthread_rwlock_unlock(&s->conf_lock);
+	if (n < 0) {
+		o->placed = false;
+		return;
+	}
+	free(o->meta);
+	o->meta = path;
+}
+
+static bool has_pending(struct watcher *k)
+{
+	bool has;
+
+	pthread_mutex_lock(&k->watch->lock);
+	has = k->has_pending;
+	pthread_mutex_unlock(&k->watch->lock);
+	return has;
 }
 
 static void look(struct watcher *k)
@@ -98,31 +158,24 @@ static void look(struct watcher *k)
 		return;
 	}
 	take_pending(k);
-	for (struct offer *o = k->offers; o; o = o->next)
-		offer_check(o);
+	for (struct offer *o = k->offers; o && !has_pending(k); o = o->next) {
+		if (!o->placed)
+			place_meta(o);
+		if (o->placed)
+			offer_check(o);
+	}
 }
 
-/* Where a volume's identity is kept: beside a file; a device has no place beside
- * it that lasts.  Several servers may share a state directory. */
-static char *meta_path(struct server *s, const struct conf_server *conf, const struct conf_volume *v)
-{
-	struct stat st;
-	char *path;
-	int n;
-
-	if (stat(v->path, &st) == 0 && S_ISBLK(st.st_mode))
-		n = asprintf(&path, "%s/%s:%s:%s.rsio", s->state_dir, conf->namespace, conf->server, v->name);
-	else
-		n = asprintf(&path, "%s.rsio", v->path);
-	return n < 0 ? NULL : path;
-}
-
+/* Without a look at the file: this is the control loop. */
 static struct offer *section_offer(struct server *s, const struct conf_server *conf, int order)
 {
 	const struct conf_volume *v = &conf->volumes[order];
-	char *meta = meta_path(s, conf, v);
-	struct offer *o = meta ? offer_new(s, v->name, AT_FDCWD, v->path, meta) : NULL;
+	struct offer *o;
+	char *meta;
 
+	if (asprintf(&meta, "%s.rsio", v->path) < 0)
+		return NULL;
+	o = offer_new(s, v->name, AT_FDCWD, v->path, meta);
 	free(meta);
 	if (!o)
 		return NULL;
@@ -201,6 +254,7 @@ static void watch_free(struct watch *w)
 	}
 	pthread_cond_destroy(&w->wake);
 	pthread_mutex_destroy(&w->lock);
+	pthread_mutex_destroy(&w->newest_lock);
 	free(w);
 }
 
@@ -216,6 +270,7 @@ struct watch *watch_new(struct server *s, const struct conf_server *conf, struct
 	}
 	w->server = s;
 	pthread_mutex_init(&w->lock, NULL);
+	pthread_mutex_init(&w->newest_lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->wake, &attr);
@@ -351,10 +406,58 @@ static void add_new_pools(struct watch *w, const struct conf_server *conf)
 	}
 }
 
+/* References of the [volume]s that are offered, in an array to be freed. */
+static struct volume **sections(struct registry *r, size_t *n)
+{
+	struct volume **list, *v;
+	size_t room = 0;
+
+	*n = 0;
+	registry_lock(r);
+	for (size_t i = 0; (v = registry_at(r, i)); i++)
+		room += !v->pool;
+	list = room ? calloc(room, sizeof(*list)) : NULL;
+	for (size_t i = 0; list && (v = registry_at(r, i)); i++)
+		if (!v->pool)
+			list[(*n)++] = volume_get(v);
+	registry_unlock(r);
+	if (room && !list)
+		log_error("volume", "no memory to give volumes their new attributes at once");
+	return list;
+}
+
+/* One that is not in the configuration any more, or is another file there, is nobody's until
+ * its watcher has taken it away. */
+static void apply_sections(struct server *s, const struct conf_server *conf)
+{
+	static char *nobody[] = { NULL };
+	size_t n;
+	struct volume **list = sections(s->registry, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		struct conf_volume none = { .clients = nobody, .read_only = true };
+		const struct conf_volume *now = &none;
+		size_t k;
+
+		for (k = 0; k < conf->volume_count && now == &none; k++)
+			if (strcmp(conf->volumes[k].name, list[i]->name) == 0 &&
+			    strcmp(conf->volumes[k].path, list[i]->path) == 0)
+				now = &conf->volumes[k];
+		give_attributes(s, list[i], now, now == &none ? list[i]->order : (int)k - 1);
+		volume_put(list[i]);
+	}
+	free(list);
+}
+
 void watch_apply(struct watch *w, const struct conf_server *conf)
 {
 	struct offer *now = section_offers(w->server, conf), *unused = NULL, *next;
+	unsigned newest;
 
+	pthread_mutex_lock(&w->newest_lock);
+	newest = ++w->newest;
+	pthread_mutex_unlock(&w->newest_lock);
+	apply_sections(w->server, conf);
 	pthread_mutex_lock(&w->lock);
 	for (struct watcher *k = w->watchers; k; k = k->next) {
 		if (k->pool) {
@@ -364,6 +467,7 @@ void watch_apply(struct watch *w, const struct conf_server *conf)
 		}
 		unused = k->pending;
 		k->pending = now;
+		k->pending_of = newest;
 		k->has_pending = true;
 	}
 	pthread_cond_broadcast(&w->wake);
