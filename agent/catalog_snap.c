@@ -4,7 +4,7 @@
  * THE MOMENT.  All of what is taken at once is of one moment, in which no client's
  * write is carried out: hold.h has that argument.  Where the file system shares
  * blocks, each file is cloned in that moment under a name in .rsio.work.  Where it does
- * not, only a beginning is made then; from there on what is overwritten is copied first
+ * not, or the files are in so many pieces that this would take long, only a beginning is made then; from there on what is overwritten is copied first
  * (cow.h), and the rest is copied when writes go on.  Either way the files are synced
  * when the catalog is changed, once for all of them.  If anything fails, be it that
  * the moment lasted too long, what was prepared is thrown away and there is no snapshot.
@@ -27,9 +27,21 @@
 #include "server.h"
 #include "text.h"
 
+/* More of them are not cloned during a hold: each takes some ten microseconds. */
+#define PIECES_MAX 500
+
 /*
  * The moment.
  */
+static bool quick(struct volume *const *v, size_t n)
+{
+	unsigned pieces = 0;
+
+	for (size_t i = 0; i < n && pieces <= PIECES_MAX; i++)
+		pieces += copy_pieces_of(v[i]->fd);
+	return pieces <= PIECES_MAX;
+}
+
 static bool lasts(void *hold)
 {
 	return hold_lasts(hold);
@@ -45,10 +57,10 @@ static int share_all(struct volume *const *v, const int *to, size_t n, struct ho
 	return r == -ECANCELED ? 0 : r;
 }
 
-static int begin_all(struct volume *const *v, const int *to, size_t n, struct cow **cow, struct err *e)
+static int begin_all(struct volume *const *v, const int *to, size_t n, struct cow **cow, bool share, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
-		cow[i] = cow_start(v[i], to[i], e);
+		cow[i] = cow_start(v[i], to[i], share, e);
 		if (!cow[i])
 			return -e->code;
 	}
@@ -61,16 +73,18 @@ int snap_moment(struct catalog_job *j, struct volume **v, const int *to, size_t 
 	struct hold *h;
 	struct err end = { 0 };
 	int r = 0, ended;
+	bool at_once;
 
 	if (!cow)
 		return err_set(e, ENOMEM, "no memory for %zu snapshots", n);
+	at_once = reflink && quick(v, n);
 	progress_stage(j->progress, "waiting for writes");
 	h = hold_begin(v, n, j->hold_limit > 0 ? j->hold_limit : HOLD_LIMIT, e);
 	if (!h) {
 		free(cow);
 		return -e->code;
 	}
-	r = reflink ? share_all(v, to, n, h, e) : begin_all(v, to, n, cow, e);
+	r = at_once ? share_all(v, to, n, h, e) : begin_all(v, to, n, cow, reflink, e);
 	ended = hold_end(h, &j->held, &end);
 	if (!r && ended) {
 		*e = end;

@@ -1,6 +1,7 @@
 /* copy.c - see copy.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -176,7 +177,7 @@ void copy_keep_pace(struct copy_pace *c, int fd, uint64_t written)
 /*
  * Sharing blocks.
  */
-static int share(int from, int to, uint64_t offset, uint64_t length)
+int copy_share_range(int from, int to, uint64_t offset, uint64_t length)
 {
 	struct file_clone_range r = { .src_fd = from, .src_offset = offset, .src_length = length, .dest_offset = offset };
 
@@ -188,6 +189,13 @@ static int share(int from, int to, uint64_t offset, uint64_t length)
 		return -errno;
 	}
 	return 0;
+}
+
+unsigned copy_pieces_of(int fd)
+{
+	struct fiemap m = { .fm_length = FIEMAP_MAX_OFFSET };
+
+	return ioctl(fd, FS_IOC_FIEMAP, &m) < 0 ? 0 : m.fm_mapped_extents;
 }
 
 /* Over the data, so that a large and empty file takes no time.  The last piece goes to
@@ -205,7 +213,7 @@ static int share_pieces(int from, int to, uint64_t size, bool (*go_on)(void *arg
 		end = at + CLONE_PIECE;
 		if (go_on && !go_on(arg))
 			return -ECANCELED;
-		r = share(from, to, at, end < size ? CLONE_PIECE : 0);
+		r = copy_share_range(from, to, at, end < size ? CLONE_PIECE : 0);
 	}
 	return r;
 }
@@ -233,7 +241,7 @@ static int unnamed_file(int dirfd)
 bool copy_can_reflink(int dirfd)
 {
 	int a = unnamed_file(dirfd), b = unnamed_file(dirfd);
-	bool yes = a >= 0 && b >= 0 && ftruncate(a, 1 << 16) == 0 && ftruncate(b, 1 << 16) == 0 && share(a, b, 0, 0) == 0;
+	bool yes = a >= 0 && b >= 0 && ftruncate(a, 1 << 16) == 0 && ftruncate(b, 1 << 16) == 0 && copy_share_range(a, b, 0, 0) == 0;
 
 	if (a >= 0)
 		close(a);

@@ -41,6 +41,10 @@ int copy_next_data(int fd, uint64_t offset, uint64_t end, uint64_t *data);
 /* What is neither a hole nor zero between `offset` and `end`, by way of buf; how many bytes were
  * looked at, or -errno. */
 int64_t copy_range(int from, int to, uint64_t offset, uint64_t end, uint8_t *buf, size_t size);
+/* A range that begins and ends with whole blocks: 0; -EOPNOTSUPP, or another -errno. */
+int copy_share_range(int from, int to, uint64_t offset, uint64_t length);
+/* In how many pieces a file lies on its disk, about; sharing its blocks takes that much longer. */
+unsigned copy_pieces_of(int fd);
 /* Much that is dirty would make every flush on that disk wait: called with how far a file was
  * written, this writes it out bit by bit. */
 struct copy_pace {

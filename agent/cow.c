@@ -22,6 +22,11 @@
  * nobody waits for anything: cow_run says so and the target is thrown away.  A write never
  * learns of it.
  *
+ * SHARING instead of copying is the same with another call, where a file system can do it: a file
+ * in very many pieces takes long to be cloned, and writes would be held for all that
+ * time; so each piece of it is cloned by itself.  The copier takes as many chunks at once as the
+ * kernel shares in a few milliseconds, since that is what a write may have to wait for.
+ *
  * Memory: one bit for each chunk ahead of the copier that a writer copied, in pages that
  * are there when they are touched, and one chunk's buffer for each thread that copies.
  */
@@ -36,10 +41,12 @@
 #define CHUNKS_MAX (1ull << 28)		/* of CHUNK: 16 TiB; beyond that they are larger */
 #define BUFFER CHUNK
 #define READ_AHEAD (4ull << 20)
+#define SHARE_MOST (256ull << 20)	/* at once, */
+#define SHARE_NS (SECOND / 500)		/* when it takes no longer than this */
 
-struct busy {				/* a chunk that is being copied */
+struct busy {				/* chunks that are being copied */
 	struct busy *next;
-	uint64_t chunk;
+	uint64_t chunk, count;
 };
 
 struct cow {
@@ -55,6 +62,9 @@ struct cow {
 	struct busy *busy;
 	int error;			/* -errno; 0: none yet */
 	uint64_t copied;		/* bytes */
+	uint64_t expected, told;	/* the copier's: what there was to copy, and what it said of it */
+	bool share;
+	uint64_t at_once;		/* the copier's: chunks */
 };
 
 /*
@@ -68,7 +78,7 @@ static bool is_done(const struct cow *c, uint64_t i)
 static bool is_busy(const struct cow *c, uint64_t i)
 {
 	for (const struct busy *b = c->busy; b; b = b->next)
-		if (b->chunk == i)
+		if (i - b->chunk < b->count)
 			return true;
 	return false;
 }
@@ -82,39 +92,53 @@ static void not_busy(struct cow *c, struct busy *b)
 	*at = b->next;
 }
 
-static int64_t copy_chunk(struct cow *c, uint64_t i)
+/* The end of the volume need not be that of a block: it is copied. */
+static int64_t copy_chunks(struct cow *c, const struct busy *b)
 {
-	uint64_t from = i * c->chunk, to = c->size - from < c->chunk ? c->size : from + c->chunk;
-	uint8_t *buf = malloc(BUFFER);
-	int64_t n = buf ? copy_range(c->volume->fd, c->target, from, to, buf, BUFFER) : -ENOMEM;
+	uint64_t from = b->chunk * c->chunk, to = from + b->count * c->chunk;
+	uint8_t *buf;
+	int64_t n;
 
+	if (c->share && to <= c->size) {
+		n = copy_share_range(c->volume->fd, c->target, from, to - from);
+		if (n != -EOPNOTSUPP)
+			return n ? n : (int64_t)(to - from);
+	}
+	buf = malloc(BUFFER);
+	n = buf ? copy_range(c->volume->fd, c->target, from, to < c->size ? to : c->size, buf, BUFFER) : -ENOMEM;
 	free(buf);
 	return n;
 }
 
-/* When it returns the chunk is copied, or the whole copy has failed. */
-static void need(struct cow *c, uint64_t i)
+/* Nobody is at these. */
+static void copy_these(struct cow *c, uint64_t i, uint64_t count)
 {
-	struct busy b = { .chunk = i };
+	struct busy b = { .next = c->busy, .chunk = i, .count = count };
 	int64_t n;
 
-	while (!c->error && is_busy(c, i))
-		pthread_cond_wait(&c->changed, &c->lock);
-	if (c->error || is_done(c, i))
-		return;
-	b.next = c->busy;
 	c->busy = &b;
 	pthread_mutex_unlock(&c->lock);
-	n = copy_chunk(c, i);
+	n = copy_chunks(c, &b);
 	pthread_mutex_lock(&c->lock);
 	not_busy(c, &b);
 	if (n < 0 && !c->error)
 		c->error = (int)n;
 	if (n >= 0) {
-		c->done[i / 8] |= (uint8_t)(1u << i % 8);
+		for (uint64_t k = i; k < i + count; k++)
+			c->done[k / 8] |= (uint8_t)(1u << k % 8);
 		c->copied += (uint64_t)n;
 	}
 	pthread_cond_broadcast(&c->changed);
+}
+
+/* When it returns the chunk is copied, or the whole copy has failed. */
+static void need(struct cow *c, uint64_t i)
+{
+
+	while (!c->error && is_busy(c, i))
+		pthread_cond_wait(&c->changed, &c->lock);
+	if (!c->error && !is_done(c, i))
+		copy_these(c, i, 1);
 }
 
 /*
@@ -193,7 +217,7 @@ static void destroy(struct cow *c)
 	free(c);
 }
 
-struct cow *cow_start(struct volume *v, int target, struct err *e)
+struct cow *cow_start(struct volume *v, int target, bool share, struct err *e)
 {
 	struct cow *c = calloc(1, sizeof(*c));
 
@@ -203,6 +227,8 @@ struct cow *cow_start(struct volume *v, int target, struct err *e)
 	pthread_cond_init(&c->changed, NULL);
 	c->volume = v;
 	c->target = target;
+	c->share = share;
+	c->at_once = 2;
 	c->size = atomic_load(&v->size);
 	c->chunk = CHUNK;
 	while (c->size / c->chunk >= CHUNKS_MAX)
@@ -248,10 +274,47 @@ static void skip_holes(struct cow *c)
 		c->next = data < c->size ? data / c->chunk : c->count;
 }
 
+static uint64_t free_chunks(const struct cow *c)
+{
+	uint64_t n = 0;
+
+	while (n < c->at_once && c->next + n < c->size / c->chunk && !is_done(c, c->next + n) && !is_busy(c, c->next + n))
+		n++;
+	return n;
+}
+
+/* The next chunk; where sharing is quick, a row of them. */
+static void take_next(struct cow *c)
+{
+	uint64_t n = c->share ? free_chunks(c) : 0, began;
+
+	if (n < 2) {
+		need(c, c->next);
+		n = 1;
+	} else {
+		began = workers_clock();
+		copy_these(c, c->next, n);
+		if (workers_clock() - began > SHARE_NS)
+			c->at_once = c->at_once > 2 ? c->at_once / 2 : 2;
+		else if (n == c->at_once && n * c->chunk < SHARE_MOST)
+			c->at_once *= 2;
+	}
+	if (!c->error)
+		c->next += n;
+}
+
+/* What others write meanwhile, and holes that are shared, are not said. */
+static void tell(struct cow *c, struct progress *p)
+{
+	uint64_t now = c->copied < c->expected ? c->copied : c->expected;
+
+	progress_add(p, now - c->told);
+	c->told = now;
+}
+
 static void copy_rest(struct cow *c, struct progress *p)
 {
 	struct copy_pace pace = { 0 };
-	uint64_t told = 0;
 
 	pthread_mutex_lock(&c->lock);
 	while (c->next < c->count && !c->error) {
@@ -262,10 +325,8 @@ static void copy_rest(struct cow *c, struct progress *p)
 			c->error = -ECANCELED;
 			break;
 		}
-		need(c, c->next);
-		c->next += !c->error;
-		progress_add(p, c->copied - told);
-		told = c->copied;
+		take_next(c);
+		tell(c, p);
 		pthread_mutex_unlock(&c->lock);
 		copy_keep_pace(&pace, c->target, c->next * c->chunk);
 		pthread_mutex_lock(&c->lock);
@@ -273,7 +334,7 @@ static void copy_rest(struct cow *c, struct progress *p)
 	/* A writer may still be at one that was jumped over. */
 	while (c->busy)
 		pthread_cond_wait(&c->changed, &c->lock);
-	progress_add(p, c->copied - told);
+	tell(c, p);
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
 }
@@ -291,7 +352,8 @@ int cow_run(struct cow *c, struct progress *p, struct err *e)
 {
 	uint64_t began = workers_clock();
 
-	progress_expect(p, copy_data_bytes(c->volume->fd, c->size));
+	c->expected = copy_data_bytes(c->volume->fd, c->size);
+	progress_expect(p, c->expected);
 	progress_stage(p, "copying");
 	copy_rest(c, p);
 	detach(c);
@@ -300,7 +362,8 @@ int cow_run(struct cow *c, struct progress *p, struct err *e)
 	progress_stage(p, "syncing");
 	if (fsync(c->target) < 0)
 		return failed(c, -errno, e);
-	copy_took(c->target, c->copied, workers_clock() - began);
+	if (!c->share)
+		copy_took(c->target, c->copied, workers_clock() - began);
 	return 0;
 }
 

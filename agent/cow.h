@@ -1,5 +1,6 @@
 /*
- * cow.h - a volume's content of one moment, where the file system cannot share blocks.
+ * cow.h - a volume's content of one moment, where the file system cannot share blocks, or not
+ * as fast as that.
  *
  * From cow_start on each chunk of the volume is copied to the target before it is
  * overwritten for the first time, by whoever is about to overwrite it, while
@@ -8,7 +9,7 @@
  * and the write goes on.
  *
  *	h = hold_begin(...);
- *	for each: c[i] = cow_start(v[i], target[i], e);
+ *	for each: c[i] = cow_start(v[i], target[i], false, e);
  *	r = hold_end(h, ...);			(not 0: cow_free each, remove the targets)
  *	for each: r = cow_run(c[i], progress, e);	cow_free(c[i]);
  */
@@ -22,9 +23,10 @@ struct cow;
 
 /* The moment is when this is called: between hold_begin and hold_end.  `target` is a new
  * file, open for writing, which gets the volume's size; it is not closed, and stays open
- * until cow_free.  The caller has a reference to v until then.  NULL with e filled:
+ * until cow_free.  share: blocks are shared instead of copied, for a file that is in too many
+ * pieces to be cloned during a hold.  The caller has a reference to v until then.  NULL with e filled:
  * EBUSY a copy of this volume is under way already; ENOMEM. */
-struct cow *cow_start(struct volume *v, int target, struct err *e);
+struct cow *cow_start(struct volume *v, int target, bool share, struct err *e);
 /* Copies what is left, holes kept, and syncs the target.  Adds to p->of and p->done.
  * 0; -ECANCELED; -errno with e filled, also for what a writer could not copy. */
 int cow_run(struct cow *c, struct progress *p, struct err *e);

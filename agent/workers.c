@@ -330,10 +330,6 @@ void workers_enqueue(struct workers *w, struct job *j)
 	struct work *k = j->work;
 	struct job ***end_of = k->hold && j->changes ? &k->parked_end : &k->flushes_end;
 
-	if (k->client != j->client) {
-		k->shared = k->client ? j->loop->now : 0;
-		k->client = j->client;
-	}
 	if (end_of != &k->parked_end)
 		list_add(w, k);
 	if (end_of != &k->parked_end && j->kind != JOB_FLUSH) {
@@ -345,6 +341,15 @@ void workers_enqueue(struct workers *w, struct job *j)
 	*end_of = &j->next;
 }
 
+/* On the job's own loop. */
+static void note_client(struct work *k, const struct job *j)
+{
+	if (k->client == j->client)
+		return;
+	k->shared = k->client ? j->loop->now : 0;
+	k->client = j->client;
+}
+
 void workers_submit(struct workers *w, struct job *jobs)
 {
 	struct job *j, *next;
@@ -352,6 +357,7 @@ void workers_submit(struct workers *w, struct job *jobs)
 	pthread_mutex_lock(&w->lock);
 	for (j = jobs; j; j = next) {
 		next = j->next;
+		note_client(j->work, j);
 		workers_enqueue(w, j);
 	}
 	workers_wake(w);

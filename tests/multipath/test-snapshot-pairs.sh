@@ -34,13 +34,15 @@ make_disk()	# NAME MKFS...
 		mount_image "$disk.img" "$disk"
 	fi
 	printf '\n[pool %s]\npath = %s\n' "$name" "$disk" >>"$W/srv/rssrvcfg"
-	truncate -s 34M "$disk/$name-"{a,b,c,many}.raw
-	# Full of pieces: to clone it takes long, and in that time what is not held goes on.
-	python3 - "$disk/$name-many.raw" <<-'END'
+	truncate -s 34M "$disk/$name-"{a,b,c,some,many}.raw
+	# In pieces: to clone some takes a while, in which what is not held would go on.  With too
+	# many nothing is cloned during the hold.
+	python3 - "$disk/$name-some.raw" 300 "$disk/$name-many.raw" 2500 <<-'END'
 		import os, sys
-		fd = os.open(sys.argv[1], os.O_WRONLY)
-		for i in range(2500):
-		    os.pwrite(fd, b"x" * 4096, i * 8192)
+		for name, pieces in zip(sys.argv[1::2], sys.argv[2::2]):
+		    fd = os.open(name, os.O_WRONLY)
+		    for i in range(int(pieces)):
+		        os.pwrite(fd, b"x" * 4096, i * 8192)
 	END
 }
 make_disk xfs mkfs.xfs -q -m reflink=1
@@ -63,12 +65,12 @@ note_all()	# FS WHEN
 	"$pairs" note "$W/$1.bc.log" >"$W/$2.bc"
 }
 
-take()	# FS NAME: one snapshot, checked
+take()	# FS NAME SOME|MANY: one snapshot, checked
 {
 	local snap=$W/disk.$1/.rsio.snap
 
 	note_all "$1" before
-	rsvol snapshot "osl:$1-a" "osl:$1-b" "osl:$1-many" "osl:$1-c" --name "$2" --hold 10s >"$W/rsvol.out" 2>&1 ||
+	rsvol snapshot "osl:$1-a" "osl:$1-b" "osl:$1-$3" "osl:$1-c" --name "$2" --hold 10s >"$W/rsvol.out" 2>&1 ||
 		{ cat "$W/rsvol.out"; return 1; }
 	note_all "$1" after
 	"$pairs" check "$snap/$1-a/$2.raw" "$snap/$1-b/$2.raw" "$W/before.ab" "$W/after.ab" &&
@@ -81,8 +83,9 @@ for fs in xfs btrfs ext4 tmpfs; do
 	check "$fs: it is written to" wait_for 20 has_written "$W/$fs.ab.log"
 	check "$fs: to all" wait_for 20 has_written "$W/$fs.bc.log"
 	for ((i = 1; i <= rounds; i++)); do
-		check "$fs: snapshot $i is of one moment" take "$fs" "s$i"
-		for v in a b c many; do
+		pieces=$([ $((i % 2)) = 1 ] && echo some || echo many)
+		check "$fs: snapshot $i, with $pieces pieces, is of one moment" take "$fs" "s$i" "$pieces"
+		for v in a b c "$pieces"; do
 			check "$fs: snapshot $i of $v goes" rsvol rm "osl:$fs-$v@s$i"
 		done
 	done

@@ -20,6 +20,7 @@
 #define WRITERS 4
 
 static struct volume *v;
+static bool share;
 static uint8_t *moment;			/* what the file held then */
 
 /* Not a whole number of chunks, and with holes. */
@@ -139,7 +140,7 @@ static struct cow *start_cow(int fd)
 
 	assert_non_null(h);
 	assert_int_equal(pread(v->fd, moment, size(), 0), size());
-	c = cow_start(v, fd, &e);
+	c = cow_start(v, fd, share, &e);
 	if (!c)
 		fail_msg("%s", e.text);
 	assert_int_equal(volume_write_now(v, "x", 1, 0, false), -EAGAIN);
@@ -189,6 +190,15 @@ static void holes_stay_holes(void **state)
 	assert_int_equal(fstat(fd, &to), 0);
 	assert_true(to.st_blocks <= from.st_blocks);
 	close(fd);
+}
+
+/* The same by sharing blocks; where the file system cannot, each is copied after all. */
+static void shared_while_it_is_written_to(void **state)
+{
+	share = true;
+	copied_while_it_is_written_to(state);
+	holes_stay_holes(state);
+	share = false;
 }
 
 /* A chunk is read at the moment when it is needed, and one alone. */
@@ -250,12 +260,12 @@ static void cancelled(void **state)
 	struct cow *c = start_cow(fd);
 
 	(void)state;
-	assert_null(cow_start(v, second, &e));
+	assert_null(cow_start(v, second, false, &e));
 	assert_int_equal(e.code, EBUSY);
 	assert_int_equal(cow_run(c, &p, &e), -ECANCELED);
 	assert_int_equal(volume_write(v, "new", 3, 5000, false), 0);
 	cow_free(c);
-	c = cow_start(v, second, &e);
+	c = cow_start(v, second, false, &e);
 	assert_non_null(c);
 	cow_free(c);		/* never run */
 	assert_int_equal(atomic_load(&v->guard), 0);
@@ -328,6 +338,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(copied_while_it_is_written_to),
+		TEST(shared_while_it_is_written_to),
 		TEST(holes_stay_holes),
 		TEST(a_write_copies_its_own_chunk),
 		TEST(a_copy_that_fails_fails_no_write),
