@@ -25,6 +25,7 @@
 #include "strangers.h"
 
 struct engine;
+struct handle;
 struct conn;
 struct job;
 struct server;
@@ -49,7 +50,8 @@ struct retire {
 
 /* Reads and writes that were answered at once, and whose time is not noted yet (numbers.h). */
 struct at_once {
-	struct numbers_part *numbers;	/* of the handle and loop; NULL: there are none */
+	struct handle *handle;		/* a reference: it may be closed before the round ends; NULL: there are none */
+	struct numbers_part *numbers;	/* of it and the loop */
 	uint64_t came;
 	uint32_t count[2];		/* reads, writes */
 };

@@ -67,13 +67,14 @@ void numbers_settle(struct engine *l)
 	struct at_once *o = &l->at_once;
 	uint64_t took;
 
-	if (!o->numbers)
+	if (!o->handle)
 		return;
 	took = clock_now() - o->came;
 	for (int write = 0; write < 2; write++)
 		if (o->count[write])
 			add_time(o->numbers, write, took, o->count[write]);
-	*o = (struct at_once){ .numbers = NULL };
+	handle_put(o->handle);
+	*o = (struct at_once){ .handle = NULL };
 }
 
 void numbers_at_once(struct engine *l, struct handle *h, uint8_t type, uint32_t bytes, uint64_t came)
@@ -88,6 +89,7 @@ void numbers_at_once(struct engine *l, struct handle *h, uint8_t type, uint32_t 
 		return;
 	if (o->numbers != n || o->came != came) {
 		numbers_settle(l);
+		o->handle = handle_get(h);
 		o->numbers = n;
 		o->came = came;
 	}
