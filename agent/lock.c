@@ -52,6 +52,21 @@ static int64_t find_holder(int fd, int64_t from, int64_t length)
 	return f.l_start == 0 ? 0 : (int64_t)f.l_start;
 }
 
+void lock_mark(int fd, uint16_t id, bool there)
+{
+	struct flock f = { .l_type = there ? F_RDLCK : F_UNLCK, .l_whence = SEEK_SET, .l_start = LOCK_SERVER(id),
+			   .l_len = 1 };
+
+	fcntl(fd, F_OFD_SETLK, &f);
+}
+
+int lock_marked(int fd)
+{
+	int64_t holder = find_holder(fd, LOCK_SERVER(0), 0);
+
+	return holder < LOCK_SERVER(0) ? -1 : (int)(holder - LOCK_SERVER(0));
+}
+
 int lock_take(int fd, bool exclusive, double seconds, const char *what, struct err *e)
 {
 	int r = try_long(fd, exclusive, 0, 0, seconds);

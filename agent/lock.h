@@ -15,7 +15,8 @@
  *   0            the pool's owner (pool.c)
  *   1            who gives a file its identity, while it does (offer.c)
  *   2 + its id   each server: a second one with that id, and its own earlier
- *                process, keep it out
+ *                process, keep it out; on a volume of a shared pool: clients
+ *                of that server have it open (shared, for others to see)
  */
 #ifndef RSSRV_LOCK_H
 #define RSSRV_LOCK_H
@@ -38,6 +39,10 @@ int lock_byte(int fd, int64_t byte, bool lock);
 int lock_take(int fd, bool exclusive, double seconds, const char *what, struct err *e);
 /* The same for a file that several servers use: this server's byte. */
 int lock_take_shared(int fd, bool exclusive, uint16_t id, double seconds, const char *what, struct err *e);
+/* A mark of this server, for others, on a file that several use; and the id of another one that has
+ * set its own, or -1. */
+void lock_mark(int fd, uint16_t id, bool there);
+int lock_marked(int fd);
 /* RUN_DIR/rssrv.pid: made, locked and written.  The descriptor, or -errno with e. */
 int lock_pid_file(const char *run_dir, struct err *e);
 

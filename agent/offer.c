@@ -282,6 +282,17 @@ static void check_size(struct offer *o, const struct volume_origin *now)
 	registry_resized(o->server->registry, v);
 }
 
+/* The owner of a shared pool changes no volume under another server's clients (catalog.c). */
+static void mark_open(struct offer *o)
+{
+	bool open = atomic_load(&o->volume->opens) > 0;
+
+	if (!o->pool || !o->conf.shared || open == o->marked)
+		return;
+	lock_mark(o->volume->fd, o->server->id, open);
+	o->marked = open;
+}
+
 /* The file is new to us: offered in place of what the name stood for. */
 static void renew(struct offer *o)
 {
@@ -297,6 +308,7 @@ static void renew(struct offer *o)
 		v = NULL;
 	}
 	o->volume = v;
+	o->marked = false;
 	o->complaint[0] = v ? 0 : o->complaint[0];
 	if (!v)
 		complain(o, &e);
@@ -330,4 +342,6 @@ void offer_check(struct offer *o)
 		check_size(o, &now);
 	else
 		renew(o);
+	if (o->volume)
+		mark_open(o);
 }

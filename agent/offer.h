@@ -32,6 +32,7 @@ struct offer {
 	struct volume *volume;		/* a reference; NULL: not offered now */
 	bool snapshot;			/* of a pool's volume: .rsio.snap/VOLUME/SNAP.raw */
 	bool shares;			/* its meta says so: blocks of it are a clone's too, or were its origin's */
+	bool marked;			/* in a shared pool: that it is open is marked for the other servers */
 	bool seen;			/* for the owner: still wanted */
 	bool changed;			/* pool.c: it is another file, or a new one */
 	struct offer *next_name;	/* pool.c's table */

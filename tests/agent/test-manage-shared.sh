@@ -34,6 +34,30 @@ check("what the owner makes both offer", wait_until(lambda: [v.name for v in b.l
 asked_elsewhere("nor grows it", lambda: b.work("resize", volume="v", size=2 * M))
 a.work("resize", volume="v", size=2 * M)
 check("what grew is so for both", wait_until(lambda: b.list()[0].size == 2 * M))
+
+# What clients of the other server have open.
+import fcntl
+def marked():
+    with open(DIR + "/pool/v.raw", "r+b") as f:
+        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0)
+        return struct.unpack("hhqqi4x", fcntl.fcntl(f, fcntl.F_OFD_GETLK, lock))[0] != fcntl.F_UNLCK
+def in_use(name, call):
+    try:
+        call()
+    except Failed as e:
+        check(name, e.code == "EBUSY" and "serverid 2" in e.text, (e.code, e.text))
+        return
+    check(name, False, "it was done")
+b.open("v", handle=1)
+check("what it has open it tells of", wait_until(marked))
+in_use("that is not renamed", lambda: a.work("rename", volume="v", to="x"))
+in_use("nor cut", lambda: a.work("resize", volume="v", size=M, confirm="v"))
+in_use("nor removed", lambda: a.work("remove", volume="v", confirm="v"))
+b.must(CLOSE, handle=1)
+check("and when it has closed it", wait_until(lambda: not marked()))
+a.work("rename", volume="v", to="x")
+a.work("rename", volume="x", to="v")
+check("then it is", wait_until(lambda: [v.name for v in b.list()] == ["v"]))
 asked_elsewhere("nor removes it", lambda: b.work("remove", volume="v", confirm="v"))
 send(ONE, "KILL")
 check("when the owner is gone it is the owner", wait_until(lambda: b.control("pools")["pools"][0]["owner"] == "srv2"))
