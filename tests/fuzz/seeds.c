@@ -504,6 +504,23 @@ static void stage_seeds(void)
 		STAGE(FRAME, 0), WIRE_CONTROL, 0, 1, 6, 0, 0, 0, 0, 2, '{', '}',
 	};
 
+	/* Volumes a (0), b, new; a@s (4), c1, secret; ids 0 to 7; ops in stage_client.c's order. */
+#define ASK(what, name, op, id) STAGE(COMMAND, 0), 10, what, \
+	(uint8_t)((name) | (op) << 3 | (id) << 7), (uint8_t)((op) >> 5 | (id) >> 1)
+	static const uint8_t manage[] = {
+		ASK(6, 0, 0, 0), ASK(4, 0, 0, 0), ASK(6, 0, 0, 0), ASK(6, 0, 2, 0), ASK(6, 0, 2, 1), ASK(3, 0, 0, 0),
+		ASK(6, 0, 6, 2), ASK(3, 4, 0, 0), ASK(6, 4, 9, 3), ASK(6, 0, 10, 4), ASK(6, 0, 8, 5), ASK(6, 0, 11, 6),
+		ASK(1, 0, 0, 0), ASK(2, 0, 0, 0), ASK(6, 1, 5, 7), STAGE(TIME, 0), 255,
+	};
+	static const uint8_t manage_waits[] = {
+		STAGE(WORK, 0), 0, ASK(6, 0, 0, 0), ASK(6, 1, 0, 1), ASK(4, 1, 0, 1), ASK(5, 1, 0, 1), ASK(3, 3, 0, 0),
+		STAGE(CLOSE, 0), 0, STAGE(WORK, 0), 65, STAGE(TIME, 0), 255, STAGE(WORK, 0), 0,
+	};
+	static const uint8_t manage_more[] = {
+		ASK(6, 0, 0, 0), ASK(6, 0, 12, 1), ASK(6, 0, 13, 2), ASK(6, 0, 14, 3), STAGE(TIME, 0), 150, ASK(3, 0, 0, 0),
+		STAGE(TIME, 0), 255, ASK(6, 0, 15, 4), ASK(6, 0, 4, 5), ASK(6, 3, 5, 6), ASK(6, 6, 2, 7),
+	};
+
 	/* Beside TLS, in the clear though tls is asked for, half a hello, another name than the handshake's. */
 	static const uint8_t beside[] = {
 		STAGE(HELLO, 0), 0, STAGE(AUTH, 0), 0, 0, STAGE(OPEN, 0), 1, 0, 1, STAGE(COMMAND, 0), 1, 9, 0, 0,
@@ -543,6 +560,9 @@ static void stage_seeds(void)
 	stage_steps_of(0, deaf, sizeof(deaf), "deaf");
 	stage_steps_of(1, same_slot, sizeof(same_slot), "same-slot");
 	stage_steps_of(0, control, sizeof(control), "control");
+	stage_steps_of(0, manage, sizeof(manage), "manage");
+	stage_steps_of(0, manage_waits, sizeof(manage_waits), "manage-waits");
+	stage_steps_of(0, manage_more, sizeof(manage_more), "manage-more");
 	stage_steps_of(0, shared, sizeof(shared), "shared");
 	stage_steps_of(0, takeover, sizeof(takeover), "takeover");
 	stage_steps_of(0, other_life, sizeof(other_life), "other-life");

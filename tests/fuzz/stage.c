@@ -9,12 +9,16 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "../../agent/catalog.h"
 #include "../../agent/claim.h"
 #include "../../agent/conn.h"
+#include "../../agent/hold.h"
 #include "../../agent/listen.h"
 #include "../../agent/manage.h"
 #include "../../agent/offer.h"
+#include "../../agent/pool.h"
 #include "../../agent/registry.h"
+#include "../../agent/schedule.h"
 #include "../../agent/server.h"
 #include "../../agent/status.h"
 #include "../../agent/watch.h"
@@ -28,8 +32,11 @@
 #define SHARED 3			/* the last one */
 #define STEPS_MAX 200
 #define TURNS_MAX 64
+#define THREADS 20
 
 void __wrap_workers_submit(struct workers *w, struct job *jobs);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg);
+struct hold *__wrap_hold_begin(struct volume **v, size_t n, double limit, struct err *e);
 void __wrap_workers_cancel(struct workers *w, struct conn *c);
 
 static struct server server;
@@ -41,7 +48,7 @@ static bool in_memory = true;
 
 static const char file[] =
 	"[namespace osl]\nnamespaceid = 200\nsecurity = auth\n[server big-1]\nserverid = 1\n"
-	"[interface if0]\naddress = 127.0.0.1\n[clients]\n"
+	"[interface if0]\naddress = 127.0.0.1\n[pool main]\npath = %s/pool\nmanage = sles1\n[clients]\n"
 	"sles1 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n"
 	"venus 1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n";
 
@@ -137,6 +144,42 @@ void __wrap_workers_submit(struct workers *w, struct job *list)
 		jobs_end = &(*jobs_end)->next;
 }
 
+/* The threads of jobs: each runs to its end, when workers do. */
+static struct {
+	void *(*run)(void *);
+	void *arg;
+} threads[THREADS];
+static unsigned thread_count;
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+{
+	(void)attr;
+	memset(thread, 0, sizeof(*thread));
+	if (thread_count == THREADS)
+		return EAGAIN;
+	threads[thread_count].run = run;
+	threads[thread_count++].arg = arg;
+	return 0;
+}
+
+/* It would wait for loops, which do not run while a job does. */
+struct hold *__wrap_hold_begin(struct volume **v, size_t n, double limit, struct err *e)
+{
+	(void)v;
+	(void)n;
+	(void)limit;
+	err_set(e, EBUSY, "nothing is held here");
+	return NULL;
+}
+
+static void run_thread(void)
+{
+	if (!thread_count)
+		return;
+	thread_count--;
+	threads[thread_count].run(threads[thread_count].arg);
+}
+
 static void back(struct job *j)
 {
 	j->next = NULL;
@@ -199,6 +242,8 @@ void stage_turn(void)
 		round_of(server.loops[1]);
 		while (jobs && !hold_jobs)
 			do_job();
+		while (thread_count && !hold_jobs)
+			run_thread();
 		if (!atomic_load(&server.loops[0]->inbox) && !atomic_load(&server.loops[1]->inbox))
 			break;
 	}
@@ -210,12 +255,14 @@ void stage_turn(void)
 
 static void make_conf(void)
 {
-	int fd = memfd_create("stage", MFD_CLOEXEC);
+	char path[PATH_MAX + 64], text[sizeof(file) + PATH_MAX];
+	int fd = memfd_create("stage", MFD_CLOEXEC), n;
 	struct conf_report report;
-	char path[64];
 
-	fuzz_check(fd >= 0 && fchmod(fd, 0600) == 0 &&
-		   write(fd, file, sizeof(file) - 1) == sizeof(file) - 1);
+	n = snprintf(text, sizeof(text), file, fuzz_dir());
+	fuzz_check(fd >= 0 && fchmod(fd, 0600) == 0 && write(fd, text, (size_t)n) == n);
+	snprintf(path, sizeof(path), "%s/pool", fuzz_dir());
+	fuzz_check(mkdir(path, 0700) == 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	server.conf = conf_server_read(path, (gid_t)-1, &report);
 	fuzz_check(server.conf);
@@ -311,6 +358,8 @@ static void pass_time(uint8_t how)
 	}
 	clients_tick(server.clients, clock_now());
 	clients_end_leases(server.clients, clock_now());
+	manage_tick(server.manage, clock_now());
+	schedule_tick(&server, clock_now());
 }
 
 static void set_memory(bool yes)
@@ -433,6 +482,8 @@ static void work(uint8_t how)
 {
 	if (how < 64)
 		hold_jobs = !hold_jobs;
+	else if (how & 1)
+		run_thread();
 	else
 		do_job();
 }
@@ -558,6 +609,29 @@ void stage_steps(struct fuzz_in *in)
 	}
 }
 
+/* What jobs have made. */
+static void empty_pool(void)
+{
+	struct pool *p = watch_pool(server.watch, "main");
+	struct catalog_job j = { .id = NULL };
+	char name[WIRE_VOLUME_NAME_MAX + 1];
+	struct err e = { 0 };
+	struct volume *v;
+	size_t i;
+
+	fuzz_check(p);
+	do {
+		registry_lock(server.registry);
+		for (i = 0; (v = registry_at(server.registry, i)) && (!v->pool || v->snapshot); i++)
+			;
+		if (v)
+			memcpy(name, v->name, sizeof(name));
+		registry_unlock(server.registry);
+		fuzz_check(!v || catalog_remove(p, &j, name, true, &e) == 0);
+	} while (v);
+	pool_put(p);
+}
+
 /* Volumes as they were made. */
 static void restore(void)
 {
@@ -596,7 +670,10 @@ void stage_end(void)
 	world_now += 700 * 1000 * MS;
 	clients_tick(server.clients, clock_now());
 	fuzz_check(clients_count(server.clients) == 0);
+	manage_tick(server.manage, clock_now());
 	stage_turn();
+	fuzz_check(!thread_count);
+	empty_pool();
 	for (unsigned i = 0; i < LOOPS; i++)
 		for (int k = 0; k < 2; k++)
 			arena_trim(&server.loops[i]->arena);

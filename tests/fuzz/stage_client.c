@@ -1,5 +1,6 @@
 /* stage_client.c - the clients' side of a stage: what they say and what they hear. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -269,9 +270,39 @@ static const uint8_t types[] = { WIRE_READ, WIRE_WRITE, WIRE_FLUSH, WIRE_DISCARD
 				 WIRE_WRITE_ZEROES, WIRE_STATUS, WIRE_LIST, WIRE_CLOSE, WIRE_PING,
 				 WIRE_BYE, WIRE_CONTROL };
 
+/* By handle what is asked for, of a few ids and names: requests that a server understands are
+ * rarely found by chance. */
+static size_t control_text(char *out, size_t size, uint8_t handle, uint32_t offset)
+{
+	static const char *const asks[] = { "counters", "pools", "volumes", "volume", "job", "cancel", "start" };
+	static const char *const work[] = {
+		"create\",\"volume\":\"%s\",\"size\":65536,\"if_missing\":true", "create\",\"volume\":\"%s\",\"size\":512,\"pool\":\"main\"",
+		"resize\",\"volume\":\"%s\",\"size\":131072", "resize\",\"volume\":\"%1$s\",\"size\":1024,\"confirm\":\"%1$s\"",
+		"rename\",\"volume\":\"%s\",\"to\":\"new\"", "remove\",\"volume\":\"%1$s\",\"confirm\":\"%1$s\",\"snapshots\":true",
+		"snapshot\",\"volumes\":[\"%s\"],\"name\":\"s\"", "snapshot_remove\",\"volume\":\"%s\",\"snapshot\":\"s\"",
+		"rollback\",\"volume\":\"%1$s\",\"snapshot\":\"s\",\"confirm\":\"%1$s\"", "clone\",\"volume\":\"%s@s\",\"to\":\"new\"",
+		"clone\",\"volume\":\"%s\",\"prefix\":\"c\",\"count\":3", "copy\",\"volume\":\"%s\",\"to\":\"b\"",
+		"access\",\"volume\":\"%s\",\"clients\":[\"venus:ro\"]", "label\",\"volume\":\"%s\",\"text\":\"x\"",
+		"schedule\",\"volume\":\"%s\",\"every\":60,\"keep\":1", "limit\",\"volume\":\"%s\",\"iops\":100",
+	};
+	static const char *const names[] = { "a", "b", "new", "oracle", "a@s", "c1", "secret", "none" };
+	const char *what = asks[handle % 7], *name = names[offset >> 6 & 7];
+	char op[200] = "";
+	int n;
+
+	snprintf(op, sizeof(op), work[offset >> 9 & 15], name);
+	n = snprintf(out, size, "{\"do\":\"%s\",\"id\":\"%032x\"%s%s%s%s%s%s%s}", what, offset >> 13 & 7,
+		     strcmp(what, "volume") == 0 ? ",\"name\":\"" : "", strcmp(what, "volume") == 0 ? name : "",
+		     strcmp(what, "volume") == 0 ? "\"" : "", strcmp(what, "start") == 0 ? ",\"work\":{\"op\":\"" : "",
+		     strcmp(what, "start") == 0 ? op : "", strcmp(what, "start") == 0 ? "}" : "",
+		     offset >> 16 & 1 && strcmp(what, "start") == 0 ? ",\"attended\":true" : "");
+	fuzz_check(n > 0 && (size_t)n < size);
+	return (size_t)n;
+}
+
 void guest_command(struct guest *g, uint8_t how, uint8_t handle, uint32_t offset, uint32_t count)
 {
-	static const char control[] = "{\"do\":\"counters\"}";
+	char control[512];
 	uint8_t type = types[how % sizeof(types)];
 	struct wire_request r = { .type = type, .handle = handle, .offset = offset };
 	const void *payload = zeroes;
@@ -285,7 +316,9 @@ void guest_command(struct guest *g, uint8_t how, uint8_t handle, uint32_t offset
 		r.length = r.count;
 	if (r.type == WIRE_CONTROL) {
 		payload = control;
-		r.length = sizeof(control) - 1;
+		r.length = (uint32_t)control_text(control, sizeof(control), handle, offset);
+		r.handle = 0;
+		r.offset = r.count = 0;
 	}
 	r.flags = how & 128 && fua ? WIRE_FLAG_FUA : 0;
 	if (how & 128 && r.type == WIRE_PING)
