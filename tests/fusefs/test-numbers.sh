@@ -14,7 +14,7 @@ make_volume "$W/srv" slow 1M
 printf 'uuid = 6b1d6c1e-7e5a-4b43-9c0e-3a9d4c1f7b22\ngeneration = 1\nlimit-iops = 40\n' >"$W/srv/pool/slow.meta"
 for n in one two; do
 	write_client_conf "$W/$n" "$W/srv" node=$n
-	sed -i '/^nodename/a detect = 1min' "$W/$n/rscltcfg"	# a pause loses no path
+	sed -i '/^nodename/a detect = 10s' "$W/$n/rscltcfg"	# a pause loses no path
 done
 start_server "$W/srv"
 start_client "$W/one"
