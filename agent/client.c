@@ -430,7 +430,7 @@ static bool needs_claim(const struct client *c, const struct volume *v)
 static enum wire_status open_locked(struct client *c, uint32_t handle, const struct wire_open *o,
 				    uint8_t flags, struct wire_volume *out, struct volume **claim_on)
 {
-	bool read_only = flags & WIRE_FLAG_READ_ONLY;
+	bool read_only = flags & WIRE_FLAG_READ_ONLY, writes;
 	enum wire_status status;
 	uint8_t bars;
 	struct volume *v = registry_find(c->server->registry, o->name);
@@ -448,14 +448,18 @@ static enum wire_status open_locked(struct client *c, uint32_t handle, const str
 		*claim_on = volume_get(v);
 		return WIRE_E_BUSY;
 	}
-	status = reserve_open(c, v, flags & WIRE_FLAG_ALONE, read_only, &bars);
+	/* Nobody is kept from a volume by who may not write to it. */
+	writes = registry_may_write(v, c->node);
+	if (flags & WIRE_FLAG_ALONE && !writes)
+		return WIRE_E_READ_ONLY;
+	status = reserve_open(c, v, flags & WIRE_FLAG_ALONE, read_only || !writes, &bars);
 	if (status)
 		return status;
 	r = handle_open(c->server, &c->handles, handle, v, c->node, read_only);
 	if (r)
 		return wire_status_from_errno(-r);
 	atomic_store(&handle_find(&c->handles, handle)->reserved, bars);
-	atomic_store(&handle_find(&c->handles, handle)->reads_only, !registry_may_write(v, c->node));
+	atomic_store(&handle_find(&c->handles, handle)->reads_only, !writes);
 	registry_describe(v, c->node, out);
 	return WIRE_OK;
 }
@@ -577,11 +581,16 @@ void clients_revoke(struct clients *t, const struct volume *v)
 {
 	clients_lock(t);
 	registry_lock(t->server->registry);
-	for (struct client *c = t->first; c; c = c->next)
+	for (struct client *c = t->first; c; c = c->next) {
+		bool writes = registry_may_write(v, c->node);
+
 		if (registry_visible(v, c->node))
-			handle_limit(&c->handles, v, !registry_may_write(v, c->node));
+			handle_limit(&c->handles, v, !writes);
 		else
 			handle_revoke(&c->handles, v);
+		if (!writes)
+			reserve_lose(c, v);
+	}
 	registry_unlock(t->server->registry);
 	clients_unlock(t);
 }

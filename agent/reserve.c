@@ -373,6 +373,18 @@ static void note(struct client *c, const char *id, int result)
 	d->result = result;
 }
 
+/* Its right may have gone since it asked (reserve_lose). */
+static bool may_write(struct client *c, struct volume *v)
+{
+	struct registry *r = c->server->registry;
+	bool may;
+
+	registry_lock(r);
+	may = registry_may_write(v, c->node);
+	registry_unlock(r);
+	return may;
+}
+
 /* Under the lock.  *now: what is under way has to be waited for. */
 static int carry_out(struct client *c, struct volume *v, const struct reserve_request *q, bool *now, struct err *e)
 {
@@ -384,6 +396,8 @@ static int carry_out(struct client *c, struct volume *v, const struct reserve_re
 		*now = !d->result;
 		return d->result ? err_sys(e, -d->result, "volume %s", v->name) : 0;
 	}
+	if (!may_write(c, v))
+		return err_set(e, EACCES, "%s may not write to volume %s", c->node, v->name);
 	r = c->ending ? NULL : get(v);
 	if (!r)
 		return err_set(e, c->ending ? ESHUTDOWN : ENOMEM, "cannot reserve volume %s", v->name);
@@ -461,6 +475,18 @@ void reserve_end(struct client *c)
 		changed(r);
 		drop_if_empty(r);
 	}
+}
+
+void reserve_lose(struct client *c, const struct volume *v)
+{
+	struct reservation *r = find(v);
+	struct registrant *g = registration(r, c);
+
+	if (!g)
+		return;
+	unregister(r, g);
+	changed_locked(r);
+	drop_if_empty(r);
 }
 
 struct reserve_news *reserve_news(struct server *s)

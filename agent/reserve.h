@@ -59,6 +59,9 @@ struct json_t *reserve_show(struct volume *v);	/* NULL: no memory */
 enum wire_status reserve_open(struct client *c, struct volume *v, bool alone, bool read_only, uint8_t *bars);
 /* The session is over; clients.lock is held. */
 void reserve_end(struct client *c);
+/* It may not write to the volume any more; clients.lock and registry.lock are held, and the
+ * caller has a reference of v. */
+void reserve_lose(struct client *c, const struct volume *v);
 /* What clients have to be told of; under the lock, and without it. */
 struct reserve_news;
 struct reserve_news *reserve_news(struct server *s);

@@ -14,6 +14,9 @@ done
 make_volume "$W" quiet 1M
 truncate -s 1M "$W/ledger.raw"
 printf '\n[volume ledger]\npath = %s\nshared = yes\nclients = taken, relative\n' "$W/ledger.raw" >>"$W/rssrvcfg"
+truncate -s 1M "$W/cell.raw"
+printf '\n[volume cell]\npath = %s\nclients = relative, taken\n' "$W/cell.raw" >>"$W/rssrvcfg"
+sed -i "s|^path = $W/pool|manage = taken relative\n&|" "$W/rssrvcfg"
 start_server "$W"
 
 scenario "$W" <<'EOT'
@@ -110,7 +113,7 @@ for within in (False, True):
     reload(whole)
     for name, kind, data, header in CHANGING + READING + OTHERS + ALWAYS:
         c = connect(within)
-        reload(re.sub(r"(?m)^taken .*\n", "", whole).replace("clients = taken, relative", "clients = relative"))
+        reload(re.sub(r"(?m)^taken .*\n", "", whole).replace("taken, ", "").replace(", taken", "").replace("taken ", ""))
         end = time.monotonic() + 10
         try:
             while time.monotonic() < end:
@@ -143,6 +146,46 @@ for within in (False, True):
     reload(whole.replace("clients = taken, relative", "clients = relative"))
     is_(mode + ": a client that keeps its access goes on", other.read(0, 14), b"what was there")
     reload(whole)
+# What it had reserved keeps nobody out, and it reserves nothing any more.
+def cell(c, what, data=b"", **more):
+    return status_name(c.call(what, data, offset=0, count=512, handle=5, **more).status)
+
+def fails(name, code, call):
+    try:
+        call()
+        check(name, False, "it is done")
+    except Failed as e:
+        is_(name, e.code, code)
+
+c, other = connect(False), connect(True, "relative")
+other.open("cell", handle=5)
+for now in ("clients = relative", "clients = relative, taken:ro"):
+    c.open("cell", handle=5)
+    c.reserve("cell", "register", other="c1")
+    c.reserve("cell", "reserve", key="c1", type=2)
+    is_("reserved, another does not read it", cell(other, READ), "RESERVED")
+    reload(whole.replace("clients = relative, taken", now))
+    check("with its access its reservation goes", wait_until(lambda: cell(other, WRITE, bytes(512)) == "OK"), cell(other, READ))
+    fails("it reserves nothing any more", "ENOENT" if now[-1] == "e" else "EACCES",
+          lambda: c.reserve("cell", "register", other="c1"))
+    r = c.call(OPEN, rec(T_NAME, "cell"), handle=6, flags=32)
+    is_("nor by an open", status_name(r.status), "NO_VOLUME" if now[-1] == "e" else "READ_ONLY")
+    is_("the other goes on", cell(other, READ), "OK")
+    reload(whole)
+    wait_until(lambda: c.call(OPEN, rec(T_NAME, "cell"), handle=5).status == OK and cell(c, DISCARD) == "OK")
+
+# The right to manage.
+c.work("create", volume="made", size=1 << 20)
+reload(whole.replace("manage = taken relative", "manage = relative"))
+for op, more in (("create", dict(volume="more", size=512)), ("resize", dict(volume="made", size=2 << 20)),
+                 ("rename", dict(volume="made", to="mine")), ("remove", dict(volume="made", confirm="made")),
+                 ("snapshot", dict(volumes=["made"], name="s")), ("clone", dict(volume="made", to="more")),
+                 ("copy", dict(volume="made", to="more")), ("limit", dict(volume="made", iops=1)),
+                 ("access", dict(volume="made", clients=["taken"])), ("label", dict(volume="made", text="x")),
+                 ("schedule", dict(volume="made", every=3600, keep=2))):
+    fails("the right to manage is gone: " + op, "EACCES", lambda: c.work(op, **more))
+is_("nothing was made or changed", sorted(n for n in os.listdir(DIR + "/pool") if n.endswith(".raw")), ["made.raw", "quiet.raw"])
+is_("who keeps it has it", other.work("label", volume="made", text="x") and None, None)
 w.finish()
 EOT
 done_testing
