@@ -205,6 +205,7 @@ def main():
     p.add_argument("--build", default=os.environ.get("BUILD", "build"))
     p.add_argument("--seconds", type=float, default=2)
     p.add_argument("--poll", type=int, default=0, help="microseconds, both sides")
+    p.add_argument("--tls", action="store_true", help="the mount with security = tls")
     p.add_argument("--no-memory", action="store_true")
     p.add_argument("--only-memory", action="store_true")
     o = p.parse_args()
@@ -220,7 +221,7 @@ def main():
         os.mkdir(place.path("pool"))
         make_file(place.path("pool", "bench.raw"), GiB, True)
         stands.append(Server(place, "server", [place.path("pool")], poll=o.poll))
-        stands.append(Mount(stands[0], "mount", poll=o.poll))
+        stands.append(Mount(stands[0], "tls" if o.tls else "mount", poll=o.poll, tls=o.tls))
         for s in stands:
             s.start()
         for title, wanted in LOADS[:0] if o.only_memory else LOADS:
