@@ -65,27 +65,6 @@ void manage_free(struct manage *m)
 /*
  * Threads.
  */
-static void begin(struct manage *m, struct task *t)
-{
-	t->state = TASK_RUNS;
-	t->of->runs++;
-	memcpy(m->running[m->runs++].name, t->place.pool, sizeof(t->place.pool));
-	manage_node_last(m, t->of);
-}
-
-static void end(struct manage *m, struct task *t, int r, json_t *result, const struct err *e)
-{
-	unsigned i = 0;
-
-	while (strcmp(m->running[i].name, t->place.pool) != 0)
-		i++;
-	m->running[i] = m->running[--m->runs];
-	t->of->runs--;
-	t->result = result;
-	t->error = *e;
-	task_ended(m, t, !r ? TASK_DONE : r == -ECANCELED ? TASK_CANCELLED : TASK_FAILED);
-}
-
 static void audit_task(const struct task *t, bool good, const char *what, const char *why)
 {
 	char text[MANAGE_TEXT_MAX];
@@ -145,11 +124,11 @@ static void *thread_main(void *arg)
 		json_t *result = NULL;
 		int r;
 
-		begin(m, t);
+		task_begin(m, t);
 		pthread_mutex_unlock(&m->lock);
 		r = run(m, t, &result, &e);
 		pthread_mutex_lock(&m->lock);
-		end(m, t, r, result, &e);
+		task_end(m, t, r, result, &e);
 	}
 	m->threads--;
 	pthread_cond_broadcast(&m->ended);

@@ -112,7 +112,10 @@ struct manage_node *manage_node_get(struct manage *m, const char *name);	/* NULL
 void manage_node_last(struct manage *m, struct manage_node *n);	/* the others have their turn first */
 void task_add(struct manage_node *n, struct task *t);
 struct task *task_next(struct manage *m);	/* that may run now; NULL */
-/* It stays for a while; others that did may go now. */
+void task_begin(struct manage *m, struct task *t);
+/* It stays for a while; others that did may go now.  r: 0 or -errno; takes result. */
+void task_end(struct manage *m, struct task *t, int r, json_t *result, const struct err *e);
+/* The same for one that never ran. */
 void task_ended(struct manage *m, struct task *t, enum task_state state);
 void task_drop(struct manage *m, struct manage_node *n, struct task *t);
 void task_free(struct task *t);

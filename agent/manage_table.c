@@ -9,6 +9,7 @@
  * WHO IS NEXT.  Nodes take turns: of the first that has a job which may run, the oldest such
  * job is taken, and the node goes to the end of the row.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,3 +153,23 @@ struct task *task_next(struct manage *m)
 	return NULL;
 }
 
+void task_begin(struct manage *m, struct task *t)
+{
+	t->state = TASK_RUNS;
+	t->of->runs++;
+	memcpy(m->running[m->runs++].name, t->place.pool, sizeof(t->place.pool));
+	manage_node_last(m, t->of);
+}
+
+void task_end(struct manage *m, struct task *t, int r, json_t *result, const struct err *e)
+{
+	unsigned i = 0;
+
+	while (strcmp(m->running[i].name, t->place.pool) != 0)
+		i++;
+	m->running[i] = m->running[--m->runs];
+	t->of->runs--;
+	t->result = result;
+	t->error = *e;
+	task_ended(m, t, !r ? TASK_DONE : r == -ECANCELED ? TASK_CANCELLED : TASK_FAILED);
+}
