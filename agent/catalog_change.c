@@ -114,20 +114,33 @@ int catalog_finish(struct pool *p, struct err *e)
 	return 0;
 }
 
+/* What root has just made; not what somebody put in its place, who may own the directory. */
+static void give_away(const struct pool *p, const char *name, const struct stat *to)
+{
+	int fd = openat(p->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && !st.st_uid && (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_nlink == 1)) &&
+	    fchown(fd, to->st_uid, to->st_gid) < 0)
+		log_debug("pool", "%s: %s stays root's: %s", p->name, name, strerror(errno));
+	close(fd);
+}
+
 /* So that there is a place to note a change when the pool is full.  What cannot be made now is made
  * when it is needed.  While the server is still root: for who it becomes, who owns the pool. */
 static void prepare(const struct pool *p)
 {
-	static const char *const names[] = { CATALOG_WORK, JOURNAL_FILE, JOURNAL_SPARE };
 	struct stat st;
 
 	if ((mkdirat(p->dirfd, CATALOG_WORK, 0700) < 0 && errno != EEXIST) || journal_prepare(p->dirfd) < 0)
 		log_debug("pool", "%s: no place for the journal yet", p->name);
-	if (geteuid() != 0 || fstat(p->dirfd, &st) < 0)
+	if (geteuid() != 0 || fstat(p->dirfd, &st) < 0 || !st.st_uid)
 		return;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (fchownat(p->dirfd, names[i], st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
-			log_debug("pool", "%s: %s stays root's", p->name, names[i]);
+	give_away(p, CATALOG_WORK, &st);
+	give_away(p, JOURNAL_FILE, &st);
+	give_away(p, JOURNAL_SPARE, &st);
 }
 
 int catalog_recover(struct pool *p, struct err *e)
@@ -176,12 +189,20 @@ void catalog_leave(struct pool *p)
 	pthread_mutex_unlock(&p->catalog);
 }
 
+static int refused(const struct catalog_change *c, int error, const char *what, struct err *e)
+{
+	err_sys(e, error, "cannot make %s in pool %s", what, c->pool->name);
+	if (error == EACCES || error == EPERM)
+		err_next(e, "let the user that rssrv runs as write into %s", c->pool->path);
+	return -error;
+}
+
 int change_drafts(struct catalog_change *c, size_t n, struct err *e)
 {
 	int mode = c->pool->shared ? 0660 : 0600;
 
 	if (mkdirat(c->pool->dirfd, CATALOG_WORK, 0700) < 0 && errno != EEXIST)
-		return err_sys(e, errno, "cannot make the directory " CATALOG_WORK " in pool %s", c->pool->name);
+		return refused(c, errno, "the directory " CATALOG_WORK, e);
 	c->drafts = calloc(n, sizeof(*c->drafts));
 	if (!c->drafts)
 		return err_set(e, ENOMEM, "no memory for %zu volumes", n);
@@ -192,7 +213,7 @@ int change_drafts(struct catalog_change *c, size_t n, struct err *e)
 		work_path(".meta", d->meta);
 		d->fd = openat(c->pool->dirfd, d->raw, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 		if (d->fd < 0)
-			return err_sys(e, errno, "cannot make a file in pool %s", c->pool->name);
+			return refused(c, errno, "a file", e);
 		if (c->pool->shared)
 			fchmod(d->fd, (mode_t)mode);
 	}

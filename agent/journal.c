@@ -290,15 +290,32 @@ static int write_whole(int fd, const char *text, size_t length)
 	return !r && fsync(fd) < 0 ? -errno : r;
 }
 
+/* The spare one: a file of its own, that this user may write to.  What is not is in the way. */
+static int open_spare(int dir)
+{
+	struct stat st;
+	int fd;
+
+	for (int tries = 0; tries < 2; tries++) {
+		fd = openat(dir, JOURNAL_SPARE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1)
+			return fd;
+		if (fd >= 0)
+			close(fd);
+		else if (errno != EACCES && errno != EPERM && errno != ELOOP && errno != ENXIO)
+			return -errno;
+		if (unlinkat(dir, JOURNAL_SPARE, 0) < 0)
+			return -errno;
+	}
+	return -EACCES;
+}
+
 static int write_file(int dir, const char *text, size_t length)
 {
-	int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, fd = openat(dir, JOURNAL_SPARE, flags, 0600), r;
+	int fd = open_spare(dir), r;
 
-	/* Another user's, of an earlier life of this server. */
-	if (fd < 0 && (errno == EACCES || errno == EPERM) && unlinkat(dir, JOURNAL_SPARE, 0) == 0)
-		fd = openat(dir, JOURNAL_SPARE, flags, 0600);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	r = write_whole(fd, text, length);
 	if (close(fd) < 0 && !r)
 		r = -errno;

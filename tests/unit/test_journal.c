@@ -220,6 +220,73 @@ static void a_step_that_fails_is_tried_again(void **state)
 	assert_string_equal(was("gone/a"), "a");
 }
 
+/* Whoever owns the directory can put there what he likes; rssrv may be root. */
+static void what_lies_in_its_place_is_not_written_to(void **state)
+{
+	(void)state;
+	make("a");
+	make("precious");
+	make("other");
+	assert_int_equal(linkat(fd, "precious", fd, JOURNAL_SPARE, 0), 0);
+	journal_move(&j, "a", "b");
+	assert_int_equal(journal_commit(&j, fd, &e), 0);
+	assert_int_equal(journal_finish(fd, &e), 0);
+	assert_string_equal(was("precious"), "precious");
+	journal_free(&j);
+
+	assert_int_equal(unlinkat(fd, JOURNAL_SPARE, 0), 0);
+	assert_int_equal(symlinkat("other", fd, JOURNAL_SPARE), 0);
+	journal_move(&j, "b", "c");
+	assert_int_equal(journal_commit(&j, fd, &e), 0);
+	assert_int_equal(journal_finish(fd, &e), 0);
+	assert_string_equal(was("other"), "other");
+	assert_string_equal(was("c"), "a");
+}
+
+/* A file system on which names cannot change places leaves it so. */
+static void the_spare_one_may_be_missing(void **state)
+{
+	(void)state;
+	make("a");
+	assert_int_equal(journal_prepare(fd), 0);
+	journal_move(&j, "a", "b");
+	assert_int_equal(journal_commit(&j, fd, &e), 0);
+	assert_int_equal(unlinkat(fd, JOURNAL_SPARE, 0), 0);
+	assert_int_equal(journal_finish(fd, &e), 0);
+	assert_string_equal(was("b"), "a");
+	assert_false(pending());
+	journal_free(&j);
+	journal_move(&j, "b", "c");
+	assert_int_equal(journal_commit(&j, fd, &e), 0);
+	assert_int_equal(journal_finish(fd, &e), 0);
+	assert_string_equal(was("c"), "a");
+	assert_false(pending());
+}
+
+static void a_large_one_becomes_small_again(void **state)
+{
+	char from[32], to[32];
+	struct stat st;
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) {
+		snprintf(from, sizeof(from), "a-rather-long-name-%d", i);
+		snprintf(to, sizeof(to), "b%d", i);
+		make(from);
+		journal_move(&j, from, to);
+	}
+	assert_int_equal(journal_commit(&j, fd, &e), 0);
+	assert_int_equal(journal_finish(fd, &e), 0);
+	assert_string_equal(was("b1999"), "a-rather-long-name-1999");
+	journal_free(&j);
+	journal_move(&j, "b0", "c");
+	assert_int_equal(journal_commit(&j, fd, &e), 0);
+	assert_int_equal(journal_finish(fd, &e), 0);
+	assert_string_equal(was("c"), "a-rather-long-name-0");
+	assert_int_equal(fstatat(fd, JOURNAL_SPARE, &st, 0), 0);
+	assert_int_equal(st.st_size, 16384);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -230,6 +297,9 @@ int main(void)
 		WITH(what_could_not_be_done_twice_is_refused),
 		WITH(a_damaged_one_is_refused_whole),
 		WITH(a_step_that_fails_is_tried_again),
+		WITH(what_lies_in_its_place_is_not_written_to),
+		WITH(the_spare_one_may_be_missing),
+		WITH(a_large_one_becomes_small_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
