@@ -218,8 +218,8 @@ static int learn_identity(struct server *s, struct err *e)
 	hashed_file("rsio boot", "/proc/sys/kernel/random/boot_id", s->boot);
 	if (boot)
 		secure_id("rsio boot", boot, strlen(boot), s->boot);
-	if (boot || getenv("RSIO_TEST_LOSSY") || getenv("RSIO_TEST_EVERY_MIN"))
-		log_warning("main", "this is a test: RSIO_TEST_LOSSY, RSIO_TEST_BOOT or RSIO_TEST_EVERY_MIN is set");
+	if (boot || getenv("RSIO_TEST_MEMORY") || getenv("RSIO_TEST_LOSSY") || getenv("RSIO_TEST_EVERY_MIN"))
+		log_warning("main", "this is a test: RSIO_TEST_LOSSY, _BOOT, _EVERY_MIN or _MEMORY is set");
 	if (secure_random(s->life, sizeof(s->life)) < 0)
 		return err_set(e, EIO, "no random numbers");
 	memcpy(s->name, s->conf->server, sizeof(s->name));
@@ -395,7 +395,11 @@ static int open_run_dir(struct server *s, const struct options *o, struct err *e
 
 static int make_parts(struct server *s, const struct options *o, struct err *e)
 {
+	const char *memory = getenv("RSIO_TEST_MEMORY");	/* MiB */
+
 	memory_init(&s->memory);
+	if (memory)
+		s->memory.limit = (size_t)atoi(memory) << 20;
 	pthread_rwlock_init(&s->conf_lock, NULL);
 	if (make_engines(s, o->loops, e) < 0 || watch_signals(s, e) < 0)
 		return -e->code;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A client that asks for thousands of things at once, on many connections, beside one that
 # asks for one: that one is answered soon, whether the answer is in memory or a disk has to
-# be asked.
+# be asked, and though the other has filled the memory for payloads.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/agent.sh"
 requires_program rssrv
@@ -71,5 +71,32 @@ def few(name, most, *args):
 few("what is in memory", PATHS * DEPTH // 6, READ, 512)
 few("on another volume", PATHS * DEPTH // 6, READ, 512, 2)
 few("what a worker does", PATHS * DEPTH // 6, WRITE, 512)
+EOT
+
+# Memory for payloads: one client has filled it with what waits for a limit.
+stop_server "$W"
+RSIO_TEST_MEMORY=16 start_server "$W" --loops 1
+scenario "$W" <<'EOT'
+noisy = Node("noisy").login(crc=False, timeout=60)
+noisy.open("v")
+noisy.work("limit", volume="v", mbps=0.001)
+noisy.read(0, 512)
+# Not all of it is taken, so not all of it can be sent.
+many = [request(WRITE, b"m" * (1 << 20), cookie=i, offset=i << 19, count=1 << 20, handle=1) for i in range(30)]
+sender = threading.Thread(target=lambda: noisy.send(b"".join(many)), daemon=True)
+sender.start()
+check("the memory is used up", wait_until(lambda: status()["process"]["buffers"] > 16 << 20),
+      status()["process"]["buffers"])
+quiet = Node("quiet").login(crc=False)
+quiet.open("v")
+quiet.open("other", handle=2)
+mine = quiet.start(READ, offset=0, count=512, handle=1)
+check("another client is read from, with something of it under way", quiet.ping() > 0)
+for i in range(100):
+    quiet.write(512 * i, b"q" * 512, handle=2)
+is_("and served", quiet.read(512 * 99, 4, handle=2), b"qqqq")
+quiet.work("limit", volume="v", mbps=0)
+answered = [noisy.next_reply().status for _ in many]
+check("all is answered in the end", quiet.wait(mine).status == OK and not any(answered))
 EOT
 done_testing
