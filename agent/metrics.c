@@ -126,7 +126,7 @@ static void wait_for(struct metrics *m, double seconds)
 		until.tv_nsec -= 1000000000;
 	}
 	while (!m->stop && !m->again)
-		if (!seconds)
+		if (seconds <= 0)
 			pthread_cond_wait(&m->changed, &m->lock);
 		else if (pthread_cond_timedwait(&m->changed, &m->lock, &until) == ETIMEDOUT)
 			break;

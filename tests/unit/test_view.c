@@ -619,6 +619,35 @@ static void test_numbers(void **state)
 	json_decref(status);
 }
 
+/* Of what rssrv says of itself. */
+static void test_server_metrics(void **state)
+{
+	json_t *status = parse("{'version':'0.1','namespace':'osl','server':'big-9','process':{'uptime':5,'cpu_user':0.25},"
+		"'pools':[{'name':'p','bytes':1000,'free':10,'state':'low'}],'sessions':[{},{}],"
+		"'volumes':[{'name':'oracle','size':4096,'reads':7,'queue':2,'errors':1,"
+		"'read_latency':{'count':7,'buckets':[[13312,1],[79872,6]]},'write_latency':null,"
+		"'users':[{'node':'sles\\\\1','reads':5}]}, {'name':'idle','size':512}]}");
+	char *text = view_server_metrics(status);
+
+	(void)state;
+	assert_non_null(text);
+	check_metrics(text);
+	assert_contains(text, "\nrssrv_build_info{namespace=\"osl\",server=\"big-9\",version=\"0.1\"} 1\n");
+	assert_contains(text, "\nrssrv_cpu_user_seconds_total 0.25\n");
+	assert_contains(text, "\nrssrv_sessions 2\n");
+	assert_contains(text, "\nrssrv_pool_state{pool=\"p\",rssrv_pool_state=\"low\"} 1\n");
+	assert_contains(text, "\nrssrv_pool_free_bytes{pool=\"p\"} 10\n");
+	assert_contains(text, "\nrssrv_volume_reads_total{volume=\"oracle\"} 7\n");
+	assert_contains(text, "\nrssrv_volume_disk_errors_total{volume=\"oracle\"} 1\n");
+	assert_contains(text, "\nrssrv_volume_size_bytes{volume=\"idle\"} 512\n");
+	assert_contains(text, "\nrssrv_volume_read_latency_seconds_bucket{volume=\"oracle\",le=\"6.5536e-05\"} 1\n");
+	assert_contains(text, "\nrssrv_volume_read_latency_seconds_count{volume=\"oracle\"} 7\n");
+	assert_contains(text, "\nrssrv_client_reads_total{volume=\"oracle\",client=\"sles\\\\1\"} 5\n");
+	assert_null(strstr(text, "latency_seconds_count{volume=\"idle\""));
+	free(text);
+	json_decref(status);
+}
+
 static void test_metrics_escape(void **state)
 {
 	json_t *status = parse("{'namespaces':[{'volumes':[{'name':'v','reads':1}]}]}");
@@ -654,6 +683,7 @@ static void all_views(const json_t *status)
 	json_decref(view_json_volumes(ns));
 	free(view_json(status));
 	free(view_metrics(status));
+	free(view_server_metrics(status));
 }
 
 /* Takes one member away, or makes it another type, everywhere in turn.  What is
@@ -721,7 +751,7 @@ int main(void)
 		cmocka_unit_test(test_devices), cmocka_unit_test(test_tree),
 		cmocka_unit_test(test_tree_trouble), cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_metrics),
-		cmocka_unit_test(test_metrics_escape), cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_server_metrics), cmocka_unit_test(test_metrics_escape), cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_json),
 	};
 
