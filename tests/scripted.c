@@ -193,7 +193,8 @@ struct conn *script_accept(struct script *s, int portal)
 void script_welcome(struct conn *c)
 {
 	const struct script *s = c->server;
-	struct wire_welcome w = { .features.payload_crc = !s->no_crc, .limits = s->limits, .server_id = 1 };
+	struct wire_welcome w = { .features = { .payload_crc = !s->no_crc, .copy = !s->no_copy },
+				  .limits = s->limits, .server_id = 1 };
 	uint8_t frame[WIRE_REPLY_SIZE + WIRE_LOGIN_MAX];
 	struct wire_reply h = { .type = WIRE_HELLO };
 

@@ -26,7 +26,7 @@ struct script {
 	uint8_t life[16], boot[16], machine[16], key[32];
 	struct wire_limits limits;
 	struct wire_volume volume;	/* the one that it offers */
-	bool no_crc;
+	bool no_crc, no_copy;
 	bool own_lists;			/* the test answers LIST itself */
 	bool two_servers;		/* the second portal is another server's, srv2 with id 2 */
 	unsigned tells;			/* LIST tells of the portals of these bits */
@@ -130,6 +130,7 @@ struct io {
 	bool done, gave_up;
 	int error, gave_up_error;
 };
+/* fill: of a WRITE; of a COPY the block of the same volume that it is from. */
 struct io *io_start(enum wire_type type, uint64_t offset, uint32_t count, uint8_t fill);
 int io_wait(struct io *io);		/* the error with which it ended */
 int io_given_up(struct io *io);		/* the error that its waiter was told */

@@ -438,6 +438,10 @@ struct io *io_start(enum wire_type type, uint64_t offset, uint32_t count, uint8_
 		memset(io->data, fill, count);
 		io->command.data = io->data;
 	}
+	if (type == WIRE_COPY) {
+		io->command.source = client.held;
+		io->command.source_offset = (uint64_t)fill * BLOCK;
+	}
 	client_call(submit, io);
 	return io;
 }
@@ -511,5 +515,14 @@ struct request *io_expect(struct conn *c, const struct io *io)
 	assert_int_equal(r->h.count, io->command.count);
 	if (io->command.type == WIRE_WRITE)
 		assert_memory_equal(r->payload, io->data, io->command.count);
+	if (io->command.type == WIRE_COPY) {
+		uint64_t offset;
+		uint32_t handle;
+
+		assert_int_equal(r->h.length, WIRE_COPY_SIZE);
+		wire_get_copy(r->payload, &handle, &offset);
+		assert_int_equal(handle, r->h.handle);
+		assert_true(offset == io->command.source_offset);
+	}
 	return r;
 }

@@ -225,6 +225,7 @@ void guest_hello(struct guest *g, uint8_t odd)
 
 	h.namespace_id = odd == 255 ? 1 : 200;
 	h.features.payload_crc = !(odd & 1);
+	h.features.snapshots = h.features.copy = odd != 251;
 	strcpy(h.node, odd & 2 ? "venus" : "sles1");
 	guest_life(h.life, odd >> 2);
 	h.machine[0] = odd >> 4 & 1;
@@ -300,6 +301,17 @@ static size_t control_text(char *out, size_t size, uint8_t handle, uint32_t offs
 	return (size_t)n;
 }
 
+/* From the same volume or another one that may be open. */
+static void guest_copy(struct guest *g, uint8_t how, uint8_t handle, uint32_t offset, uint32_t count)
+{
+	struct wire_request r = { .type = WIRE_COPY, .handle = handle, .offset = offset, .length = WIRE_COPY_SIZE };
+	uint8_t source[WIRE_COPY_SIZE];
+
+	r.count = count % (WIRE_COPY_MAX + 2);
+	wire_put_copy(source, handle ^ (how >> 6), (count ^ offset) >> (how & 16));
+	say_command(g, &r, source, how & 64);
+}
+
 void guest_command(struct guest *g, uint8_t how, uint8_t handle, uint32_t offset, uint32_t count)
 {
 	char control[512];
@@ -308,6 +320,10 @@ void guest_command(struct guest *g, uint8_t how, uint8_t handle, uint32_t offset
 	const void *payload = zeroes;
 	bool fua = r.type == WIRE_WRITE || r.type == WIRE_DISCARD || r.type == WIRE_WRITE_ZEROES;
 
+	if (type == WIRE_STATUS && how & 32) {
+		guest_copy(g, how, handle, offset, count);
+		return;
+	}
 	if (r.type == WIRE_READ || r.type == WIRE_WRITE || r.type == WIRE_LIST)
 		r.count = count < WIRE_DATA_MAX ? count : WIRE_DATA_MAX;
 	else if (r.type != WIRE_FLUSH && r.type != WIRE_CLOSE)

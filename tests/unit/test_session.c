@@ -90,6 +90,57 @@ static void all_kinds_of_changes(void **state)
 	carry_out(b, n[0]);
 }
 
+/* Of its target: nobody overtakes it there.  Its source is free. */
+static void copies_are_changes(void **state)
+{
+	struct io *w = io_start(WIRE_COPY, 0, 4 * BLOCK, 40), *n, *s;
+	struct request *r = io_expect(a, w), *fence;
+
+	(void)state;
+	script_close(a);
+	fence = script_fence(b, 1, 1, &r);
+	n = write_block(3, 'N');
+	s = write_block(41, 'S');
+	carry_out(b, s);
+	io_barrier(b);
+	nothing_done(b, fence, 1);
+	r = io_expect(b, w);
+	io_barrier(b);
+	assert_false(io_done(n));
+	answer(b, r);
+	assert_int_equal(io_wait(w), 0);
+	carry_out(b, n);
+	/* Interrupted, it is on its way all the same. */
+	w = io_start(WIRE_COPY, 0, 4 * BLOCK, 40);
+	r = io_expect(b, w);
+	assert_false(io_interrupt(w));
+	n = write_block(0, 'N');
+	io_barrier(b);
+	answer(b, r);
+	carry_out(b, n);
+}
+
+static int begin_without_copies(void **state)
+{
+	const struct client_setup plain = { 0 };
+
+	(void)state;
+	script_start(&server);
+	server.no_copy = true;
+	a = script_begin(&server, &plain, S1);
+	io_barrier(a);
+	return 0;
+}
+
+static void copies_need_a_server_that_knows_them(void **state)
+{
+	struct io *w = io_start(WIRE_COPY, 0, BLOCK, 40);
+
+	(void)state;
+	assert_int_equal(io_wait(w), -EXDEV);
+	io_barrier(a);		/* nothing was sent */
+}
+
 static void reads_go_on_at_once(void **state)
 {
 	struct io *read = io_start(WIRE_READ, 0, BLOCK, 0), *w, *flush, *status;
@@ -440,6 +491,8 @@ int main(void)
 		TEST(fence_comes_first),
 		TEST(done_is_not_sent_again),
 		TEST(all_kinds_of_changes),
+		TEST(copies_are_changes),
+		TEST_WITH(copies_need_a_server_that_knows_them, begin_without_copies),
 		TEST(reads_go_on_at_once),
 		TEST(flushes_do_not_make_a_path_slow),
 		TEST_WITH(within_the_limit, begin_tight),
