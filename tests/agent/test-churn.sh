@@ -71,7 +71,8 @@ each = (rss() - before) / 256
 print("# an idle session costs %d bytes of the server's memory; %d in all, %d threads for clients" %
       (each, rss(), s["process"]["loops"]))
 if not os.path.basename(sys.argv[2]).startswith("build-"):     # a sanitizer has costs of its own
-    check("an idle session costs less than 20 KiB", each < 20480, each)
+    # Of which 7 KiB are how long its reads and its writes of that volume took.
+    check("an idle session costs less than 30 KiB", each < 30720, each)
 refused("a 257th session", E_LIMIT, lambda: Node("churn0").login())
 threads = len(os.listdir("/proc/%d/task" % s["process"]["pid"]))
 check("and no thread", threads < 50, threads)
