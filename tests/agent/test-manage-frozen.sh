@@ -35,7 +35,7 @@ check("jobs wait for a frozen disk", wait_until(lambda: boss.job(stuck[0])["stag
 is_("those that have no thread are waiting", boss.job(stuck[-1])["stage"], "waiting")
 second.work("create", volume="q1", pool="main", size=512)
 is_("another node's in another pool are done", [v["name"] for v in second.control("volumes")["volumes"] if v["name"] == "q1"], ["q1"])
-looks = [other.start(CONTROL, b'{"do":"volume","name":"slow"}') for i in range(100)]
+looks = [other.start(CONTROL, b'{"do":"volume","name":"slow"}') for i in range(60)]
 is_("questions about that pool", boss.control("volume", name="quick")["volume"]["pool"], "main")
 check("neither", boss.ping() and other.ping())
 boss.write(0, b"x" * 512)
