@@ -407,6 +407,83 @@ static void a_pool_promises_what_it_has(void **state)
 	assert_no_work();
 }
 
+/* Several jobs, and the watcher, at once. */
+#define THREADS 4
+#define ROUNDS 12
+
+static atomic_bool watch;
+static atomic_int wrong;
+
+static void *looks(void *arg)
+{
+	(void)arg;
+	while (atomic_load(&watch))
+		pool_look(pool);
+	return NULL;
+}
+
+static void expect(int r, const struct err *why)
+{
+	if (!r)
+		return;
+	fprintf(stderr, "%d: %s\n", r, why->text);
+	atomic_fetch_add(&wrong, 1);
+}
+
+static void *changes(void *arg)
+{
+	char name[16], other[16], clone1[16], clone2[16];
+	const char *volume[] = { name, "common" }, *to[] = { clone1, clone2 };
+	struct catalog_job mine = { .hold_limit = 10 };
+	struct err why;
+
+	snprintf(name, sizeof(name), "v%d", *(int *)arg);
+	snprintf(other, sizeof(other), "w%d", *(int *)arg);
+	snprintf(clone1, sizeof(clone1), "c%d", *(int *)arg);
+	snprintf(clone2, sizeof(clone2), "d%d", *(int *)arg);
+	for (int i = 0; i < ROUNDS; i++) {
+		expect(catalog_create(pool, &mine, name, MIB, i % 2, &why), &why);
+		expect(catalog_resize(pool, &mine, name, 2 * MIB, false, &why), &why);
+		/* Another thread's hold, or copy, of the one that is everybody's may be under way. */
+		if (catalog_snapshot(pool, &mine, volume, 2, name, &why) < 0)
+			expect(catalog_snapshot(pool, &mine, volume, 1, name, &why), &why);
+		else
+			expect(catalog_snapshot_remove(pool, &mine, "common", name, &why), &why);
+		expect(catalog_clone(pool, &mine, name, to, 2, &why), &why);
+		expect(catalog_rollback(pool, &mine, name, name, &why), &why);
+		expect(catalog_rename(pool, &mine, name, other, &why), &why);
+		expect(catalog_remove(pool, &mine, other, true, &why), &why);
+		expect(catalog_remove(pool, &mine, clone1, false, &why), &why);
+		expect(catalog_remove(pool, &mine, clone2, false, &why), &why);
+	}
+	return NULL;
+}
+
+static void several_change_at_once(void **state)
+{
+	int number[THREADS];
+	pthread_t t[THREADS], watcher;
+
+	(void)state;
+	atomic_store(&wrong, 0);
+	atomic_store(&watch, true);
+	atomic_store(&pool->overcommit, true);
+	done(catalog_create(pool, &job, "common", MIB, false, &e));
+	assert_int_equal(pthread_create(&watcher, NULL, looks, NULL), 0);
+	for (int i = 0; i < THREADS; i++) {
+		number[i] = i;
+		assert_int_equal(pthread_create(&t[i], NULL, changes, &number[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	atomic_store(&watch, false);
+	pthread_join(watcher, NULL);
+	assert_int_equal(atomic_load(&wrong), 0);
+	assert_string_equal(registry_at(server.registry, 0)->name, "common");
+	assert_null(registry_at(server.registry, 1));
+	assert_no_work();
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -423,6 +500,7 @@ int main(void)
 		WITH(clones_are_independent),
 		WITH(a_copy_goes_to_another_pool),
 		WITH(a_pool_promises_what_it_has),
+		WITH(several_change_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
