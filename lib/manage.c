@@ -168,11 +168,23 @@ static void succeed(struct manage *m, json_t *result)
 	json_decref(j);
 }
 
+/* It is about to end, or the session has: there will be another, and the time since it was
+ * heard goes on. */
+static void ask_later(struct manage *m)
+{
+	m->cancelling = false;
+	step_in(m, AGAIN_AFTER);
+}
+
 static void take_refusal(struct manage *m, const json_t *error)
 {
 	const char *code = json_string_value(json_object_get(error, "code"));
 	struct err e = { 0 };
 
+	if (code && !strcmp(code, "ESHUTDOWN")) {
+		ask_later(m);
+		return;
+	}
 	if (m->state != MANAGE_RUNNING && code && !strcmp(code, "EREMOTE")) {
 		if (ask_owner(m, error, &e) == 0)
 			return;
@@ -207,6 +219,12 @@ static void take_job(struct manage *m)
 		m->pause = m->pause * 2 < m->pause_last ? m->pause * 2 : m->pause_last;
 		return;
 	}
+	/* Not by us: the server is about to end.  The next one does it. */
+	if (state && !strcmp(state, "cancelled") && !m->cancel && ++m->starts < STARTS_MAX) {
+		m->state = MANAGE_STARTING;
+		step_in(m, SECOND);
+		return;
+	}
 	if (state && !strcmp(state, "failed") && is_gone(m, json_object_get(job, "error"))) {
 		succeed(m, NULL);
 		return;
@@ -214,7 +232,7 @@ static void take_job(struct manage *m)
 	if (state && !strcmp(state, "failed"))
 		ctl_take_error(json_object_get(job, "error"), m->server->name, &e);
 	else if (state && !strcmp(state, "cancelled"))
-		err_set(&e, ECANCELED, "cancelled; nothing of it is left");
+		err_set(&e, ECANCELED, "cancelled%s; nothing of it is left", m->cancel ? "" : " at the server");
 	else
 		err_set(&e, EPROTO, "server %s does not say how the work stands", m->server->name);
 	fail(m, &e);
@@ -227,10 +245,8 @@ static bool take_error(struct manage *m)
 
 	if (!m->error)
 		return false;
-	/* The session has ended; there will be another. */
-	if (m->error == -EIO && !m->text[0]) {
-		m->cancelling = false;
-		step_in(m, AGAIN_AFTER);
+	if ((m->error == -EIO && !m->text[0]) || m->error == -ESHUTDOWN) {
+		ask_later(m);
 		return true;
 	}
 	if (m->error == -EOPNOTSUPP) {
@@ -250,14 +266,15 @@ static void take_answer(struct manage *m)
 	m->answered = false;
 	if (take_error(m))
 		return;
-	m->heard = now(m);
+	error = json_object_get(m->answer, "error");
+	if (!error)
+		m->heard = now(m);
 	if (m->cancelling) {		/* whatever it says, the work itself tells */
 		m->cancelling = false;
 		m->cancelled = true;
 		say(m);
 		return;
 	}
-	error = json_object_get(m->answer, "error");
 	if (error)
 		take_refusal(m, error);
 	else if (m->state == MANAGE_ASKING)

@@ -117,11 +117,11 @@ int rsvol_resize(const struct rsvol *rv, char **operands)
 	now = (uint64_t)json_integer_value(json_object_get(volume, "size"));
 	json_decref(volume);
 	size = new_size(operands[1], now);
+	if (rv->grow_fs && size < now)
+		rsvol_usage("--grow-fs is for more, not for less");
 	w = work("resize", &n);
 	json_object_set_new(w, "size", json_integer((json_int_t)size));
 	if (shrinks(rv, &n, size, now)) {
-		if (rv->grow_fs)
-			rsvol_usage("--grow-fs is for more, not for less");
 		json_object_set_new(w, "confirm", json_string(n.volume));
 	}
 	status = rsvol_work(rv, &n, "resizing", w, &reply);

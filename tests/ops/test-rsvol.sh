@@ -194,6 +194,20 @@ start_server "$W/srv"
 said() { [ "$(cat "$W/later")" = "osl:later: created, 1 MiB in pool main" ]; }
 check "asked while the server was away: done when it is back, and said so" wait_for 20 said
 note "$(cat "$W/later")"
+# Long work whose server is ended in the middle: the next one does it, under the same id.
+rsvol create long 256M >/dev/null
+head -c 256M /dev/zero | tr '\0' l | dd of="$tree/long" conv=notrunc bs=1M status=none
+rsvol copy long long2 >"$W/later" 2>&1 &
+later=$!
+cleanup_fn end_process $later
+copying() { grep -q 'copy of long' "$W/srv/rssrv.out"; }
+wait_for 10 copying || true
+stop_server "$W/srv"
+start_server "$W/srv"
+said() { [ "$(grep -v '^rsvol: copying' "$W/later")" = "osl:long: copied to long2" ]; }
+check "a copy goes on with the server's next life" wait_for 30 said
+note "$(cat "$W/later")"
+check "it is the same" cmp "$tree/long" "$tree/long2"
 
 stop_client "$W/clt2"
 done_testing

@@ -271,6 +271,22 @@ static void server_restarted(void **state)
 	assert_non_null(told.result);
 }
 
+/* It says so before it ends: as a status, and in its words. */
+static void server_is_leaving(void **state)
+{
+	(void)state;
+	START(.text = RESIZE);
+	script_reply(a, asked(a, "start"), WIRE_E_LEAVING, NULL, 0);
+	say(a, asked(a, "start"), "{\"error\":{\"code\":\"ESHUTDOWN\",\"text\":\"shutting down\"}}");
+	say(a, asked(a, "start"), RUNNING);
+	say(a, asked(a, "job"), "{\"job\":{\"state\":\"cancelled\"}}");
+	asked(a, "start");
+	restart();
+	say(a, asked(a, "start"), DONE);
+	wait_done();
+	assert_non_null(told.result);
+}
+
 /* What was removed left nothing that could be known. */
 static void server_restarted_after_a_remove(void **state)
 {
@@ -540,6 +556,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORK(started_asked_about_done), WORK(refused), WORK(failed), WORK(an_old_server), WORK(nonsense),
 		WORK(path_lost_at_the_start), WORK(path_lost_later), WORK(server_restarted),
+		WORK(server_is_leaving),
 		WORK(server_restarted_after_a_remove), WORK(nothing_to_remove), WORK(cancelled), WORK(cancelled_too_late),
 		WORK(forgotten_is_not_sent), WORK(forgotten_is_not_sent_again), WORK(limited),
 		cmocka_unit_test_setup_teardown(silent, begin_impatient, end_work), WORK(the_end_of_the_namespace),
