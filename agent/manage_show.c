@@ -59,6 +59,8 @@ static json_t *show_one(struct volume *v)
 	snprintf(generation, sizeof(generation), "%llu", (unsigned long long)v->generation);
 	j = json_pack("{s:s, s:s, s:s, s:I, s:b}", "name", v->name, "uuid", uuid, "generation", generation,
 		      "size", (json_int_t)atomic_load(&v->size), "open", atomic_load(&v->opens) > 0);
+	if (!v->device)
+		json_object_set_new(j, "allocated", json_integer((json_int_t)atomic_load(&v->allocated)));
 	json_object_set_new(j, "pool", v->pool ? json_string(v->pool) : json_null());
 	if (v->snapshot)
 		json_object_set_new(j, "taken", json_integer((json_int_t)v->taken));

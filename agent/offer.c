@@ -318,6 +318,14 @@ static void renew(struct offer *o)
 		volume_put(old);
 }
 
+void offer_saw(struct offer *o, uint64_t bytes, uint64_t blocks)
+{
+	o->bytes = bytes;
+	o->blocks = blocks;
+	if (o->volume)
+		atomic_store_explicit(&o->volume->allocated, blocks, memory_order_relaxed);
+}
+
 void offer_check(struct offer *o)
 {
 	struct volume_origin now;
@@ -336,12 +344,11 @@ void offer_check(struct offer *o)
 		return;
 	}
 	o->changed = false;
-	o->bytes = now.bytes;
-	o->blocks = now.blocks;
 	if (is_same_file(o, &now) && is_same_identity(o))
 		check_size(o, &now);
 	else
 		renew(o);
+	offer_saw(o, now.bytes, now.blocks);
 	if (o->volume)
 		mark_open(o);
 }

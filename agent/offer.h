@@ -36,7 +36,7 @@ struct offer {
 	bool seen;			/* for the owner: still wanted */
 	bool changed;			/* pool.c: it is another file, or a new one */
 	struct offer *next_name;	/* pool.c's table */
-	uint64_t bytes, blocks;		/* its file at the last look: length, and what it has on the disk */
+	uint64_t bytes, blocks;		/* its file at the last look: length, and bytes that it has on the disk */
 	char complaint[ERR_TEXT_MAX];	/* what was said last */
 	uint64_t retry;			/* clock_now(): not tried before that */
 };
@@ -45,6 +45,7 @@ struct offer *offer_new(struct server *s, const char *name, int dirfd, const cha
 void offer_free(struct offer *o);	/* withdraws it */
 void offer_check(struct offer *o);
 void offer_withdraw(struct offer *o);
+void offer_saw(struct offer *o, uint64_t bytes, uint64_t blocks);	/* what the kernel says of its file */
 void offer_reread(struct offer *o);	/* of a pool: who may use it changed */
 /* While rssrv starts: complaints go to standard error too, and a lock that a dying
  * process still has is waited for. */

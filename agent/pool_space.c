@@ -144,10 +144,8 @@ static void add_up(struct pool *p, struct offer *o, bool shares, bool ask, struc
 
 	if (ask && fstatat(p->dirfd, o->file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
-	if (ask) {
-		o->bytes = (uint64_t)st.st_size;
-		o->blocks = (uint64_t)st.st_blocks * 512;
-	}
+	if (ask)
+		offer_saw(o, (uint64_t)st.st_size, (uint64_t)st.st_blocks * 512);
 	size = o->bytes;
 	blocks = o->blocks;
 	s->allocated += blocks;

@@ -125,6 +125,7 @@ struct volume {
 
 	/* May change, each by one writer; read by anyone. */
 	_Atomic uint64_t size;
+	_Atomic uint64_t allocated;	/* of a file: bytes that it had on the disk at the last look */
 	_Atomic uint16_t gone;		/* a wire status, or WIRE_OK */
 	atomic_bool read_only;
 	atomic_bool flush_failed;
