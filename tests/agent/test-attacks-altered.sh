@@ -16,7 +16,7 @@ make_volume "$W" v 1M
 start_server "$W" --log-level debug
 write_client_conf "$W/clt" "$W"
 mkdir -p "$W/run"
-STEP=$(sample_or_all 5 1)
+STEP=$(sample_or_all 8 1)
 export STEP
 
 scenario "$W" <<'EOT'
