@@ -158,6 +158,7 @@ int catalog_recover(struct pool *p, struct err *e)
 	r = empty(p->dirfd, CATALOG_WORK, TREE_DEPTH);
 	if (r && r != -EROFS && r != -ENOENT)
 		log_warning("pool", "%s: cannot empty " CATALOG_WORK ": %s", p->name, strerror(-r));
+	journal_last(p->dirfd, p->last);
 	remove_empty_directories(p);
 	remove_new_metas(p);
 	prepare(p);
@@ -265,8 +266,13 @@ void change_discard(struct catalog_change *c, const char *path)
 
 int change_commit(struct catalog_change *c, struct err *e)
 {
+	const char *id = c->job->id;
 	struct pool *p = c->pool;
-	int r = journal_commit(&c->journal, p->dirfd, e);
+	int r;
+
+	if (id && !id[strspn(id, "0123456789abcdef")])
+		snprintf(c->journal.by, sizeof(c->journal.by), "%s", id);
+	r = journal_commit(&c->journal, p->dirfd, e);
 
 	if (r)
 		return r;

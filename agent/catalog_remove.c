@@ -179,6 +179,13 @@ static int commit_remove(struct catalog_change *c, struct offer *o, struct err *
 	return 0;
 }
 
+/* Of what is gone no meta says for which request: the journal does, of the last change before the
+ * server was killed, which is the one whose answer may have been lost. */
+static bool removed_before(const struct catalog_change *c, int r)
+{
+	return r == -ENOENT && c->job->id && *c->pool->last && strcmp(c->job->id, c->pool->last) == 0;
+}
+
 static int remove_volume(struct catalog_change *c, const char *name, bool snapshots_too, struct err *e)
 {
 	struct offer *o = catalog_find(c->pool, name, e);
@@ -209,7 +216,7 @@ int catalog_remove(struct pool *p, struct catalog_job *j, const char *name, bool
 	r = remove_volume(&c, name, snapshots_too, e);
 	catalog_leave(p);
 	change_end(&c);
-	return r;
+	return removed_before(&c, r) ? 0 : r;
 }
 
 int catalog_snapshot_remove(struct pool *p, struct catalog_job *j, const char *name, const char *snapshot, struct err *e)
@@ -233,5 +240,5 @@ int catalog_snapshot_remove(struct pool *p, struct catalog_job *j, const char *n
 	r = o ? commit_remove(&c, o, e) : -e->code;
 	catalog_leave(p);
 	change_end(&c);
-	return r;
+	return removed_before(&c, r) ? 0 : r;
 }

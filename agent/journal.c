@@ -52,6 +52,7 @@
 #define SPARE (16u << 10)	/* bytes that are kept */
 static const char head[] = "# A change of this pool that is being made: rssrv does it to its end, when it starts at\n"
 			   "# the latest.  See rssrv(8).\n";
+static const char by[] = "# by ";
 static const char head_of_none[] = "# Changes of this pool are noted here while they are made; now there is none.\n";
 
 void journal_free(struct journal *j)
@@ -174,12 +175,14 @@ void journal_remove(struct journal *j, const char *path)
  */
 char *journal_format(const struct journal *j, size_t *length)
 {
-	size_t room = sizeof(head) + sizeof(head_of_none) + j->count * (2 * JOURNAL_PATH_MAX + 8) + 32, n;
+	size_t room = sizeof(head) + sizeof(head_of_none) + sizeof(by) + sizeof(j->by) + j->count * (2 * JOURNAL_PATH_MAX + 8) + 32, n;
 	char *text = malloc(room);
 
 	if (!text)
 		return NULL;
 	n = (size_t)snprintf(text, room, "%s", j->count ? head : head_of_none);
+	if (*j->by)
+		n += (size_t)snprintf(text + n, room - n, "%s%s\n", by, j->by);
 	for (size_t i = 0; i < j->count; i++) {
 		const struct journal_step *s = &j->steps[i];
 
@@ -222,7 +225,9 @@ int journal_parse(struct journal *j, char *text, size_t length, struct err *e)
 		goto damaged;
 	*last = 0;
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		if (*line != '#' && !parse_step(j, line))
+		if (strncmp(line, by, sizeof(by) - 1) == 0)
+			snprintf(j->by, sizeof(j->by), "%s", line + sizeof(by) - 1);
+		else if (*line != '#' && !parse_step(j, line))
 			goto damaged;
 	if (!j->error && steps_valid(j))
 		return 0;
@@ -516,6 +521,15 @@ bool journal_has_steps(int dir)
 
 	journal_free(&j);
 	return r == 1;
+}
+
+void journal_last(int dir, char out[JOURNAL_BY_MAX])
+{
+	struct journal j = { 0 };
+
+	read_file(&j, dir, JOURNAL_SPARE, NULL);
+	memcpy(out, j.by, sizeof(j.by));
+	journal_free(&j);
 }
 
 int journal_finish(int dir, struct err *e)

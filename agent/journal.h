@@ -21,7 +21,10 @@ struct journal_step {
 	char to[JOURNAL_PATH_MAX];	/* "": from is removed */
 };
 
+#define JOURNAL_BY_MAX 33
+
 struct journal {			/* zero: empty */
+	char by[JOURNAL_BY_MAX];	/* the request that it is for, in hexadecimal; "" none */
 	struct journal_step *steps;
 	size_t count, room;
 	int error;			/* what journal_move or journal_remove met; journal_commit tells of it */
@@ -41,6 +44,8 @@ int journal_commit(const struct journal *j, int dir, struct err *e);
  * -errno with e filled: to be called again; some steps may be done. */
 int journal_finish(int dir, struct err *e);
 bool journal_has_steps(int dir);
+/* After journal_finish: the request that the last change was made for; "" not known. */
+void journal_last(int dir, char by[JOURNAL_BY_MAX]);
 /* As after journal_finish failed: where no step was done none will be.  False: some were. */
 bool journal_withdraw(const struct journal *j, int dir);
 

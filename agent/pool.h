@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <time.h>
 #include "conf.h"
+#include "journal.h"
 #include "offer.h"
 
 struct pool {
@@ -34,6 +35,7 @@ struct pool {
 	 * a change wholly or not at all.  Outermost of all locks. */
 	pthread_mutex_t catalog;
 	bool unfinished;		/* under catalog: a journal is left that could not be done to its end */
+	char last[JOURNAL_BY_MAX];	/* the request that was the last to change it before it was opened */
 	bool closed;			/* under catalog: no longer in the configuration */
 	atomic_bool overcommit;		/* may promise more than it has */
 	/* What its file system is and can; found out by pool_open. */

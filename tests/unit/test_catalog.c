@@ -192,6 +192,13 @@ static void a_request_is_done_once(void **state)
 	done(catalog_rename(pool, &other, "a", "b", &e));
 	done(catalog_rename(pool, &other, "a", "b", &e));
 	assert_memory_equal(find("b")->uuid, uuid, 16);
+
+	/* Also of what is gone, when the answer was lost with the server. */
+	done(catalog_remove(pool, &job, "b", false, &e));
+	pool_close(pool);
+	open_pool();
+	done(catalog_remove(pool, &job, "b", false, &e));
+	refused(catalog_remove(pool, &other, "b", false, &e), ENOENT, "volume b");
 }
 
 static void keys_are_kept(void **state)
