@@ -15,6 +15,7 @@
 #include "text.h"
 
 #define FIRST_ROOM 64u
+#define LINES_A_SECOND 200	/* or a start with very many volumes leaves nothing else in the log */
 
 /* The numbers that are taken, of disks or of snapshots. */
 struct numbers {
@@ -31,6 +32,8 @@ struct registry {
 	bool seen;			/* a client knows the numbers: they stay */
 	bool numbered;			/* not seen: they are those of the order as it is */
 	struct numbers disks, snapshots;	/* once they stay */
+	uint64_t second;		/* of the last lines about volumes, */
+	unsigned lines;			/* and how many there were in it */
 };
 
 struct registry *registry_new(struct server *s, struct err *e)
@@ -338,16 +341,31 @@ static int insert(struct registry *r, struct volume *v, struct err *e)
 	return 0;
 }
 
+/* Under the lock. */
+static enum log_level level_of_line(struct registry *r)
+{
+	uint64_t now = clock_now() / SECOND;
+
+	if (now != r->second)
+		r->lines = 0;
+	r->second = now;
+	if (++r->lines == LINES_A_SECOND)
+		log_info("volume", "more volumes come or go in this second than have a line here: rssrv --status has all");
+	return r->lines < LINES_A_SECOND ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
+}
+
 int registry_add(struct registry *r, struct volume *v, enum wire_event kind, struct err *e)
 {
+	enum log_level level;
 	int error;
 
 	registry_lock(r);
 	error = insert(r, v, e);
+	level = level_of_line(r);
 	registry_unlock(r);
 	if (error)
 		return error;
-	log_info("volume", "%s: offered from %s, %llu bytes", v->name, v->path,
+	log_line(level, "volume", "%s: offered from %s, %llu bytes", v->name, v->path,
 		 (unsigned long long)atomic_load(&v->size));
 	clients_announce(r->server->clients, kind, v);
 	return 0;
@@ -355,6 +373,7 @@ int registry_add(struct registry *r, struct volume *v, enum wire_event kind, str
 
 void registry_remove(struct registry *r, struct volume *v, enum wire_status status)
 {
+	enum log_level level;
 	bool found;
 
 	atomic_store(&v->gone, (uint16_t)status);
@@ -364,10 +383,11 @@ void registry_remove(struct registry *r, struct volume *v, enum wire_status stat
 		unlink_volume(r, v);
 	if (found && r->seen)
 		take_number(r, v);
+	level = level_of_line(r);
 	registry_unlock(r);
 	if (!found)
 		return;
-	log_info("volume", "%s: %s", v->name,
+	log_line(level, "volume", "%s: %s", v->name,
 		 status == WIRE_E_GENERATION ? "replaced by another file" : "no longer offered");
 	if (status == WIRE_E_NO_VOLUME)
 		clients_announce(r->server->clients, WIRE_EVENT_VOLUME_REMOVED, v);

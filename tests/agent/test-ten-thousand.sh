@@ -27,6 +27,7 @@ figures "the first start, which makes the identities"
 is "$(find "$W/pool" -name '*.meta' | wc -l)" "$count" "each has an identity"
 is "$(find "$W/pool" -name '*.new' | wc -l)" 0 "and nothing is left over"
 is "$(cat "$W"/pool/*.meta | sed -n 's/^uuid = //p' | sort -u | wc -l)" "$count" "of its own"
+check "no more than some of them have a line in the log" test "$(grep -c 'offered from' "$W/rssrv.out")" -lt 1000
 stop_server "$W"
 began=$(date +%s%N)
 start_server "$W"
