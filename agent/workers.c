@@ -271,7 +271,7 @@ static void *worker(void *arg)
 {
 	struct workers *w = arg;
 	struct job *done = NULL;
-	struct batch b = { NULL };
+	struct batch b = { .jobs = NULL };
 	uint64_t took = 0;
 	struct work *k;
 
