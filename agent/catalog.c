@@ -39,6 +39,7 @@
 #include <unistd.h>
 #include "catalog_impl.h"
 #include "client.h"
+#include "hold.h"
 #include "lock.h"
 #include "log.h"
 #include "registry.h"
@@ -454,8 +455,13 @@ static int cut(struct offer *o, int fd, uint64_t size, bool confirmed, struct er
 	r = catalog_bar(o, e);
 	if (r)
 		return r;
-	if (ftruncate(fd, (off_t)size) < 0)
+	/* A snapshot is of one moment: not in the middle of it, and not while what is there is copied. */
+	hold_enter(o->volume);
+	if (atomic_load(&o->volume->guard) & GUARD_COW)
+		r = err_set(e, EBUSY, "a copy of %s is being made", o->name);
+	else if (ftruncate(fd, (off_t)size) < 0)
 		r = err_sys(e, errno, "cannot cut %s to %" PRIu64 " bytes", o->name, size);
+	hold_leave(o->volume);
 	/* Before anybody can open it with the size that it had. */
 	offer_check(o);
 	catalog_unbar(o);

@@ -110,6 +110,7 @@ static json_t *volume_json(struct volume *v)
 	for (char **p = v->clients; p && *p; p++)
 		json_array_append_new(clients, json_string(*p));
 	json_object_set_new(j, "clients", clients);
+	json_object_set_new(j, "reserved_by", *v->reserved_by ? json_string(v->reserved_by) : json_null());
 	json_object_set_new(j, "limits", throttle_json(v, NULL));
 	status_add_numbers(j, v);
 	return j;

@@ -116,6 +116,10 @@ static void sizes_are_changed(void **state)
 	assert_int_equal(atomic_load(&v->size), 3 * MIB);
 	refused(catalog_resize(pool, &job, "a", MIB, false, &e), EPERM, "3 MiB");
 	assert_int_equal(atomic_load(&v->size), 3 * MIB);
+	atomic_fetch_or(&v->guard, GUARD_COW);	/* a snapshot still needs what is to be cut off */
+	refused(catalog_resize(pool, &job, "a", MIB, true, &e), EBUSY, "copy of a");
+	assert_int_equal(atomic_load(&v->size), 3 * MIB);
+	atomic_store(&v->guard, 0);
 	done(catalog_resize(pool, &job, "a", MIB, true, &e));
 	assert_int_equal(atomic_load(&v->size), MIB);
 	assert_false(v->barred);
