@@ -101,7 +101,7 @@ static int run(struct manage *m, struct task *t, json_t **result, struct err *e)
 		return r;
 	}
 	/* It may have waited, and the configuration may be another one by now. */
-	r = manage_admit(m->server, t->node, &t->work, &place, e);
+	r = manage_admit(m->server, t->node, &t->work, t->id, &place, e);
 	if (!r && memcmp(&place, &t->place, sizeof(place)) != 0)
 		r = err_set(e, ESTALE, "%s is in another pool than when this was asked for", t->work.volume);
 	if (!r)
@@ -341,7 +341,7 @@ static json_t *start(struct manage *m, const char *node, const char *source, jso
 		audit(source, clock_now(), LOG_LEVEL_WARNING, "work by %s from %s refused: %s", node, source, e.text);
 		return refusal(&e, NULL);
 	}
-	if (manage_admit(m->server, node, &t->work, &t->place, &e) < 0) {
+	if (manage_admit(m->server, node, &t->work, id, &t->place, &e) < 0) {
 		audit_task(t, false, "refused", e.text);
 		j = refusal(&e, t->place.owner);
 		task_free(t);

@@ -130,7 +130,8 @@ const char *manage_text(const struct manage_work *w, char out[MANAGE_TEXT_MAX]);
 
 /* manage_right.c: may this node have it done, and where is that?  0 or -errno with e filled;
  * -EREMOTE: another server has to be asked, place->owner. */
-int manage_admit(struct server *s, const char *node, const struct manage_work *w, struct place *place, struct err *e);
+int manage_admit(struct server *s, const char *node, const struct manage_work *w, const char *id, struct place *place,
+		 struct err *e);
 
 /* manage_show.c: what is there, as far as the node may see it. */
 json_t *show_pools(struct server *s, const char *node);

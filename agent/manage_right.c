@@ -7,9 +7,11 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "access.h"
 #include "manage_impl.h"
+#include "pool.h"
 #include "registry.h"
 #include "server.h"
 #include "watch.h"
@@ -90,18 +92,39 @@ static int common_pool(struct server *s, const char *node, const struct manage_w
 	return 0;
 }
 
-/* Of a rename that an earlier life of this server has done, only the new name is left. */
-static int find_volume(struct server *s, const char *node, const struct manage_work *w, char pool[CONF_NAME_MAX + 1],
-		       struct err *e)
+/* The pool whose last change before it was opened was made for this request. */
+static bool changed_last(struct server *s, const char *id, char pool[CONF_NAME_MAX + 1])
 {
-	bool renamed = strcmp(w->op->name, "rename") == 0;
+	size_t n;
+	struct pool **list = watch_pools(s->watch, &n);
+	bool found = false;
 
-	if (look_up(s, node, w->volume, pool) || (renamed && look_up(s, node, w->to, pool)))
+	for (size_t i = 0; list && i < n; i++) {
+		if (!found && strcmp(list[i]->last, id) == 0) {
+			memcpy(pool, list[i]->name, sizeof(list[i]->name));
+			found = true;
+		}
+		pool_put(list[i]);
+	}
+	free(list);
+	return found;
+}
+
+/* Of what an earlier life of this server has done the catalog knows that, but the volume is not
+ * there any more: renamed it has the new name, removed it has none. */
+static int find_volume(struct server *s, const char *node, const struct manage_work *w, const char *id,
+		       char pool[CONF_NAME_MAX + 1], struct err *e)
+{
+	bool renamed = strcmp(w->op->name, "rename") == 0, removed = strcmp(w->op->name, "remove") == 0;
+
+	if (look_up(s, node, w->volume, pool) || (renamed && look_up(s, node, w->to, pool)) ||
+	    (removed && changed_last(s, id, pool)))
 		return 0;
 	return not_there(w->volume, node, e);
 }
 
-static int find_pool(struct server *s, const char *node, const struct manage_work *w, struct place *p, struct err *e)
+static int find_pool(struct server *s, const char *node, const struct manage_work *w, const char *id,
+		     struct place *p, struct err *e)
 {
 	int r;
 
@@ -110,7 +133,7 @@ static int find_pool(struct server *s, const char *node, const struct manage_wor
 	if (strcmp(w->op->name, "create") == 0 && !*w->pool)
 		return only_pool(s, node, p->pool, e);
 	if (strcmp(w->op->name, "create") != 0) {
-		r = find_volume(s, node, w, p->pool, e);
+		r = find_volume(s, node, w, id, p->pool, e);
 		if (r)
 			return r;
 		memcpy(p->from, p->pool, sizeof(p->from));
@@ -137,13 +160,14 @@ static int clients_known(struct server *s, const struct manage_work *w, struct e
 	return r;
 }
 
-int manage_admit(struct server *s, const char *node, const struct manage_work *w, struct place *p, struct err *e)
+int manage_admit(struct server *s, const char *node, const struct manage_work *w, const char *id, struct place *p,
+		 struct err *e)
 {
 	bool owned;
 	int r;
 
 	memset(p, 0, sizeof(*p));
-	r = find_pool(s, node, w, p, e);
+	r = find_pool(s, node, w, id, p, e);
 	if (!r)
 		r = may_manage(s, node, p->pool, e);
 	if (!r)

@@ -158,5 +158,16 @@ exec(open(DIR + "/jobs.py").read())
 boss = Node("boss").login()
 is_("nor is a rename made twice", boss.work("rename", open(DIR + "/id").read(), volume="first", to="later")["volumes"], ["later"])
 fails("one of another id is", "ENOENT", lambda: boss.work("rename", os.urandom(16).hex(), volume="first", to="later"))
+gone = os.urandom(16).hex()
+boss.work("remove", gone, volume="later", confirm="later")
+open(DIR + "/id", "w").write(gone)
+EOT
+kill_server "$W"
+start_server "$W"
+PYTHONPATH=$W scenario "$W" <<'EOT'
+exec(open(DIR + "/jobs.py").read())
+boss = Node("boss").login()
+is_("a removal was done", boss.work("remove", open(DIR + "/id").read(), volume="later", confirm="later"), None)
+fails("another one has nothing to remove", "ENOENT", lambda: boss.work("remove", volume="later", confirm="later"))
 EOT
 done_testing
