@@ -99,14 +99,23 @@ static struct throttle_queue *add_queue(struct engine *l, struct volume *v)
 	return q;
 }
 
+static uint32_t served(struct throttle *t, const struct lane *k)
+{
+	return atomic_load_explicit(&t->served[k->client->index], memory_order_relaxed);
+}
+
 static struct lane *add_lane(struct throttle_queue *q, const struct client *client)
 {
+	struct throttle *t = throttle_of(q->volume);
+	uint32_t last = atomic_load_explicit(&t->served_last, memory_order_relaxed);
 	struct lane *k = calloc(1, sizeof(*k));
 
 	if (!k)
 		return NULL;
 	k->client = client;
-	k->own = limit_of(throttle_of(q->volume), client->node);
+	if ((int32_t)(last - served(t, k)) > 1)
+		atomic_store_explicit(&t->served[client->index], last - 1, memory_order_relaxed);
+	k->own = limit_of(t, client->node);
 	k->end = &k->first;
 	append_lane(q, k);
 	return k;
@@ -256,19 +265,33 @@ static void look_anew(struct throttle_queue *q, struct throttle *t)
 		k->own = limit_of(t, k->client->node);
 }
 
-/* The lane that is next, of those which their own limit lets; or NULL and how long until there is one. */
-static struct lane *next_lane(const struct throttle_queue *q, uint64_t now, uint64_t *wait)
+/* Counts a command of it.  One that its own limit held back has no claim on what it missed. */
+static void serve_lane(struct throttle *t, const struct lane *k)
 {
+	uint32_t n = served(t, k) + 1, last = atomic_load_explicit(&t->served_last, memory_order_relaxed);
+
+	if ((int32_t)(last - n) > 0)
+		n = last;
+	atomic_store_explicit(&t->served[k->client->index], n, memory_order_relaxed);
+	atomic_store_explicit(&t->served_last, n, memory_order_relaxed);
+}
+
+/* Of those which their own limit lets, the lane that was served least; or NULL and how long until
+ * there is one. */
+static struct lane *next_lane(const struct throttle_queue *q, struct throttle *t, uint64_t now, uint64_t *wait)
+{
+	struct lane *best = NULL;
+
 	*wait = UINT64_MAX;
 	for (struct lane *k = q->lanes; k; k = k->next) {
 		uint64_t own = own_wait(k, now);
 
-		if (!own)
-			return k;
+		if (!own && (!best || (int32_t)(served(t, k) - served(t, best)) < 0))
+			best = k;
 		if (own < *wait)
 			*wait = own;
 	}
-	return NULL;
+	return best;
 }
 
 /* 0: the turn is the first command's of k; else how long it is until then. */
@@ -300,7 +323,7 @@ static void settle_queue(struct engine *l, struct throttle_queue *q)
 
 	look_anew(q, t);
 	while (q->lanes) {
-		k = next_lane(q, l->now, &wait);
+		k = next_lane(q, t, l->now, &wait);
 		if (k)
 			wait = wait_for_turn(q, t, k, l->now);
 		if (wait) {
@@ -309,6 +332,7 @@ static void settle_queue(struct engine *l, struct throttle_queue *q)
 		}
 		if (k->own)
 			limit_use(k->own, l->now, bytes_of(&k->first->request));
+		serve_lane(t, k);
 		let_go(q, k);
 	}
 }

@@ -10,10 +10,11 @@
  * Nothing else waits for it, neither the connection's pings nor its commands on other
  * volumes.  When its connection closes it is thrown away, and has not been done.
  *
- * WHO IS NEXT.  On a loop the clients of a volume take turns, a command each, so that one
- * which has a thousand waiting does not keep out one that has one.  Over the loops, each on
- * which something waits holds one moment of the volume's limit (limit_use), and asks for
- * the next when that is used: so they take turns as well.
+ * WHO IS NEXT.  Each loop on which something waits holds one moment of the volume's limit
+ * (limit_use), and asks for the next when that is used: so the loops take turns.  Such a
+ * moment is for the client that was let through least of late, on all loops together, of
+ * those that wait there: so one which has a thousand waiting, on many connections, does not
+ * keep out one that has one.
  */
 #ifndef RSSRV_THROTTLE_H
 #define RSSRV_THROTTLE_H

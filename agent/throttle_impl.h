@@ -4,6 +4,7 @@
 #ifndef RSSRV_THROTTLE_IMPL_H
 #define RSSRV_THROTTLE_IMPL_H
 
+#include "client.h"
 #include "throttle.h"
 #include "volume.h"
 
@@ -21,6 +22,9 @@ struct throttle {
 	_Atomic(struct own *) owns;
 	atomic_uint changes;		/* how often it was changed */
 	atomic_uint waiting;		/* commands, on all loops */
+	/* How much each client was let through, by its index, to tell who is behind; whoever begins
+	 * to wait begins where the others are.  Races between loops cost a turn at most. */
+	_Atomic uint32_t served[CLIENTS_MAX], served_last;
 };
 
 static inline struct throttle *throttle_of(const struct volume *v)
