@@ -420,7 +420,7 @@ static void a_pool_promises_what_it_has(void **state)
 
 /* Several jobs, and the watcher, at once. */
 #define THREADS 4
-#define ROUNDS 12
+#define ROUNDS 5
 
 static atomic_bool watch;
 static atomic_int wrong;

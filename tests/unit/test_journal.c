@@ -269,7 +269,7 @@ static void a_large_one_becomes_small_again(void **state)
 	struct stat st;
 
 	(void)state;
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 600; i++) {
 		snprintf(from, sizeof(from), "a-rather-long-name-%d", i);
 		snprintf(to, sizeof(to), "b%d", i);
 		make(from);
@@ -277,7 +277,7 @@ static void a_large_one_becomes_small_again(void **state)
 	}
 	assert_int_equal(journal_commit(&j, fd, &e), 0);
 	assert_int_equal(journal_finish(fd, &e), 0);
-	assert_string_equal(was("b1999"), "a-rather-long-name-1999");
+	assert_string_equal(was("b599"), "a-rather-long-name-599");
 	journal_free(&j);
 	journal_move(&j, "b0", "c");
 	assert_int_equal(journal_commit(&j, fd, &e), 0);
