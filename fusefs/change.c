@@ -395,8 +395,9 @@ struct node *change_plan(struct client *c, fuse_req_t req, struct node *parent, 
 		return NULL;
 	}
 	node = c->names.planned < PLANS_MAX ? tree_plan(member_of(c, parent), name) : NULL;
+	/* Since the kernel looked for it another client may have made it. */
 	if (!node)
-		fuse_reply_err(req, ENOSPC);
+		fuse_reply_err(req, names_find(&c->names, parent, name) ? EEXIST : ENOSPC);
 	return node;
 }
 

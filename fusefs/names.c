@@ -205,10 +205,13 @@ struct node *names_add_volume(struct names *n, struct node *parent, const char *
 
 struct node *names_add_planned(struct names *n, struct node *parent, const char *name, struct namespace *ns)
 {
-	struct node *node = names_add_volume(n, parent, name, ns, NULL, 0, false);
+	struct node *node = names_find(n, parent, name);
 
-	if (!node || node->planned)
-		return node;
+	if (node)
+		return node->planned ? node : NULL;
+	node = names_add_volume(n, parent, name, ns, NULL, 0, false);
+	if (!node)
+		return NULL;
 	node->planned = true;
 	n->planned++;
 	return node;

@@ -88,7 +88,7 @@ struct node *names_add_volume(struct names *n, struct node *parent, const char *
 /* Likewise a snapshot's, in the snapshot's directory; taken: seconds since 1970, 0: not known. */
 struct node *names_add_snapshot(struct names *n, struct node *dir, const char *name,
 				struct namespace *ns, struct mpio *v, uint64_t size, uint64_t taken);
-/* A file that stands for a volume to be. */
+/* A file that stands for a volume to be; NULL: no memory, or the name is taken. */
 struct node *names_add_planned(struct names *n, struct node *parent, const char *name, struct namespace *ns);
 void names_set_size(struct names *n, struct node *volume, uint64_t size);
 /* Takes a node and what is below it out of the tree. */

@@ -26,7 +26,7 @@ int tree_add_namespace(struct member *m, const char *name);
 void tree_add(struct member *m, struct mpio *v);
 void tree_remove(struct member *m, struct mpio *v);
 void tree_resize(struct member *m, struct mpio *v);
-/* A file that stands for a volume to be; NULL: no memory. */
+/* A file that stands for a volume to be; NULL: no memory, or the name is taken. */
 struct node *tree_plan(struct member *m, const char *name);
 /* The node of VOLUME or VOLUME@SNAP, or NULL. */
 struct node *tree_find(const struct member *m, const char *name);

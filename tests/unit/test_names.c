@@ -139,6 +139,32 @@ static void snapshots_are_not_counted(void **state)
 	assert_int_equal(st.st_nlink, 2);
 }
 
+/* A plan is no volume yet, and no volume becomes a plan. */
+static void plans_become_volumes(void **state)
+{
+	struct node *v = names_add_planned(&n, ns, "new", NULL);
+	struct stat st;
+
+	(void)state;
+	assert_ptr_equal(names_add_planned(&n, ns, "new", NULL), v);
+	assert_int_equal(n.planned, 1);
+	assert_int_equal(n.volumes, 0);
+	names_stat(v, &st);
+	assert_int_equal(st.st_nlink, 1);
+	assert_int_equal(st.st_size, 0);
+	assert_ptr_equal(names_add_volume(&n, ns, "new", NULL, VOLUME, 4096, false), v);
+	assert_false(v->planned);
+	assert_int_equal(n.planned, 0);
+	assert_int_equal(n.volumes, 1);
+	assert_null(names_add_planned(&n, ns, "new", NULL));
+	assert_ptr_equal(v->volume, VOLUME);
+	names_remove(&n, v);
+	v = names_add_planned(&n, ns, "new", NULL);
+	names_remove(&n, v);
+	assert_int_equal(n.planned, 0);
+	assert_int_equal(n.volumes, 0);
+}
+
 /* However many there are, each is found, also after others went. */
 static void finds_among_many(void **state)
 {
@@ -173,6 +199,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lives_while_it_is_known, setup, teardown),
 		cmocka_unit_test_setup_teardown(content_may_be_replaced, setup, teardown),
 		cmocka_unit_test_setup_teardown(snapshots_are_not_counted, setup, teardown),
+		cmocka_unit_test_setup_teardown(plans_become_volumes, setup, teardown),
 		cmocka_unit_test_setup_teardown(finds_among_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(goes_with_its_directory, setup, teardown),
 	};
