@@ -21,6 +21,7 @@ struct work {
 	const char *namespace;		/* owner: loop until done; where it is asked */
 	struct manage *manage;		/* owner: loop; NULL: it has ended */
 	bool question, all;
+	bool started;			/* const after start */
 	struct growth_rest *rest;	/* owner: the handler; at rest until the moment is taken; or NULL */
 	int event;			/* the loop has put down something here: */
 
@@ -156,11 +157,13 @@ static void start(void *arg)
 	w->manage = w->question ? ask(w, m->ns) : manage(w, m->ns);
 	if (!w->manage)
 		return;
+	w->started = true;
 	snprintf(w->id, sizeof w->id, "%s", manage_id(w->manage));
 	list_append(&w->works->running, &w->link);
 	w->works->count += !w->question;
 }
 
+/* Also when it has ended: from here on the loop does not know it, and all of its words are said. */
 static void forget(void *arg)
 {
 	struct work *w = arg;
@@ -180,9 +183,10 @@ static json_t *progress_of(struct work *w)
 	pthread_mutex_lock(&w->lock);
 	p = json_pack("{s:s, s:s}", "id", w->id, "server", w->server);
 	if (w->job) {
-		json_object_set(p, "stage", json_object_get(w->job, "stage"));
-		json_object_set(p, "done", json_object_get(w->job, "done"));
-		json_object_set(p, "of", json_object_get(w->job, "of"));
+		/* Copies: the rest of it is the loop's. */
+		json_object_set_new(p, "stage", json_deep_copy(json_object_get(w->job, "stage")));
+		json_object_set_new(p, "done", json_deep_copy(json_object_get(w->job, "done")));
+		json_object_set_new(p, "of", json_deep_copy(json_object_get(w->job, "of")));
 	}
 	pthread_mutex_unlock(&w->lock);
 	return p;
@@ -209,8 +213,8 @@ static bool is_taken(struct work *w)
 	return yes;
 }
 
-/* false: nobody is there any more who waits for it. */
-static bool wait_for(struct work *w, const struct ctl_peer *peer)
+/* Until it has ended, or nobody is there any more who waits for it. */
+static void wait_for(struct work *w, const struct ctl_peer *peer)
 {
 	struct pollfd p = { w->event, POLLIN, 0 };
 	uint64_t n;
@@ -221,11 +225,10 @@ static bool wait_for(struct work *w, const struct ctl_peer *peer)
 		if (w->rest && is_taken(w))
 			growth_thaw(w->rest);
 		if (ctl_gone(peer))
-			return false;
+			return;
 		if (!w->question && !is_done(w) && ctl_progress(peer, progress_of(w)) < 0)
-			return false;
+			return;
 	}
-	return true;
 }
 
 /* The result, or NULL with e filled; the request stays the caller's. */
@@ -241,14 +244,14 @@ static json_t *run(struct work *w, const struct ctl_peer *peer, struct err *e)
 		err_sys(&w->err, errno, "nothing to wait with");
 	} else {
 		loop_call(l, start, w);
-		if (w->manage && !wait_for(w, peer)) {
+		if (w->started) {
+			wait_for(w, peer);
 			loop_call(l, forget, w);
 			if (!w->done)
 				err_set(&w->err, ECANCELED, "nobody waits for it any more");
 		}
 		close(w->event);
 	}
-	/* From here on the loop does not know it. */
 	result = w->result;
 	if (!result)
 		*e = w->err;
