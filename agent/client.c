@@ -23,6 +23,7 @@ struct clients {
 	unsigned count;
 	struct client *indexes[CLIENTS_MAX];
 	struct client *ended;		/* unlinked; put when the lock is released */
+	bool close_again;		/* there was no memory to have a connection closed */
 };
 
 struct clients *clients_new(struct server *s, struct err *e)
@@ -210,9 +211,11 @@ static void close_conn(struct client *c, struct conn *conn, const char *why)
 {
 	struct close_message *k = malloc(sizeof(*k));
 
-	/* Not closed now: the lease ends it. */
-	if (!k)
+	/* Whose key is gone must not stay for want of memory: clients_tick tries again. */
+	if (!k) {
+		c->server->clients->close_again = true;
 		return;
+	}
 	k->message.run = on_close;
 	k->client = client_get(c);
 	k->number = conn->number;
@@ -505,10 +508,15 @@ void clients_unbar(struct clients *t, struct volume *v)
 void clients_tick(struct clients *t, uint64_t now)
 {
 	struct client *c, *next;
+	bool again;
 
 	clients_lock(t);
+	again = t->close_again;
+	t->close_again = false;
 	for (c = t->first; c; c = next) {
 		next = c->next;
+		if (again && c->ending)
+			close_conns(c, "its session ends");
 		if (c->conn_count || now < c->heard + CLIENT_FORGET)
 			continue;
 		log_info("client", "%s: forgotten, it had no connection for %llu s", c->node,
@@ -516,6 +524,8 @@ void clients_tick(struct clients *t, uint64_t now)
 		unlink_client(t, c);
 	}
 	clients_unlock(t);
+	if (again)
+		clients_check_keys(t, t->server->conf);
 }
 
 unsigned clients_end_leases(struct clients *t, uint64_t now)
