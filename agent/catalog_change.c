@@ -185,8 +185,10 @@ int catalog_enter(struct pool *p, struct err *e)
 	return r;
 }
 
+/* What the status says of the space is of now with the next look. */
 void catalog_leave(struct pool *p)
 {
+	atomic_store(&p->looked, 0);
 	pthread_mutex_unlock(&p->catalog);
 }
 
