@@ -114,8 +114,10 @@ static void value_text(const json_t *j, char out[VALUE_MAX])
 			if (word && used + strlen(word) + 2 < VALUE_MAX)
 				used += (size_t)sprintf(out + used, "%s%s", used ? " " : "", word);
 		}
+	} else if (json_is_real(j)) {
+		snprintf(out, VALUE_MAX, "%.9g", json_real_value(j));
 	} else if (j && !json_is_null(j)) {
-		text = json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+		text = json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY);
 		snprintf(out, VALUE_MAX, "%s", text ? text : "");
 		free(text);
 	}
