@@ -110,15 +110,29 @@ static bool changed_last(struct server *s, const char *id, char pool[CONF_NAME_M
 	return found;
 }
 
+/* Whoever may see it or not. */
+static bool is_there(struct server *s, const char *name)
+{
+	bool there;
+
+	registry_lock(s->registry);
+	there = registry_find(s->registry, name) != NULL;
+	registry_unlock(s->registry);
+	return there;
+}
+
 /* Of what an earlier life of this server has done the catalog knows that, but the volume is not
- * there any more: renamed it has the new name, removed it has none. */
+ * there any more: renamed it has the new name, removed it has none.  One that is there all the
+ * same is hidden from who asks, and is nothing that this request may touch. */
 static int find_volume(struct server *s, const char *node, const struct manage_work *w, const char *id,
 		       char pool[CONF_NAME_MAX + 1], struct err *e)
 {
 	bool renamed = strcmp(w->op->name, "rename") == 0, removed = strcmp(w->op->name, "remove") == 0;
 
-	if (look_up(s, node, w->volume, pool) || (renamed && look_up(s, node, w->to, pool)) ||
-	    (removed && changed_last(s, id, pool)))
+	if (look_up(s, node, w->volume, pool))
+		return 0;
+	if (!is_there(s, w->volume) &&
+	    ((renamed && look_up(s, node, w->to, pool)) || (removed && changed_last(s, id, pool))))
 		return 0;
 	return not_there(w->volume, node, e);
 }

@@ -117,6 +117,32 @@ no("a hidden one", "ENOENT", lambda: boss.control("volume", name="secret"), "no 
 no("none", "EINVAL", lambda: boss.control("volume"), "name")
 check("and the connections are what they were", boss.ping() and user.ping() and stranger.ping())
 EOT
+# What the manager of a pool may not see in it, it does not reach by what is allowed to pass for
+# a request that is sent again: a new name that it sees, the id of the last change.
+scenario "$W" <<'EOT'
+boss = Node("boss").login()
+boss.work("create", volume="theirs", pool="main", size=1 << 20)
+boss.work("access", volume="theirs", clients=["user"])
+try:
+    boss.work("rename", volume="theirs", to="old")
+    check("a hidden volume is not renamed to one that is there", False)
+except Failed as e:
+    is_("a hidden volume is not renamed to one that is there", e.code, "ENOENT")
+last = os.urandom(16).hex()
+boss.work("create", last, volume="last", pool="main", size=1 << 20)
+open(DIR + "/id", "w").write(last)
+EOT
+kill_server "$W"
+start_server "$W"
+scenario "$W" <<'EOT'
+boss = Node("boss").login()
+try:
+    boss.work("remove", open(DIR + "/id").read(), volume="theirs", confirm="theirs")
+    check("nor removed", False)
+except Failed as e:
+    is_("nor removed", e.code, "ENOENT")
+check("its file is there", os.path.exists(DIR + "/pool/theirs.raw"))
+EOT
 check "the audit says who lacked a right" grep -q 'create of new, 1048576 bytes by user from 127.0.0.1 refused: user lacks the right' "$W/rssrv.out"
 check "and what was not understood" grep -q 'work by boss from 127.0.0.1 refused: this version of rssrv does not know the op "dance"' "$W/rssrv.out"
 done_testing
