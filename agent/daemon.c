@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "conf.h"
 #include "confine.h"
 #include "daemon.h"
 #include "log.h"
@@ -103,14 +104,14 @@ int drop_root(const char *user, const char *state_dir, uint64_t keep, struct err
 
 	if (geteuid() != 0)
 		return 0;
-	pw = getpwnam(user ? user : DEFAULT_USER);
+	pw = getpwnam(user ? user : CONF_SERVER_USER);
 	if (!pw && user) {
 		err_set(e, ENOENT, "there is no user %s to drop root to", user);
 		err_next(e, "make it (useradd -r %s), or mend 'user' in the configuration", user);
 		return -ENOENT;
 	}
 	if (!pw) {
-		log_warning("main", "there is no user " DEFAULT_USER ": staying root ('useradd -r " DEFAULT_USER
+		log_warning("main", "there is no user " CONF_SERVER_USER ": staying root ('useradd -r " CONF_SERVER_USER
 			    "' would change that)");
 		return 0;
 	}

@@ -16,8 +16,6 @@ void daemon_ready(void);
 
 int make_directories(const char *path, struct err *e);	/* as mkdir -p, mode 0755 */
 
-#define DEFAULT_USER "rsio"
-
 /* Becomes that user for good, with no capability but keep (bits); NULL: rsio, where there
  * is such a user.  Without one stays root and says so.  Does nothing when this is not root. */
 int drop_root(const char *user, const char *state_dir, uint64_t keep, struct err *e);

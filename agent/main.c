@@ -110,19 +110,11 @@ static void set_log_level(const char *name)
 	exit(2);
 }
 
-/* The group that may read keys: that of the user that rssrv is going to be. */
-static gid_t key_group(void)
-{
-	struct passwd *pw = geteuid() ? NULL : getpwnam(DEFAULT_USER);
-
-	return pw ? pw->pw_gid : (gid_t)-1;
-}
-
 /* NULL: it has mistakes; they were printed. */
 static struct conf_server *read_conf(const char *path)
 {
 	struct conf_report report;
-	struct conf_server *conf = conf_server_read(path, key_group(), &report);
+	struct conf_server *conf = conf_server_read(path, (gid_t)-1, &report);
 
 	conf_report_print("rssrv", &report);
 	conf_report_free(&report);
@@ -296,7 +288,7 @@ static void warn_fixed(const struct conf_server *old, const struct conf_server *
 static void reload(struct server *s, const char *source, const char *who)
 {
 	struct conf_report report;
-	struct conf_server *now = conf_server_read(s->conf_path, key_group(), &report), *old;
+	struct conf_server *now = conf_server_read(s->conf_path, (gid_t)-1, &report), *old;
 	struct err e = { 0 };
 	char *now_text;
 
@@ -414,8 +406,8 @@ static int make_parts(struct server *s, const struct options *o, struct err *e)
 static void check_access(const struct server *s, const struct conf_server *conf)
 {
 	if (access(s->conf_path, R_OK) < 0)
-		log_warning("main", "user %d cannot read %s: SIGHUP will have no effect ('chgrp " DEFAULT_USER
-			    "' and mode 0640 would do)", (int)geteuid(), s->conf_path);
+		log_warning("main", "user %d cannot read %s: SIGHUP will have no effect ('chgrp %d' "
+			    "and mode 0640 would do)", (int)geteuid(), s->conf_path, (int)getegid());
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		const char *path = conf->pools[i].path;
 

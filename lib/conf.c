@@ -356,10 +356,10 @@ static int take_entry(void *arg, const char *section, const char *name, const ch
 
 /* The file. */
 
-const char *conf_readable_by(const struct stat *st, gid_t key_group)
+const char *conf_readable_by(const struct conf_parse *p, const struct stat *st)
 {
-	if (key_group == (gid_t)-1)
-		key_group = getegid();
+	gid_t key_group = p->key_group == (gid_t)-1 ? getegid() : p->key_group;
+
 	if (st->st_mode & S_IROTH)
 		return "everybody";
 	if ((st->st_mode & S_IRGRP) && st->st_gid != key_group)
@@ -367,14 +367,15 @@ const char *conf_readable_by(const struct stat *st, gid_t key_group)
 	return NULL;
 }
 
-static void check_mode(struct conf_parse *p, const struct stat *st)
+/* After the file's meaning is known: it may name the user whose group that is. */
+static void check_mode(struct conf_parse *p)
 {
-	const char *who = conf_readable_by(st, p->key_group);
+	const char *who = conf_readable_by(p, &p->st);
 
 	if (who)
 		conf_file_mistake(p,
 				  "has node keys in it and can be read by %s (mode %04o); chmod "
-				  "600 mends it", who, (unsigned int)(st->st_mode & 07777));
+				  "600 mends it", who, (unsigned int)(p->st.st_mode & 07777));
 }
 
 /* The file's bytes into p->text, with room for a NUL behind them.  size is what
@@ -414,25 +415,22 @@ static bool load(struct conf_parse *p, int fd, off_t size)
 
 static bool parse(struct conf_parse *p, int fd)
 {
-	struct stat st;
 	int ret;
 
-	if (fstat(fd, &st)) {
+	if (fstat(fd, &p->st)) {
 		conf_file_mistake(p, "cannot be read: %s", strerror(errno));
 		return false;
 	}
-	if (!S_ISREG(st.st_mode)) {
+	if (!S_ISREG(p->st.st_mode)) {
 		conf_file_mistake(p, "is %s, not a file",
-				  S_ISDIR(st.st_mode) ? "a directory" : "a device or a pipe");
+				  S_ISDIR(p->st.st_mode) ? "a directory" : "a device or a pipe");
 		return false;
 	}
-	if (!load(p, fd, st.st_size))
+	if (!load(p, fd, p->st.st_size))
 		return false;
 	ret = ini_parse_stream(next_line, p, take_entry, p);
 	if (ret)	/* next_line gives inih only what it takes */
 		conf_end_mistake(p, "inih failed (%d)", ret);
-	if (p->has_keys)
-		check_mode(p, &st);
 	return true;
 }
 
@@ -469,6 +467,8 @@ static void *read_file(enum conf_file file, const char *path, gid_t key_group,
 		if (parse(&p, fd))
 			result = file == CONF_FILE_CLIENT ? (void *)conf_client_build(&p) :
 							    (void *)conf_server_build(&p);
+		if (p.has_keys)
+			check_mode(&p);
 		close(fd);
 	}
 	parse_free(&p);

@@ -29,6 +29,7 @@
 #define CONF_IFACE_MAX SHARES_MAX
 #define CONF_SERVER_MAX 256	/* servers a namespace (sections: 8 portals each) */
 #define CONF_KEY_BYTES 32
+#define CONF_SERVER_USER "rsio"
 
 enum conf_security { CONF_SECURITY_TLS, CONF_SECURITY_AUTH };
 enum conf_on_loss { CONF_ON_LOSS_FAIL, CONF_ON_LOSS_READ_ONLY, CONF_ON_LOSS_QUEUE };
@@ -183,7 +184,7 @@ struct conf_server {
 	char server[CONF_NAME_MAX + 1];
 	int server_id;		/* 0..255 */
 	enum conf_security security;
-	char *user;		/* NULL: rsio where that user exists */
+	char *user;		/* NULL: CONF_SERVER_USER where that user exists */
 	char *fence_command, *on_event;
 	double poll;		/* seconds */
 	char *metrics;		/* the file; NULL: none is written */
@@ -207,7 +208,8 @@ struct conf_report {
 
 /* Reads the file; NULL when it has mistakes (all in *report) or cannot be
  * read.  A file with keys that others than its owner and the given group can
- * read is refused ((gid_t)-1: the process's own effective group).
+ * read is refused.  (gid_t)-1: the daemon's own, which is the process's, or where root
+ * reads a server's file, that of the user whom rssrv becomes.
  * report is filled in any case; conf_report_free afterwards. */
 struct conf_client *conf_client_read(const char *path, gid_t key_group, struct conf_report *report);
 struct conf_server *conf_server_read(const char *path, gid_t key_group, struct conf_report *report);

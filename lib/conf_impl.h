@@ -100,7 +100,8 @@ struct conf_mistake {
 struct conf_parse {
 	enum conf_file file;
 	const char *path;
-	gid_t key_group;	/* that may read keys beside the owner */
+	gid_t key_group;	/* that may read keys beside the owner; (gid_t)-1: not decided yet */
+	struct stat st;		/* of the file */
 	struct conf_section *sections;
 	size_t section_count;
 	struct conf_mistake *mistakes;
@@ -173,7 +174,7 @@ bool conf_set_owner(struct conf_own *own, const char *text, char *why);
 bool conf_set_group(struct conf_own *own, const char *text, char *why);
 bool conf_set_permissions(struct conf_own *own, const char *text, char *why);
 /* Who can read a file that nobody else should; NULL: nobody else. */
-const char *conf_readable_by(const struct stat *st, gid_t key_group);
+const char *conf_readable_by(const struct conf_parse *p, const struct stat *st);
 /* The line of a key in a section; the section's own when it is not there. */
 int conf_key_line(const struct conf_section *s, const char *key);
 bool conf_has(const struct conf_section *s, const char *key);

@@ -42,7 +42,7 @@ static bool read_secret(struct conf_parse *p, const char *path, char out[SECRET_
 		snprintf(why, CONF_WHY_MAX, "the key's file cannot be opened: %s", strerror(errno));
 	} else if (!S_ISREG(st.st_mode)) {
 		snprintf(why, CONF_WHY_MAX, "what it names is not a file");
-	} else if ((who = conf_readable_by(&st, p->key_group))) {
+	} else if ((who = conf_readable_by(p, &st))) {
 		snprintf(why, CONF_WHY_MAX, "the key's file can be read by %s (mode %04o); chmod 600 mends it", who,
 			 (unsigned int)(st.st_mode & 07777));
 	} else if ((n = read(fd, out, SECRET_MAX + 1)) < 1 || n > SECRET_MAX) {

@@ -1,7 +1,9 @@
 /* conf_server.c - what the server's sections mean together. */
 #include <arpa/inet.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "secure.h"
 #include "conf_impl.h"
 
@@ -33,6 +35,18 @@ static void check_only(struct conf_parse *p, const struct conf_section *s)
 	if (c)
 		conf_fill(p, s, c);
 	conf_server_free(c);
+}
+
+/* Once read_heads knows the user.  The daemon reads its files as root, and again as that user. */
+static void find_key_group(struct conf_parse *p, const char *user)
+{
+	struct passwd *pw;
+
+	if (p->key_group != (gid_t)-1 || geteuid() != 0)
+		return;
+	pw = getpwnam(user ? user : CONF_SERVER_USER);
+	if (pw)
+		p->key_group = pw->pw_gid;
 }
 
 static void read_heads(struct conf_parse *p, struct conf_server *c, struct heads *h)
@@ -283,6 +297,7 @@ struct conf_server *conf_server_build(struct conf_parse *p)
 		return NULL;
 	c->path = conf_dup(p, p->path);
 	read_heads(p, c, &h);
+	find_key_group(p, c->user);
 	read_clients(p, c);
 	for (size_t i = 0; i < p->section_count; i++) {
 		const struct conf_section *s = &p->sections[i];

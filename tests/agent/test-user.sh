@@ -55,6 +55,27 @@ finally:
     is_("and says that too", s.recv(1000), b"STOPPING=1")
 EOT
 like "$(cat "$W/rssrv.out")" "cannot read .*rssrvcfg: SIGHUP will have no effect" "what will not work later is said at the start"
+
+# The file has keys: that user's group may read them, and has to, to read them again.
+chgrp "$(id -g nobody)" "$W/rssrvcfg"
+chmod 640 "$W/rssrvcfg"
+scenario "$W" "$BUILD" <<'EOT'
+import signal, subprocess
+build = sys.argv[2]
+p = subprocess.Popen([build + "/rssrv", "-f", "-c", DIR + "/rssrvcfg", "--run-dir", DIR + "/run"],
+                     stderr=open(DIR + "/again.out", "w"))
+said = lambda what: what in open(DIR + "/again.out").read()
+try:
+    wait_until(lambda: p.poll() is not None or said("now running as user nobody"), 15)
+    check("it starts with a file that the group of its user can read", p.poll() is None, open(DIR + "/again.out").read())
+    if p.poll() is None:
+        os.kill(p.pid, signal.SIGHUP)
+        check("and reads it again as that user", wait_until(lambda: said("configuration read again"), 15))
+finally:
+    p.terminate()
+    p.wait(10)
+EOT
+chmod 600 "$W/rssrvcfg"
 sed -i 's/^user = nobody/user = nosuchuser/' "$W/rssrvcfg"
 check_fails 1 "a user that is not there" "$BUILD/rssrv" -f -c "$W/rssrvcfg" --run-dir "$W/run"
 done_testing

@@ -1,4 +1,5 @@
 /* test_conf.c - the configuration: what is read, and from what files. */
+#include <pwd.h>
 #include "conf_file.h"
 #include "secure.h"
 
@@ -240,6 +241,44 @@ static void test_file_modes(void **state)
 	/* Without keys the mode is nobody's business. */
 	expect_client(keyless, sizeof(keyless) - 1, 0644, mine,
 		      "1: [namespace a] nodekey: is missing (key)");
+}
+
+/* A server's file names who reads it again: the group of that user may. */
+static void server_group(const char *user, gid_t group, bool good)
+{
+	char text[400];
+	struct conf_report r;
+	struct conf_server *c;
+
+	snprintf(text, sizeof(text), "[namespace a]\nnamespaceid=1\nuser=bin\n[server s]\nserverid=1\n%s%s\n"
+		 "[interface lo]\naddress=127.0.0.1\n[clients]\na k1\n", *user ? "user=" : "", user);
+	write_bytes(text, strlen(text), 0640);
+	assert_int_equal(chown(path, (uid_t)-1, group), 0);
+	c = conf_server_read(path, (gid_t)-1, &r);
+	if ((c != NULL) != good)
+		fail_msg("user=%s, group %d: %s", user, (int)group, r.count ? r.lines[0] : "taken");
+	assert_true(good || strstr(r.lines[0], "a group that is not the daemon's"));
+	conf_server_free(c);
+	conf_report_free(&r);
+}
+
+static void test_group_of_the_user(void **state)
+{
+	struct passwd *pw = getpwnam("nobody");
+	gid_t nobody = pw ? pw->pw_gid : 0, bin;
+
+	(void)state;
+	pw = getpwnam("bin");
+	bin = pw ? pw->pw_gid : 0;
+	if (geteuid() || !nobody || !bin || nobody == bin)
+		skip();
+	server_group("nobody", nobody, true);
+	server_group("nobody", bin, false);
+	server_group("", bin, true);		/* [namespace]'s */
+	server_group("", nobody, false);
+	server_group("nobody", 0, false);	/* root's is not that user's */
+	server_group("no-such-user", 0, true);
+	unlink(path);
 }
 
 static void test_odd_files(void **state)
@@ -527,6 +566,7 @@ int main(void)
 		cmocka_unit_test(test_client_everything),
 		cmocka_unit_test(test_server_everything),
 		cmocka_unit_test(test_file_modes),
+		cmocka_unit_test(test_group_of_the_user),
 		cmocka_unit_test(test_odd_files),
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_bounds),
