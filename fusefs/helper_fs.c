@@ -169,15 +169,14 @@ static int run_tool(char *const argv[], struct err *e)
 /* Growing. */
 
 /* Its number among those of the file system, by which it is named to the tool; 0: not found. */
-static unsigned long long btrfs_device(const struct target *t)
+static unsigned long long btrfs_device(const struct target *t, int fd)
 {
-	int fd = open(t->at.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct btrfs_ioctl_fs_info_args fs = { 0 };
 	struct btrfs_ioctl_dev_info_args *d = calloc(1, sizeof *d);
 	unsigned long long found = 0;
 	struct stat st;
 
-	if (fd >= 0 && d && ioctl(fd, BTRFS_IOC_FS_INFO, &fs) == 0) {
+	if (d && ioctl(fd, BTRFS_IOC_FS_INFO, &fs) == 0) {
 		for (unsigned long long id = 1; id <= fs.max_id && !found; id++) {
 			memset(d, 0, sizeof *d);
 			d->devid = id;
@@ -186,21 +185,37 @@ static unsigned long long btrfs_device(const struct target *t)
 				found = id;
 		}
 	}
-	if (fd >= 0)
-		close(fd);
 	free(d);
 	return found;
 }
 
+/* The mounted directory.  By its path something else may be reached: what was mounted over it
+ * since, or where somebody who owns a directory above has put a link.  That one is not touched. */
+static int open_mounted(const struct target *t, struct err *e)
+{
+	int fd = open(t->at.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return err_sys(e, errno, "%s", t->at.dir);
+	if (strcmp(t->at.type, "btrfs") == 0 ? btrfs_device(t, fd) > 0 : fstat(fd, &st) == 0 && st.st_dev == t->number)
+		return fd;
+	close(fd);
+	err_set(e, EBUSY, "the %s of %s is mounted at %s, but that leads to something else now", t->at.type, t->device, t->at.dir);
+	err_next(e, "unmount what is mounted over it");
+	return -EBUSY;
+}
+
 static int grow_btrfs(struct target *t, struct err *e)
 {
-	unsigned long long id = btrfs_device(t);
 	char what[40];
 	char *argv[] = { "btrfs", "filesystem", "resize", what, t->at.dir, NULL };
+	int fd = open_mounted(t, e);
 
-	if (!id)
-		return err_set(e, EIO, "the btrfs at %s does not know %s", t->at.dir, t->device);
-	snprintf(what, sizeof what, "%llu:max", id);
+	if (fd < 0)
+		return fd;
+	snprintf(what, sizeof what, "%llu:max", btrfs_device(t, fd));
+	close(fd);
 	return run_tool(argv, e);
 }
 
@@ -355,11 +370,9 @@ static void freeze(json_t *request, int channel)
 
 	if (!t || find(t, request, &e) < 0)
 		goto out;
-	dir = open(t->at.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0) {
-		err_sys(&e, errno, "%s", t->at.dir);
+	dir = open_mounted(t, &e);
+	if (dir < 0)
 		goto out;
-	}
 	guard = start_watch(dir, channel);
 	if (guard < 0) {
 		err_set(&e, ENOMEM, "no process that would thaw %s again", t->at.dir);
