@@ -115,6 +115,14 @@ void path_login_tls_failed(struct path *p)
 		p->refused = WIRE_E_NAMESPACE;
 		path_lost(p, "the server does not serve namespace %s", n->name);
 		break;
+	case TLS_FAULT_PROOF:
+		p->refused = WIRE_E_KEY;
+		path_lost(p, "the server does not prove that it knows the key of node %s: %s; "
+			  "is that port a portal of rssrv, with nothing in between?", n->nodename, tls_why(p->tls));
+		break;
+	case TLS_FAULT_FOREIGN:
+		path_lost(p, "%s; is that port a portal of rssrv? Its log says more", tls_why(p->tls));
+		break;
 	case TLS_FAULT_NOT_TLS:
 		path_lost(p, "the server does not answer with TLS: %s; is that port a portal of rssrv?", tls_why(p->tls));
 		break;

@@ -49,6 +49,9 @@ enum tls_fault {
 	TLS_FAULT_NAMESPACE,		/* the server serves another one */
 	TLS_FAULT_NOT_TLS,		/* what came is no TLS at all */
 	TLS_FAULT_OTHER,
+	/* Client: */
+	TLS_FAULT_PROOF,		/* the server did not use the node key at all */
+	TLS_FAULT_FOREIGN,		/* TLS, but no handshake that rssrv would answer with */
 };
 
 struct tls;

@@ -215,7 +215,7 @@ static int finish(struct tls *t)
 
 	t->suite = cipher ? (enum tls_suite)SSL_CIPHER_get_protocol_id(cipher) : 0;
 	if (!SSL_session_reused(h->ssl) || SSL_version(h->ssl) != TLS1_3_VERSION || (t->server && h->who != TLS_KNOWN))
-		return tls_break(t, TLS_FAULT_KEY, "a TLS handshake without the node key");
+		return tls_break(t, t->server ? TLS_FAULT_KEY : TLS_FAULT_PROOF, "a TLS handshake without the node key");
 	if (!t->rx.has_secret || !t->tx.has_secret || BIO_ctrl_pending(h->in) || SSL_has_pending(h->ssl) ||
 	    (t->suite != SUITE_AES_128_GCM && t->suite != SUITE_CHACHA20_POLY1305))
 		return tls_break(t, TLS_FAULT_OTHER, "a TLS handshake that left no keys");
@@ -248,24 +248,39 @@ static int refuse_psk(struct tls *t)
 	}
 }
 
+static int explain_server(struct tls *t, int reason, const char *text)
+{
+	if (reason == SSL_R_BINDER_DOES_NOT_VERIFY)
+		return refuse_psk(t);
+	if (!*t->node)
+		return tls_break(t, TLS_FAULT_OTHER, "a TLS hello that has no key in common with [clients] (%s)", text);
+	return tls_break(t, TLS_FAULT_OTHER, "the TLS handshake failed (%s)", text);
+}
+
+/* Only what rssrv itself answers to a wrong key is one: who shares no key with whatever is
+ * behind that port need not look for a mistake in it. */
+static int explain_client(struct tls *t, int reason, const char *text)
+{
+	int alert = reason - SSL_AD_REASON_OFFSET;
+
+	if (alert == ALERT_DECRYPT_ERROR || alert == SSL_AD_UNKNOWN_PSK_IDENTITY)
+		return tls_break(t, TLS_FAULT_KEY, "unknown node name or wrong key");
+	if (alert == ALERT_UNRECOGNIZED_NAME)
+		return tls_break(t, TLS_FAULT_NAMESPACE, "the server does not serve namespace %s", t->namespace);
+	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+		return tls_break(t, TLS_FAULT_PROOF, "the other side has a certificate, not the node key");
+	if (alert >= 0 && alert <= 255)
+		return tls_break(t, TLS_FAULT_FOREIGN, "the other side ended the TLS handshake with alert %d (%s)", alert,
+				 SSL_alert_desc_string_long(alert));
+	return tls_break(t, TLS_FAULT_FOREIGN, "the TLS handshake failed (%s)", text);
+}
+
 static int explain(struct tls *t)
 {
 	unsigned long e = ERR_peek_error();
-	int reason = ERR_GET_REASON(e), alert = reason - SSL_AD_REASON_OFFSET;
+	const char *text = e ? ERR_reason_error_string(e) : NULL;
 
-	if (t->server && reason == SSL_R_BINDER_DOES_NOT_VERIFY)
-		return refuse_psk(t);
-	if (t->server && !*t->node)
-		return tls_break(t, TLS_FAULT_OTHER, "a TLS hello that has no key in common with [clients] (%s)",
-				 ERR_reason_error_string(e));
-	if (!t->server && (alert == ALERT_DECRYPT_ERROR || alert == SSL_AD_UNKNOWN_PSK_IDENTITY))
-		return tls_break(t, TLS_FAULT_KEY, "unknown node name or wrong key");
-	if (!t->server && alert == ALERT_UNRECOGNIZED_NAME)
-		return tls_break(t, TLS_FAULT_NAMESPACE, "the server does not serve namespace %s", t->namespace);
-	if (!t->server && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
-		return tls_break(t, TLS_FAULT_KEY, "the other side has a certificate, not the node key");
-	return tls_break(t, TLS_FAULT_OTHER, "the TLS handshake failed (%s)",
-			 e ? ERR_reason_error_string(e) : "no reason given");
+	return (t->server ? explain_server : explain_client)(t, ERR_GET_REASON(e), text ? text : "no reason given");
 }
 
 static int take_out(struct tls *t)

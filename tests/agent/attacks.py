@@ -170,7 +170,7 @@ def echo(c, way, n, unit):
         c.inject(DOWN, unit)
 
 
-live.attacked("an echo", echo, client=r"protocol error.*(handshake|TLS)" if TLS else r"srv-2.*(checksum|not an rsio|protocol)")
+live.attacked("an echo", echo, client=r"the TLS handshake failed" if TLS else r"srv-2.*(checksum|not an rsio|protocol)")
 done("the client's messages, sent back to it")
 
 
@@ -413,9 +413,15 @@ if TLS:
     pem = os.path.join(DIR, "pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=srv",
                     "-keyout", pem, "-out", pem + ".crt"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    impostor("with a certificate", openssl_serves("-cert", pem + ".crt", "-key", pem), "wrong key")
+    impostor("with a certificate", openssl_serves("-cert", pem + ".crt", "-key", pem),
+             "does not prove that it knows the key of node node1: the other side has a certificate.*is that port a portal")
+    impostor("with a certificate and an older TLS", openssl_serves("-tls1_2", "-cert", pem + ".crt", "-key", pem),
+             "TLS handshake with alert 70 .protocol version.; is that port a portal of rssrv|"
+             "TLS handshake failed .*; is that port a portal of rssrv")
+    impostor("with no key of ours", openssl_serves("-nocert", "-psk", psk(theirs, "osl/node1").hex(), "-psk_identity", "other"),
+             "the TLS handshake with alert [0-9]+ .*is that port a portal of rssrv")
     impostor("with another node's key", openssl_serves("-nocert", "-psk", psk(theirs, "osl/node1").hex(),
-             "-psk_identity", "osl/node1/" + hint), "unknown node name or wrong key|TLS handshake failed")
+             "-psk_identity", "osl/node1/" + hint), "unknown node name or wrong key|TLS handshake with alert")
 else:
     impostor("with another node's key", scripted(lambda p: None), "does not prove that it knows the key")
 done("another node's key in a server's place")

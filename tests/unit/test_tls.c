@@ -256,6 +256,40 @@ static void wrong_keys(void **state)
 	refuses("oslo", "sles1", good_key, TLS_FAULT_NAMESPACE, "namespace oslo", "namespace oslo", namespace);
 }
 
+/* What is no rssrv, and says so in TLS: nobody is sent to look for a mistake in a key. */
+static void foreign_alerts(void **state)
+{
+	static const struct {
+		uint8_t alert;
+		enum tls_fault fault;
+		const char *says;
+	} cases[] = {
+		{ 40, TLS_FAULT_FOREIGN, "alert 40 (handshake failure)" },
+		{ 70, TLS_FAULT_FOREIGN, "alert 70 (protocol version)" },
+		{ 116, TLS_FAULT_FOREIGN, "alert 116 (" },
+		{ 200, TLS_FAULT_FOREIGN, "" },
+		{ 51, TLS_FAULT_KEY, "wrong key" },
+		{ 115, TLS_FAULT_KEY, "wrong key" },
+		{ 112, TLS_FAULT_NAMESPACE, "namespace osl" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		uint8_t record[] = { 21, 3, 3, 0, 2, 2, cases[i].alert };
+		struct pair p;
+		size_t plain;
+
+		pair_init(&p, "osl", "sles1", good_key);
+		collect(p.client, &p.up);
+		memcpy(p.down.data, record, p.down.used = sizeof record);
+		assert_int_equal(deliver_all(&p, p.client, &p.down, &plain), -EPROTO);
+		assert_int_equal(tls_fault(p.client), cases[i].fault);
+		if (!strstr(tls_why(p.client), cases[i].says))
+			fail_msg("alert %d: %s", cases[i].alert, tls_why(p.client));
+		pair_fini(&p);
+	}
+}
+
 /* While a node's key is changed it has two, and its hello says which one it means. */
 static void two_keys(void **state)
 {
@@ -691,6 +725,7 @@ int main(void)
 		cmocka_unit_test(binds),
 		cmocka_unit_test(data_behind_handshake),
 		cmocka_unit_test(wrong_keys),
+		cmocka_unit_test(foreign_alerts),
 		cmocka_unit_test(two_keys),
 		cmocka_unit_test(random_splits),
 		cmocka_unit_test(gathers),
