@@ -8,6 +8,9 @@
  * something to say; among themselves they go in order.  A client that asks for little
  * then waits for a turn of each other one on its loop, however much they ask for.
  *
+ * What is said of all the volumes or asked in JSON is another matter than a command: there it is
+ * the loop's time that counts.
+ *
  * It costs a subtraction for a command, and a look at the sockets for a turn.
  */
 #ifndef RSSRV_TURNS_H
@@ -18,6 +21,7 @@
 
 #define TURN_MAX (2u << 20)
 #define TURN_COMMAND 4096u
+#define TURN_NS 2		/* bytes that a nanosecond is as dear as: a turn is 1 ms */
 
 struct conn;
 struct engine;
@@ -39,6 +43,10 @@ static inline bool turn_goes_on(int64_t *left, uint32_t bytes)
 {
 	*left -= TURN_COMMAND + (int64_t)bytes;
 	return *left > 0;
+}
+static inline void turn_took(int64_t *left, uint64_t ns)
+{
+	*left -= (int64_t)(ns * TURN_NS);
 }
 void turn_wait(struct conn *c);		/* it has more to do than it may */
 void turn_forget(struct conn *c);	/* it closes */

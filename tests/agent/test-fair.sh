@@ -9,6 +9,9 @@ requires_program rssrv
 write_server_conf "$W" client=noisy client=quiet
 make_volume "$W" v 16M
 make_volume "$W" other 16M
+for ((i = 0; i < 600; i++)); do
+	make_volume "$W" many$i 1M
+done
 # All of it is on one loop: one for each would prove nothing.
 start_server "$W" --loops 1
 
@@ -20,6 +23,7 @@ import signal
 import statistics
 
 SO_TIMESTAMPNS = 35
+QUESTION = b'{"do":"volumes"}'
 SERVER, ROUNDS, PATHS, DEPTH = int(os.environ["SERVER"]), int(os.environ["ROUNDS"]), 8, 1000
 first = Node("noisy").login(crc=False)
 noisy = [first] + [Node("noisy", life=first.life).login(first.session, crc=False) for _ in range(PATHS - 1)]
@@ -36,7 +40,7 @@ def stop(yes):
 def stamped(c, size):
     """One reply, and when it arrived here: whenever we come to read it."""
     data, when = b"", 0
-    while len(data) < size:
+    while len(data) < size or (len(data) == 32 and len(data) < (size := 32 + struct.unpack_from("<I", data, 4)[0])):
         part, extra, _, _ = c.sock.recvmsg(size - len(data), 64)
         if not part:
             raise Closed("in the middle of a reply")
@@ -52,15 +56,18 @@ def stamped(c, size):
 def answered_before(kind, count, handle=1, flags=0, depth=DEPTH):
     """While the server stands still, eight times so many are sent, then one by the other
     client.  How many of the first were answered when that one was?"""
-    data = b"n" * count if kind == WRITE else b""
+    data = b"n" * count if kind == WRITE else QUESTION if kind == CONTROL else b""
     size = 32 + (count if kind == READ else 0)
     stop(True)
     for c in noisy:
-        c.send(b"".join(request(kind, data, cookie=i, offset=512 * i, count=count, handle=1,
+        c.send(b"".join(request(kind, data, cookie=i, offset=512 * i * bool(count), count=count, handle=bool(count),
                                 flags=flags) for i in range(depth)))
-    quiet.start(kind, data, offset=0, count=count, handle=handle, flags=flags)
+    if kind == CONTROL:
+        quiet.start(READ, offset=0, count=512, handle=handle)
+    else:
+        quiet.start(kind, data, offset=0, count=count, handle=handle, flags=flags)
     stop(False)
-    then = stamped(quiet, size)
+    then = stamped(quiet, size if kind != CONTROL else 32 + 512)
     return sum(stamped(c, size) <= then for c in noisy for _ in range(depth))
 
 def few(name, *args, depth=DEPTH, **options):
@@ -71,6 +78,8 @@ def few(name, *args, depth=DEPTH, **options):
 
 few("what is in memory", READ, 512)
 few("on another volume", READ, 512, 2)
+# A question costs the loop what a thousand commands do.
+few("what takes long to say", CONTROL, 0, depth=30)
 # To the disk: so long that it does not matter when a thread comes to run.
 few("what a worker does", WRITE, 512, flags=F_FUA, depth=60)
 EOT
