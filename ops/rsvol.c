@@ -17,7 +17,7 @@ static const struct opt options[] = {
 	{ 0, "preallocate", OPT_FLAG, NULL, offsetof(struct rsvol, preallocate),
 	  "create: take all of the space now", 0, 0 },
 	{ 0, "if-missing", OPT_FLAG, NULL, offsetof(struct rsvol, if_missing),
-	  "create: one of that name and size is fine", 0, 0 },
+	  "create: one of that name is fine, whatever its size", 0, 0 },
 	{ 0, "grow-fs", OPT_FLAG, NULL, offsetof(struct rsvol, grow_fs),
 	  "resize: and the file system on the attached device", 0, 0 },
 	{ 0, "confirm", OPT_STRING, "NAME", offsetof(struct rsvol, confirm),

@@ -51,6 +51,8 @@ const char *rsvol_full(const struct rsvol_name *n, const char *namespace, char b
 uint64_t rsvol_size(const char *text);
 /* "20 GiB", "1.5 TiB", "512 B". */
 const char *rsvol_size_text(uint64_t bytes, char buf[32]);
+/* As it would be typed: "1h", "90min", "0.5s". */
+const char *rsvol_time_text(double seconds, char buf[32]);
 /* The volume's name is to be said again: with --confirm, or at the terminal after `what` was
  * printed.  Exits 2 when it is another, or nobody can be asked. */
 void rsvol_confirm(const struct rsvol *rv, const struct rsvol_name *n, const char *what);
@@ -78,6 +80,11 @@ int rsvol_print_json(json_t *json);	/* takes it; an exit status */
 /* The reply as --json prints it, or a line "NAME: text"; takes the reply. */
 int rsvol_done(const struct rsvol *rv, const struct rsvol_name *n, json_t *reply, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* A time as a server says it: seconds since 1970, or text; "-" when it is not there. */
+const char *rsvol_moment(const json_t *object, const char *key, char buf[32]);
+/* "a,b", or "-" for none. */
+const char *rsvol_list_text(const json_t *list, char *buf, size_t size);
 
 /* The commands: operands end with NULL; exit statuses. */
 int rsvol_create(const struct rsvol *rv, char **operands);

@@ -14,26 +14,21 @@ static json_t *work(const char *op, const struct rsvol_name *n)
 	return json_pack("{s:s, s:s}", "op", op, "volume", n->volume);
 }
 
-/* And what size it has. */
-static bool is_there(const struct rsvol *rv, const struct rsvol_name *n, uint64_t *size)
+/* The volume itself, if it is there. */
+static json_t *what_is_there(const struct rsvol *rv, const struct rsvol_name *n)
 {
 	struct err e;
-	json_t *volume = rsvol_volume_of(rv, n, NULL, &e);
 
-	if (volume)
-		*size = (uint64_t)json_integer_value(json_object_get(volume, "size"));
-	json_decref(volume);
-	return volume != NULL;
+	return rv->if_missing ? rsvol_volume_of(rv, n, NULL, &e) : NULL;
 }
 
 int rsvol_create(const struct rsvol *rv, char **operands)
 {
 	struct rsvol_name n = rsvol_volume(operands[0]);
 	uint64_t size = rsvol_size(operands[1]);
-	json_t *w = work("create", &n), *reply;
+	json_t *w = work("create", &n), *reply, *there;
 	const char *pool;
 	char text[32];
-	bool there;
 	int status;
 
 	json_object_set_new(w, "size", json_integer((json_int_t)size));
@@ -45,13 +40,20 @@ int rsvol_create(const struct rsvol *rv, char **operands)
 		json_object_set_new(w, "preallocate", json_true());
 	if (rv->if_missing)
 		json_object_set_new(w, "if_missing", json_true());
-	there = rv->if_missing && is_there(rv, &n, &size);
+	there = what_is_there(rv, &n);
 	status = rsvol_work(rv, &n, "creating", w, &reply);
-	if (status)
+	if (status) {
+		json_decref(there);
 		return status;
-	pool = rsvol_text(json_object_get(reply, "result"), "pool", NULL);
-	return rsvol_done(rv, &n, reply, there ? "is there already, %s%s%s" : "created, %s%s%s", rsvol_size_text(size, text),
-			  pool ? " in pool " : "", pool ? pool : "");
+	}
+	/* Of one that was there its own size and pool, whatever was asked for. */
+	if (there)
+		size = (uint64_t)json_integer_value(json_object_get(there, "size"));
+	pool = rsvol_text(there ? there : json_object_get(reply, "result"), "pool", NULL);
+	status = rsvol_done(rv, &n, reply, there ? "is there already, %s%s%s" : "created, %s%s%s", rsvol_size_text(size, text),
+			    pool ? " in pool " : "", pool ? pool : "");
+	json_decref(there);
+	return status;
 }
 
 /* resize: SIZE, +SIZE */
@@ -99,6 +101,27 @@ static int grow(const struct rsvol *rv, const struct rsvol_name *n, json_t *repl
 	return 0;
 }
 
+/* Nothing is changed where what was asked for cannot be done to its end: a volume does not shrink
+ * again while it is used.  False, with e filled: it has no device here. */
+static bool has_device(const struct rsvol *rv, const struct rsvol_name *n, const char *namespace, struct err *e)
+{
+	json_t *status = rsvol_ask_daemon(rv, json_pack("{s:s}", "do", "status"), e), *d;
+	char full[128];
+	bool has = false;
+	size_t i;
+
+	if (!status)
+		return false;
+	json_array_foreach(json_object_get(status, "devices"), i, d)
+		has |= strcmp(rsvol_text(d, "namespace", ""), namespace) == 0 && strcmp(rsvol_text(d, "volume", ""), n->volume) == 0;
+	json_decref(status);
+	if (has)
+		return true;
+	err_set(e, ENODEV, "%s is not attached to this machine: nothing was changed", rsvol_full(n, namespace, full));
+	err_next(e, "say it where the file system is mounted; without --grow-fs the volume grows alone");
+	return false;
+}
+
 int rsvol_resize(const struct rsvol *rv, char **operands)
 {
 	struct rsvol_name n = rsvol_volume(operands[0]);
@@ -106,12 +129,12 @@ int rsvol_resize(const struct rsvol *rv, char **operands)
 	const json_t *grown;
 	uint64_t now, size;
 	struct err e;
-	char text[32], full[128];
+	char text[32], full[128], namespace[CONF_NAME_MAX + 1];
 	int status;
 
 	if (*operands[1] != '+')
 		rsvol_size(operands[1]);	/* a mistake costs no question */
-	volume = rsvol_volume_of(rv, &n, NULL, &e);
+	volume = rsvol_volume_of(rv, &n, namespace, &e);
 	if (!volume)
 		return rsvol_failed(rv, &n, &e);
 	now = (uint64_t)json_integer_value(json_object_get(volume, "size"));
@@ -119,6 +142,8 @@ int rsvol_resize(const struct rsvol *rv, char **operands)
 	size = new_size(operands[1], now);
 	if (rv->grow_fs && size < now)
 		rsvol_usage("--grow-fs is for more, not for less");
+	if (rv->grow_fs && !has_device(rv, &n, namespace, &e))
+		return rsvol_failed(rv, &n, &e);
 	w = work("resize", &n);
 	json_object_set_new(w, "size", json_integer((json_int_t)size));
 	if (shrinks(rv, &n, size, now)) {
@@ -270,6 +295,7 @@ int rsvol_access(const struct rsvol *rv, char **operands)
 {
 	struct rsvol_name n = rsvol_volume(operands[0]);
 	json_t *w, *clients, *reply;
+	char text[200];
 	int status;
 
 	if (!operands[1] && !rv->everyone)
@@ -281,8 +307,13 @@ int rsvol_access(const struct rsvol *rv, char **operands)
 		json_array_append_new(clients, json_string(*c));
 	w = work("access", &n);
 	json_object_set_new(w, "clients", clients);
+	json_incref(clients);
 	status = rsvol_work(rv, &n, "changing access to", w, &reply);
-	return status ? status : rsvol_done(rv, &n, reply, "access changed");
+	if (!status)
+		status = rsvol_done(rv, &n, reply, "for %s now", rv->everyone ? "every client of its pool" :
+				    rsvol_list_text(clients, text, sizeof text));
+	json_decref(clients);
+	return status;
 }
 
 /* limit */
@@ -305,6 +336,7 @@ static void print_one_limit(const char *client, const json_t *l)
 {
 	double iops = json_number_value(json_object_get(l, "iops")), mbps = json_number_value(json_object_get(l, "mbps"));
 	double burst = json_number_value(json_object_get(l, "burst"));
+	char text[32];
 
 	if (iops <= 0 && mbps <= 0)
 		return;
@@ -314,7 +346,7 @@ static void print_one_limit(const char *client, const json_t *l)
 	if (mbps > 0)
 		printf("%s %g MB/s", iops > 0 ? "," : "", mbps);
 	if (burst > 0)
-		printf(", burst %g s", burst);
+		printf(", burst %s", rsvol_time_text(burst, text));
 	putchar('\n');
 }
 
@@ -330,10 +362,32 @@ static void print_limits(const json_t *limits)
 		print_one_limit(client, l);
 }
 
+/* What was set, in the words in which limit shows it: "500 requests/s, 40 MB/s, burst 2s". */
+static const char *limit_set(const struct rsvol *rv, char *buf, size_t size)
+{
+	char iops[60] = "", mbps[60] = "", burst[60] = "", span[32];
+
+	if (rv->none)
+		return "no limit now";
+	if (rv->iops && rate("iops", rv->iops) > 0)
+		snprintf(iops, sizeof iops, ", %.0f requests/s", rate("iops", rv->iops));
+	else if (rv->iops)
+		snprintf(iops, sizeof iops, ", any number of requests");
+	if (rv->mbps && rate("mbps", rv->mbps) > 0)
+		snprintf(mbps, sizeof mbps, ", %g MB/s", rate("mbps", rv->mbps));
+	else if (rv->mbps)
+		snprintf(mbps, sizeof mbps, ", any number of MB/s");
+	if (rv->burst > 0)
+		snprintf(burst, sizeof burst, ", burst %s", rsvol_time_text(rv->burst, span));
+	snprintf(buf, size, "%s%s%s", iops, mbps, burst);
+	return buf + 2;
+}
+
 int rsvol_limit(const struct rsvol *rv, char **operands)
 {
 	struct rsvol_name n = rsvol_volume(operands[0]);
 	json_t *w, *reply;
+	char text[200];
 	int status;
 
 	if (!rv->none && !rv->iops && !rv->mbps && rv->burst <= 0) {
@@ -353,7 +407,8 @@ int rsvol_limit(const struct rsvol *rv, char **operands)
 	if (rv->none || rv->burst > 0)
 		json_object_set_new(w, "burst", json_real(rv->burst));
 	status = rsvol_work(rv, &n, "limiting", w, &reply);
-	return status ? status : rsvol_done(rv, &n, reply, rv->none ? "has no limit now" : "limited");
+	return status ? status : rsvol_done(rv, &n, reply, "%s: %s", rv->client ? rv->client : "all together",
+					    limit_set(rv, text, sizeof text));
 }
 
 /* schedule */
@@ -361,11 +416,12 @@ int rsvol_limit(const struct rsvol *rv, char **operands)
 static void print_schedule(const json_t *schedule)
 {
 	double every = json_number_value(json_object_get(schedule, "every"));
+	char text[32];
 
 	if (every <= 0)
 		puts("no schedule");
 	else
-		printf("a snapshot every %g s, %d are kept\n", every,
+		printf("a snapshot every %s, %d are kept\n", rsvol_time_text(every, text),
 		       (int)json_integer_value(json_object_get(schedule, "keep")));
 }
 
@@ -373,6 +429,7 @@ int rsvol_schedule(const struct rsvol *rv, char **operands)
 {
 	struct rsvol_name n = rsvol_volume(operands[0]);
 	json_t *w, *reply;
+	char text[32];
 	int status;
 
 	if (!rv->none && rv->every <= 0 && !rv->keep)
@@ -384,5 +441,9 @@ int rsvol_schedule(const struct rsvol *rv, char **operands)
 	if (rv->keep)
 		json_object_set_new(w, "keep", json_integer(rv->keep));
 	status = rsvol_work(rv, &n, "scheduling", w, &reply);
-	return status ? status : rsvol_done(rv, &n, reply, rv->none ? "has no schedule now" : "scheduled");
+	if (status)
+		return status;
+	if (rv->none)
+		return rsvol_done(rv, &n, reply, "has no schedule now");
+	return rsvol_done(rv, &n, reply, "a snapshot every %s, %d are kept", rsvol_time_text(rv->every, text), rv->keep);
 }

@@ -40,21 +40,44 @@ static json_t *volumes_of(char **operands, struct rsvol_name *first)
 static void print_held(const json_t *reply)
 {
 	const json_t *held = json_object_get(json_object_get(reply, "result"), "held");
-
 	const json_t *frozen = json_object_get(reply, "frozen");
+	int count = (int)json_integer_value(json_object_get(frozen, "count"));
 
 	if (json_is_number(held))
 		printf("writes were held for %.1f ms\n", json_number_value(held) * 1e3);
 	if (frozen)
-		printf("%d file system(s) at rest for %.1f ms\n", (int)json_integer_value(json_object_get(frozen, "count")),
+		printf("%d file system%s at rest for %.1f ms\n", count, count == 1 ? "" : "s",
 		       json_number_value(json_object_get(frozen, "seconds")) * 1e3);
+}
+
+/* "osl:db, osl:log"; what would not fit into a line or two is counted. */
+static const char *taken_of(char **operands, const char *namespace, char *buf, size_t size)
+{
+	size_t used = 0, rest = 0;
+	char full[128];
+
+	for (char **o = operands; *o; o++) {
+		struct rsvol_name n = rsvol_name(*o);
+
+		n.snapshot[0] = 0;
+		snprintf(n.text, sizeof n.text, "%s", n.volume);
+		rsvol_full(&n, namespace, full);
+		if (rest || used + strlen(full) + 20 > size)
+			rest++;
+		else
+			used += (size_t)snprintf(buf + used, size - used, "%s%s", used ? ", " : "", full);
+	}
+	if (rest)
+		snprintf(buf + used, size - used, " and %zu more", rest);
+	return buf;
 }
 
 int rsvol_snapshot(const struct rsvol *rv, char **operands)
 {
 	struct rsvol_name first;
 	json_t *volumes = volumes_of(operands, &first), *w, *request, *reply;
-	char name[CONF_NAME_MAX + 1];
+	char name[CONF_NAME_MAX + 1], all[160];
+	size_t more = json_array_size(volumes) - 1;
 	int status;
 
 	snapshot_name(rv, &first, name);
@@ -67,34 +90,38 @@ int rsvol_snapshot(const struct rsvol *rv, char **operands)
 	if (rv->freeze)
 		json_object_set_new(request, "freeze", json_true());
 	first.snapshot[0] = 0;
-	snprintf(first.text, sizeof first.text, "%s%s", first.volume, operands[1] ? ", ..." : "");
+	if (more)
+		snprintf(first.text, sizeof first.text, "%s and %zu more", first.volume, more);
+	else
+		snprintf(first.text, sizeof first.text, "%s", first.volume);
 	status = rsvol_follow(rv, &first, "taking a snapshot of", request, &reply);
 	if (status)
 		return status;
-	json_incref(reply);
-	status = rsvol_done(rv, &first, reply, "snapshot %s taken", name);
-	if (!rv->json)
-		print_held(reply);
+	if (rv->json)
+		return rsvol_done(rv, &first, reply, "snapshot %s taken", name);
+	printf("%s: snapshot %s taken\n", taken_of(operands, rsvol_text(reply, "namespace", ""), all, sizeof all), name);
+	print_held(reply);
 	json_decref(reply);
-	return status;
+	return RSVOL_DONE;
 }
 
 /* rollback */
 
-static int ask_about_rollback(const struct rsvol *rv, const struct rsvol_name *n)
+/* taken: when the snapshot was. */
+static int ask_about_rollback(const struct rsvol *rv, const struct rsvol_name *n, char taken[32])
 {
-	char namespace[CONF_NAME_MAX + 1], full[128], what[320];
+	char namespace[CONF_NAME_MAX + 1], full[128], what[320], buf[32];
 	struct err e;
 	json_t *snapshot;
 
-	if (rsvol_confirmed(rv, n))
-		return 0;
+	rsvol_confirmed(rv, n);
 	snapshot = rsvol_volume_of(rv, n, namespace, &e);	/* one that is not there needs no asking */
 	if (!snapshot)
 		return rsvol_failed(rv, n, &e);
+	snprintf(taken, 32, "%s", rsvol_moment(snapshot, "taken", buf));
 	json_decref(snapshot);
-	snprintf(what, sizeof what, "everything that was written since the snapshot %s will be lost for good",
-		 rsvol_full(n, namespace, full));
+	snprintf(what, sizeof what, "everything written since the snapshot %s of %s will be lost for good",
+		 rsvol_full(n, namespace, full), taken);
 	rsvol_confirm(rv, n, what);
 	return 0;
 }
@@ -102,18 +129,19 @@ static int ask_about_rollback(const struct rsvol *rv, const struct rsvol_name *n
 int rsvol_rollback(const struct rsvol *rv, char **operands)
 {
 	struct rsvol_name n = rsvol_name(operands[0]);
+	char taken[32];
 	json_t *reply;
 	int status;
 
 	if (!n.snapshot[0])
 		rsvol_usage("roll back to which snapshot? %s@SNAP; rsvol snapshots shows them", n.volume);
-	status = ask_about_rollback(rv, &n);
+	status = ask_about_rollback(rv, &n, taken);
 	if (status)
 		return status;
 	status = rsvol_work(rv, &n, "rolling back to",
 			    json_pack("{s:s, s:s, s:s, s:s}", "op", "rollback", "volume", n.volume, "snapshot", n.snapshot,
 				      "confirm", n.volume), &reply);
-	return status ? status : rsvol_done(rv, &n, reply, "%s is as it was then", n.volume);
+	return status ? status : rsvol_done(rv, &n, reply, "%s is as it was at %s", n.volume, taken);
 }
 
 /* clone, copy */
@@ -136,11 +164,20 @@ static const char *target(const struct rsvol_name *from, const char *text)
 	return to.volume;
 }
 
+static const char *name_at(const json_t *names, size_t i)
+{
+	const char *name = json_string_value(json_array_get(names, i));
+
+	return name ? name : "-";
+}
+
 int rsvol_clone(const struct rsvol *rv, char **operands)
 {
 	struct rsvol_name n = rsvol_name(operands[0]);
 	json_t *w = json_pack("{s:s, s:s}", "op", "clone", "volume", n.text), *reply;
 	const char *to = operands[1] ? target(&n, operands[1]) : NULL;
+	char first[CONF_NAME_MAX + 1], last[CONF_NAME_MAX + 1];
+	const json_t *names;
 	int status;
 
 	if (to ? rv->count || rv->name : !rv->count || !rv->name)
@@ -158,7 +195,12 @@ int rsvol_clone(const struct rsvol *rv, char **operands)
 		return status;
 	if (to)
 		return rsvol_done(rv, &n, reply, "cloned as %s", to);
-	return rsvol_done(rv, &n, reply, "%d clones made, %s...", rv->count, rv->name);
+	names = json_object_get(json_object_get(reply, "result"), "volumes");
+	snprintf(first, sizeof first, "%s", name_at(names, 0));
+	snprintf(last, sizeof last, "%s", name_at(names, json_array_size(names) - 1));
+	if (strcmp(first, last) == 0)
+		return rsvol_done(rv, &n, reply, "cloned as %s", first);
+	return rsvol_done(rv, &n, reply, "%d clones made, %s to %s", rv->count, first, last);
 }
 
 int rsvol_copy(const struct rsvol *rv, char **operands)

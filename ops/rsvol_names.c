@@ -75,6 +75,10 @@ uint64_t rsvol_size(const char *text)
 		rsvol_usage("'%s' is no size: such as 20G, 1.5TiB or 4096; K, M, G, T, P and E are powers of 1024", text);
 	if (bytes == 0)
 		rsvol_usage("a volume has at least one block of %u bytes", BLOCK);
+	if (bytes < BLOCK && text[strspn(text, "0123456789")] == 0)
+		rsvol_usage("%s is not whole blocks of %u bytes: did you mean %sM or %sG?", text, BLOCK, text, text);
+	if (bytes < BLOCK)
+		rsvol_usage("%s is not whole blocks of %u bytes: %u would be one", text, BLOCK, BLOCK);
 	if (bytes % BLOCK)
 		rsvol_usage("%s is not whole blocks of %u bytes: %llu or %llu would be", text, BLOCK,
 			    bytes - bytes % BLOCK, bytes - bytes % BLOCK + BLOCK);
@@ -95,6 +99,19 @@ const char *rsvol_size_text(uint64_t bytes, char buf[32])
 		snprintf(buf, 32, "%.0f B", value);
 	else
 		snprintf(buf, 32, value < 100 && value != (double)(int)value ? "%.1f %ciB" : "%.0f %ciB", value, letters[unit]);
+	return buf;
+}
+
+const char *rsvol_time_text(double seconds, char buf[32])
+{
+	long long whole = seconds > 0 && seconds < 1e12 ? (long long)seconds : 0;
+
+	if (!whole || (double)whole != seconds || whole % 60)
+		snprintf(buf, 32, "%gs", seconds);
+	else if (whole % 3600)
+		snprintf(buf, 32, "%lldmin", whole / 60);
+	else
+		snprintf(buf, 32, "%lldh", whole / 3600);
 	return buf;
 }
 

@@ -116,8 +116,7 @@ static const char *bytes(const json_t *object, const char *key, char buf[32])
 	return json_is_number(n) ? rsvol_size_text((uint64_t)json_number_value(n), buf) : "-";
 }
 
-/* A time as the server says it: seconds since 1970, or text. */
-static const char *moment(const json_t *object, const char *key, char buf[32])
+const char *rsvol_moment(const json_t *object, const char *key, char buf[32])
 {
 	const json_t *j = json_object_get(object, key);
 	time_t t = (time_t)json_integer_value(j);
@@ -129,7 +128,7 @@ static const char *moment(const json_t *object, const char *key, char buf[32])
 	return buf;
 }
 
-static const char *names_text(const json_t *list, char *buf, size_t size)
+const char *rsvol_list_text(const json_t *list, char *buf, size_t size)
 {
 	size_t used = 0, i;
 	json_t *name;
@@ -292,7 +291,7 @@ static void print_volumes(const json_t *list)
 	json_array_foreach(list, i, v) {
 		snprintf(name, sizeof name, "%s:%s", rsvol_text(v, "namespace", "-"), rsvol_text(v, "name", "-"));
 		table_row(&t, name, bytes(v, "size", size), bytes(v, "allocated", allocated), rsvol_text(v, "pool", "-"),
-			  names_text(json_object_get(v, "servers"), servers, sizeof servers),
+			  rsvol_list_text(json_object_get(v, "servers"), servers, sizeof servers),
 			  json_is_true(json_object_get(v, "open")) ? "yes" : "-");
 	}
 	table_print(&t);
@@ -339,6 +338,22 @@ static void print_limit(const json_t *l, char *buf, size_t size)
 		snprintf(buf, size, "%g MB/s", mbps);
 }
 
+/* A line for all together, and one for each client that has its own. */
+static void print_limits(const json_t *limits)
+{
+	const char *client;
+	char one[100], text[160];
+	json_t *l;
+
+	print_limit(limits, one, sizeof one);
+	line("limit", one);
+	json_object_foreach(json_object_get(limits, "clients"), client, l) {
+		print_limit(l, one, sizeof one);
+		snprintf(text, sizeof text, "%s: %s", client, one);
+		line("", text);
+	}
+}
+
 static void print_info(const json_t *v, const char *full)
 {
 	const json_t *clients = json_object_get(v, "clients"), *schedule = json_object_get(v, "schedule");
@@ -352,17 +367,17 @@ static void print_info(const json_t *v, const char *full)
 	line("uuid", rsvol_text(v, "uuid", "-"));
 	line("generation", rsvol_text(v, "generation", "-"));
 	if (json_object_get(v, "created"))
-		line("created", moment(v, "created", a));
+		line("created", rsvol_moment(v, "created", a));
 	if (json_object_get(v, "taken"))
-		line("taken", moment(v, "taken", a));
+		line("taken", rsvol_moment(v, "taken", a));
 	line("label", rsvol_text(v, "label", "-"));
-	line("clients", json_is_array(clients) ? names_text(clients, text, sizeof text) :
+	line("clients", json_is_array(clients) ? rsvol_list_text(clients, text, sizeof text) :
 		     clients ? "every client of its pool" : "-");
-	line("open by", names_text(json_object_get(v, "open_by"), text, sizeof text));
-	print_limit(json_object_get(v, "limits"), text, sizeof text);
-	line("limit", text);
+	line("open by", rsvol_list_text(json_object_get(v, "open_by"), text, sizeof text));
+	print_limits(json_object_get(v, "limits"));
 	if (json_number_value(json_object_get(schedule, "every")) > 0) {
-		snprintf(text, sizeof text, "every %g s, %d kept", json_number_value(json_object_get(schedule, "every")),
+		snprintf(text, sizeof text, "every %s, %d kept",
+			 rsvol_time_text(json_number_value(json_object_get(schedule, "every")), a),
 			 (int)json_integer_value(json_object_get(schedule, "keep")));
 		line("schedule", text);
 	}
@@ -406,7 +421,7 @@ int rsvol_snapshots(const struct rsvol *rv, char **operands)
 	if (json_array_size(list))
 		table_row(&t, "SNAPSHOT", "TAKEN", ">SIZE", ">ALLOCATED");
 	json_array_foreach(list, i, s)
-		table_row(&t, rsvol_text(s, "name", "-"), moment(s, "taken", taken), bytes(s, "size", size),
+		table_row(&t, rsvol_text(s, "name", "-"), rsvol_moment(s, "taken", taken), bytes(s, "size", size),
 			  bytes(s, "allocated", allocated));
 	table_print(&t);
 	json_decref(list);
@@ -461,7 +476,7 @@ int rsvol_pool(const struct rsvol *rv, char **operands)
 		return status ? status : printed;
 	}
 	if (json_array_size(sort))
-		table_row(&t, "POOL", "SERVER", ">SIZE", ">ALLOCATED", ">PROMISED", ">FREE", "FILE SYSTEM", "STATE", "SNAPSHOTS");
+		table_row(&t, "POOL", "SERVER", ">SIZE", ">ALLOCATED", ">PROMISED", ">FREE", "FS", "STATE", "SNAPSHOTS");
 	json_array_foreach(sort, i, p) {
 		reflink = json_object_get(p, "reflink");
 		table_row(&t, rsvol_text(p, "name", "-"), rsvol_text(p, "server", "-"), bytes(p, "size", size),

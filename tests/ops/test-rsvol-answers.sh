@@ -55,7 +55,7 @@ rsvol: start rsiod, or name its directory with --run-dir$nl" ls
 # What is asked, exactly.
 start_daemon <<'END'
 {"manage":{"namespace":"osl","server":"big-9","id":"0","result":{"volumes":["v"],"pool":"fast","held":0.125}},
- "ask":{"namespace":"osl","answers":[{"server":"big-9","answer":{"volume":{"name":"v","size":1048576,"snapshots":[]}}}]},
+ "ask":{"namespace":"osl","answers":[{"server":"big-9","answer":{"volume":{"name":"v","size":1048576,"taken":"2026-11-20T10:00:00Z","snapshots":[]}}}]},
  "namespaces":{"namespaces":["osl","two"]}}
 END
 m='{"do":"manage",'
@@ -73,29 +73,27 @@ expect 0 "osl:v: removed$nl" "" rm v --confirm v --snapshots
 asked "$m"'"work":{"confirm":"v","op":"remove","snapshots":true,"volume":"v"}}'
 expect 0 "osl:v@monday: removed$nl" "" rm v@monday
 asked "$m"'"work":{"op":"snapshot_remove","snapshot":"monday","volume":"v"}}'
-expect 0 "osl:v, ...: snapshot monday taken${nl}writes were held for 125.0 ms$nl" "" snapshot osl:v osl/w --name monday --hold 500ms
+expect 0 "osl:v, osl:w: snapshot monday taken${nl}writes were held for 125.0 ms$nl" "" snapshot osl:v osl/w --name monday --hold 500ms
 asked "$m"'"namespace":"osl","work":{"hold_limit":0.5,"name":"monday","op":"snapshot","volumes":["v","w"]}}'
 expect 0 "osl:v: snapshot monday taken${nl}writes were held for 125.0 ms$nl" "" snapshot v@monday --freeze
 asked "{\"do\":\"manage\",\"freeze\":true,\"work\":{\"name\":\"monday\",\"op\":\"snapshot\",\"volumes\":[\"v\"]}}"
-expect 0 "osl:v@monday: v is as it was then$nl" "" rollback v@monday --confirm v
+expect 0 "osl:v@monday: v is as it was at 2026-11-20T10:00:00Z$nl" "" rollback v@monday --confirm v
 asked "$m"'"work":{"confirm":"v","op":"rollback","snapshot":"monday","volume":"v"}}'
 expect 0 "osl:v@monday: cloned as w$nl" "" clone v@monday w --pool fast
 asked "$m"'"work":{"op":"clone","pool":"fast","to":"w","volume":"v@monday"}}'
-expect 0 "osl:v: 260 clones made, desk-...$nl" "" clone v --count 260 --name desk-
-asked "$m"'"work":{"count":260,"op":"clone","prefix":"desk-","volume":"v"}}'
 expect 0 "osl:v: copied to w$nl" "" copy v w
 asked "$m"'"work":{"op":"copy","to":"w","volume":"v"}}'
-expect 0 "osl:v: limited$nl" "" limit v --iops 500 --mbps 40 --burst 2s --client sles1
+expect 0 "osl:v: sles1: 500 requests/s, 40 MB/s, burst 2s$nl" "" limit v --iops 500 --mbps 40 --burst 2s --client sles1
 asked "$m"'"work":{"burst":2.0,"client":"sles1","iops":500,"mbps":40.0,"op":"limit","volume":"v"}}'
-expect 0 "osl:v: limited$nl" "" limit v --mbps none
+expect 0 "osl:v: all together: any number of MB/s$nl" "" limit v --mbps none
 asked "$m"'"work":{"mbps":0.0,"op":"limit","volume":"v"}}'
-expect 0 "osl:v: has no limit now$nl" "" limit v --none
+expect 0 "osl:v: all together: no limit now$nl" "" limit v --none
 asked "$m"'"work":{"burst":0.0,"iops":0,"mbps":0.0,"op":"limit","volume":"v"}}'
-expect 0 "osl:v: access changed$nl" "" access v sles1 sles2:ro
+expect 0 "osl:v: for sles1,sles2:ro now$nl" "" access v sles1 sles2:ro
 asked "$m"'"work":{"clients":["sles1","sles2:ro"],"op":"access","volume":"v"}}'
-expect 0 "osl:v: access changed$nl" "" access v --everyone
+expect 0 "osl:v: for every client of its pool now$nl" "" access v --everyone
 asked "$m"'"work":{"clients":null,"op":"access","volume":"v"}}'
-expect 0 "osl:v: scheduled$nl" "" schedule v --every 1h --keep 24
+expect 0 "osl:v: a snapshot every 1h, 24 are kept$nl" "" schedule v --every 1h --keep 24
 asked "$m"'"work":{"every":3600.0,"keep":24,"op":"schedule","volume":"v"}}'
 expect 0 "osl:v: has no schedule now$nl" "" schedule v --none
 asked "$m"'"work":{"every":0.0,"op":"schedule","volume":"v"}}'
@@ -112,9 +110,42 @@ expect 0 '{
   }
 }'"$nl" "" label v golden --json
 
+# What was made is named, the first and the last of many.
+start_daemon <<'END'
+{"manage":{"namespace":"osl","server":"big-9","id":"0","result":{"volumes":["desk-001","desk-002","desk-260"],"pool":"fast"}},
+ "ask":{"namespace":"osl","answers":[{"server":"big-9","answer":{"volume":{"name":"v","size":1048576,"pool":"slow",
+  "limits":{"iops":500,"mbps":0,"clients":{"sles1":{"iops":0,"mbps":1.5}}},"schedule":{"every":5400,"keep":2}}}}]},
+ "status":{"devices":[{"namespace":"osl","volume":"w"}]}}
+END
+expect 0 "osl:v: 260 clones made, desk-001 to desk-260$nl" "" clone v --count 260 --name desk-
+asked "$m"'"work":{"count":260,"op":"clone","prefix":"desk-","volume":"v"}}'
+expect 0 "osl:v: is there already, 1 MiB in pool slow$nl" "" create v 20G --pool fast --if-missing
+expect 0 "volume      osl:v
+server      big-9
+pool        slow
+size        1 MiB
+allocated   -
+uuid        -
+generation  -
+label       -
+clients     -
+open by     -
+limit       500 requests/s
+            sles1: 1.5 MB/s
+schedule    every 90min, 2 kept
+snapshots   0$nl" "" info v
+expect 1 "" "rsvol: osl:v is not attached to this machine: nothing was changed
+rsvol: say it where the file system is mounted; without --grow-fs the volume grows alone$nl" resize v +1M --grow-fs
+asked '{"do":"status"}'
+many=()
+for i in {1..40}; do many+=("volume$i"); done
+expect 0 "osl:volume1, osl:volume2, osl:volume3, osl:volume4, osl:volume5, osl:volume6, osl:volume7, osl:volume8, osl:volume9, osl:volume10\
+ and 30 more: snapshot monday taken$nl" "" snapshot "${many[@]}" --name monday
+
 # Wrong usage asks nothing.
 : >"$work/log"
 expect 2 "" "rsvol: say what to do: create, resize, rm, ls, snapshot, ...$nl$try"
+expect 2 "" "rsvol: 20 is not whole blocks of 512 bytes: did you mean 20M or 20G?$nl$try" create v 20
 expect 2 "" "rsvol: rename takes [NS:]VOLUME NEWNAME$nl$try" rename v
 expect 2 "" "rsvol: v@a is a snapshot: a volume is needed here$nl$try" resize v@a 1G
 expect 2 "" "rsvol: name the snapshot with --name$nl$try" snapshot v

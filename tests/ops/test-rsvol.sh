@@ -72,7 +72,7 @@ check "nothing is left" test ! -e "$tree/x"
 # Who may.
 on2() { timeout 30 "$BUILD/rsvol" --run-dir "$W/clt2/run" "$@" 2>&1 </dev/null || true; }
 like "$(on2 create x 1M)" "node2" "a client that may not manage any pool"
-is "$(rsvol access data node1 node2:ro)" "osl:data: access changed" "access"
+is "$(rsvol access data node1 node2:ro)" "osl:data: for node1,node2:ro now" "access"
 is "$(rsvol access data | xargs)" "node1 node2:ro" "who has access now"
 like "$(on2 label data hello)" "node2" "it sees the volume, and may not change it"
 check_fails 1 "a client that the server does not know" rsvol access data node1 nobody
@@ -119,7 +119,7 @@ check_fails 1 "a label of 201 bytes" rsvol label data "$(printf 'x%.0s' {1..201}
 rsvol label data '' >/dev/null
 is "$(rsvol label data --json | jq -c .)" '{"label":""}' "none any more"
 rsvol create timed 1M >/dev/null
-is "$(says schedule timed --every 1h --keep 24)" "osl:timed: scheduled" "schedule"
+is "$(says schedule timed --every 1h --keep 24)" "osl:timed: a snapshot every 1h, 24 are kept" "schedule"
 is "$(rsvol schedule timed --json | jq -c '.schedule | [.every, .keep]')" '[3600,24]' "it is kept"
 check_fails 1 "one too often" rsvol schedule timed --every 1s --keep 2
 is "$(says schedule timed --none; rsvol schedule timed)" "osl:timed: has no schedule now
@@ -146,7 +146,7 @@ fill() { head -c 65536 /dev/zero | tr '\0' "$1" | dd of="$tree/data" conv=notrun
 sum() { head -c 65536 "$tree/$1" | sha256sum; }
 fill a
 a=$(sum data)
-like "$(says snapshot data old --name monday)" "^osl:data, ...: snapshot monday taken" "a snapshot of two"
+like "$(says snapshot data old --name monday)" "^osl:data, osl:old: snapshot monday taken" "a snapshot of two"
 fill b
 is "$(rsvol snapshots data --json | jq -c '[.snapshots[] | [.name, .size, (.taken | type)]]')" '[["monday",10485760,"string"]]' "snapshots --json"
 is "$(rsvol snapshots old | awk 'NR > 1 { print $1 }')" monday "snapshots"
