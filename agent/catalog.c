@@ -27,7 +27,9 @@
  * A pool that is full refuses what it cannot do before the commit.  A step after it can
  * fail all the same: a rename may need a block.  If it was the first step, the journal is
  * withdrawn and nothing happened.  Else the pool is marked unfinished: nothing is changed or
- * looked at until the rest could be done, which each look tries.
+ * looked at until the rest could be done, which each look tries.  What nobody was to have open
+ * stays so until then, and so to the end of the struct volume: whoever opened it meanwhile would write
+ * to a file that is about to be replaced or thrown away.
  */
 #include <errno.h>
 #include <fcntl.h>

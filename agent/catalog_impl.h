@@ -39,7 +39,8 @@ struct catalog_change {
 	size_t count;
 	struct journal_step *trash;	/* what was moved to CATALOG_WORK: its `to` */
 	size_t trash_count;
-	bool kept;			/* committed, and not done to the end: what is in CATALOG_WORK stays */
+	bool kept;			/* committed, and not done to the end: what is in CATALOG_WORK stays, and
+					 * what is barred stays that */
 };
 
 /* May the pool be changed?  0 and p->catalog is held, or -errno. */

@@ -109,10 +109,10 @@ static int commit_rename(struct catalog_change *c, const char *name, const char 
 			r = change_commit(c, e);
 		if (!r)
 			reoffer(p, name, to);
-		else
+		else if (!c->kept)
 			catalog_unbar_snapshots(p, name);
 	}
-	if (r)
+	if (r && !c->kept)
 		catalog_unbar(o);
 	return r ? r : catalog_show(p, to, e);
 }
@@ -168,11 +168,12 @@ static int commit_remove(struct catalog_change *c, struct offer *o, struct err *
 	}
 	remove_steps(c, name);
 	r = change_commit(c, e);
-	if (r) {
+	if (r && !c->kept) {
 		catalog_unbar(o);
 		catalog_unbar_snapshots(p, name);
-		return r;
 	}
+	if (r)
+		return r;
 	if (atomic_load(&o->volume->flush_failed))
 		volume_clear_flush_error(o->volume);
 	reoffer(p, name, NULL);

@@ -408,7 +408,8 @@ int catalog_rollback(struct pool *p, struct catalog_job *j, const char *name, co
 		catalog_leave(p);
 		if (!r) {
 			r = rollback(&c, b, e);
-			catalog_unbar_volume(b->volume.volume);
+			if (!c.kept)
+				catalog_unbar_volume(b->volume.volume);
 		}
 	}
 	change_end(&c);
