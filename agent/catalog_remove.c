@@ -70,10 +70,24 @@ static void reoffer(struct pool *p, const char *name, const char *to)
 	strings_free(snapshots);
 }
 
+/* That a flush of it has failed is noted beside it, where servers share it: under the new name before
+ * there is one. */
+static void rename_mark(struct catalog_change *c, const char *name, const char *to)
+{
+	char from[CATALOG_PATH_MAX], path[CATALOG_PATH_MAX];
+	struct stat st;
+
+	snprintf(from, sizeof(from), "%s" VOLUME_MARK, name);
+	snprintf(path, sizeof(path), "%s" VOLUME_MARK, to);
+	if (c->pool->shared && (fstatat(c->pool->dirfd, from, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT))
+		journal_move(&c->journal, from, path);
+}
+
 static void rename_steps(struct catalog_change *c, const char *name, const char *to)
 {
 	char from[CATALOG_PATH_MAX], path[CATALOG_PATH_MAX];
 
+	rename_mark(c, name, to);
 	catalog_path(to, CATALOG_META, path);
 	journal_move(&c->journal, c->drafts[0].meta, path);
 	if (has_directory(c->pool, name, from)) {

@@ -252,7 +252,7 @@ static int open_place(struct volume *v, const struct volume_setup *setup)
 	if (r < 0)
 		return r;
 	name = setup->pool ? v->name : strrchr(path, '/') + 1;
-	if (asprintf(&v->mark, "%s.flush-failed", name) < 0)
+	if (asprintf(&v->mark, "%s" VOLUME_MARK, name) < 0)
 		v->mark = NULL;
 	return v->mark ? 0 : -ENOMEM;
 }

@@ -81,6 +81,8 @@ struct volume_origin {
 /* 0 or -errno; flags as statx. */
 int volume_origin_at(int dirfd, const char *path, int flags, struct volume_origin *out);
 
+#define VOLUME_MARK ".flush-failed"	/* behind the name of a shared file: a flush of it has failed */
+
 #define GUARD_HOLD 1u			/* hold.c: nothing is changed for a while */
 #define GUARD_COW 2u			/* cow.c: what is changed is copied before */
 

@@ -6,7 +6,7 @@
 
 mkdir "$W/pool" "$W/1" "$W/2"
 for i in 1 2; do
-	write_server_conf "$W/$i" server=srv$i serverid=$i
+	write_server_conf "$W/$i" server=srv$i serverid=$i client=node1 client=node2
 	sed -i "s|^path = .*|path = $W/pool\nshared = yes|" "$W/$i/rssrvcfg"
 done
 start_server "$W/1"
@@ -55,7 +55,15 @@ in_use("nor cut", lambda: a.work("resize", volume="v", size=M, confirm="v"))
 in_use("nor removed", lambda: a.work("remove", volume="v", confirm="v"))
 b.must(CLOSE, handle=1)
 check("and when it has closed it", wait_until(lambda: not marked()))
+# What the disk lost is not there under another name either.
+open(DIR + "/pool/v.flush-failed", "w").close()
 a.work("rename", volume="v", to="x")
+d = Node("node2", ONE).login()
+d.open("x")
+is_("a failed flush stays one when the volume is renamed", status_name(d.call(FLUSH, handle=1).status), "FLUSH_FAILED")
+is_("the note of it has the new name", sorted(f for f in os.listdir(DIR + "/pool") if "flush" in f), ["x.flush-failed"])
+d.must(CLOSE, handle=1)
+ctl({"do": "clear-flush-error", "volume": "x"}, ONE)
 a.work("rename", volume="x", to="v")
 check("then it is", wait_until(lambda: [v.name for v in b.list()] == ["v"]))
 asked_elsewhere("nor removes it", lambda: b.work("remove", volume="v", confirm="v"))
