@@ -22,6 +22,7 @@
 #define CTL_REQUEST_MAX (1u << 20)	/* of a request; a message is read in pieces as it comes */
 #define CTL_CONNECTIONS 32
 #define CTL_PER_USER 8			/* of these, for a user who may only read */
+#define CTL_READERS 24			/* and for all of those: somebody may be many users */
 
 struct ctl_peer {
 	uid_t uid;

@@ -205,7 +205,7 @@ int ctl_progress(const struct ctl_peer *peer, json_t *progress)
 static struct place *look_for_place(struct ctl_server *s, const struct ctl_peer *peer, bool *soon)
 {
 	struct place *found = NULL;
-	int same_user = 0, leaving = 0;
+	int same_user = 0, leaving = 0, readers = 0;
 
 	*soon = false;
 	for (int i = 0; i < CTL_CONNECTIONS; i++) {
@@ -219,6 +219,7 @@ static struct place *look_for_place(struct ctl_server *s, const struct ctl_peer 
 		}
 		if (hung_up(c->fd))
 			*soon = true;
+		readers += !c->peer.may_change;
 		if (c->peer.uid == peer->uid) {
 			same_user++;
 			leaving += hung_up(c->fd);
@@ -231,6 +232,8 @@ static struct place *look_for_place(struct ctl_server *s, const struct ctl_peer 
 		*soon = false;
 		return NULL;
 	}
+	if (!peer->may_change && readers >= CTL_READERS)
+		return NULL;
 	return found;
 }
 
