@@ -157,23 +157,32 @@ static char **split_clients(const char *text)
 	return list;
 }
 
-/* A snapshot is for whom its volume is. */
+/* A snapshot is for whom its volume is.  If that cannot be read it is for nobody, not for all. */
+static int meta_of_owner(const struct offer *o, struct meta *of, struct err *e)
+{
+	char path[sizeof(o->name) + 8], *at;
+	int r;
+
+	snprintf(path, sizeof(path), "%s", o->name);
+	at = strchr(path, '@');
+	snprintf(at, sizeof(path) - (size_t)(at - path), ".meta");
+	r = meta_read(o->dirfd, path, of, e);
+	return r == -ENOENT ? err_set(e, ENOENT, "there is no %s, which says whose it is", path) : r;
+}
+
 static int read_clients(const struct offer *o, const struct meta *own, char ***clients, struct err *e)
 {
-	static const char clear[] = "";
-	char text[META_MORE_MAX], path[sizeof(o->name) + 8], *at;
+	char text[META_MORE_MAX];
 	const struct meta *m = own;
 	struct meta of;
 
 	*clients = NULL;
-	snprintf(path, sizeof(path), "%s", o->name);
-	at = strchr(path, '@');
-	if (at) {
-		snprintf(at, sizeof(path) - (size_t)(at - path), ".meta");
-		m = meta_read(o->dirfd, path, &of, e) == 0 ? &of : NULL;
+	if (strchr(o->name, '@')) {
+		m = &of;
+		if (meta_of_owner(o, &of, e))
+			return -e->code;
 	}
-	if (!m || !meta_get(m, "clients", text, sizeof(text)))
-		snprintf(text, sizeof(text), "%s", clear);
+	meta_get(m, "clients", text, sizeof(text));
 	*clients = *text ? split_clients(text) : strings_copy(o->conf.clients);
 	if (!*clients && (*text || o->conf.clients))
 		return err_set(e, ENOMEM, "no memory for volume %s", o->name);

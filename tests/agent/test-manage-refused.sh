@@ -122,6 +122,7 @@ EOT
 scenario "$W" <<'EOT'
 boss = Node("boss").login()
 boss.work("create", volume="theirs", pool="main", size=1 << 20)
+boss.work("snapshot", volumes=["theirs"], name="snap")
 boss.work("access", volume="theirs", clients=["user"])
 try:
     boss.work("rename", volume="theirs", to="old")
@@ -142,6 +143,16 @@ try:
 except Failed as e:
     is_("nor removed", e.code, "ENOENT")
 check("its file is there", os.path.exists(DIR + "/pool/theirs.raw"))
+names = lambda node: [v.name for v in Node(node).login(snapshots=True).list() if v.name.startswith("theirs")]
+is_("its clients see its snapshot", sorted(names("user")), ["theirs", "theirs@snap"])
+is_("and nobody else", names("boss"), [])
+EOT
+kill_server "$W"
+echo damaged >"$W/pool/theirs.meta"
+start_server "$W"
+scenario "$W" <<'EOT'
+boss = Node("boss").login(snapshots=True)
+is_("nor when nobody knows any more whose it is", [v.name for v in boss.list() if "@" in v.name], [])
 EOT
 check "the audit says who lacked a right" grep -q 'create of new, 1048576 bytes by user from 127.0.0.1 refused: user lacks the right' "$W/rssrv.out"
 check "and what was not understood" grep -q 'work by boss from 127.0.0.1 refused: this version of rssrv does not know the op "dance"' "$W/rssrv.out"
