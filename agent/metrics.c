@@ -50,7 +50,9 @@ static int write_all(int fd, const char *text, size_t n)
 	return 0;
 }
 
-/* Not synced: after a crash of the host it is old anyway. */
+/* Not synced: after a crash of the host it is old anyway.  The directory may be another user's, who
+ * collects it: what lies at the new one's name, a pipe that nobody reads, a second name of a volume,
+ * is not written to. */
 static int write_file(const char *file, const char *text)
 {
 	char *beside;
@@ -58,7 +60,8 @@ static int write_file(const char *file, const char *text)
 
 	if (asprintf(&beside, "%s.new", file) < 0)
 		return -ENOMEM;
-	fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	unlink(beside);
+	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	r = fd < 0 ? -errno : write_all(fd, text, strlen(text));
 	if (fd >= 0 && close(fd) < 0 && !r)
 		r = -errno;

@@ -43,6 +43,18 @@ start_server "$W/srv"
 check "it is there soon" wait_for 10 test -e "$m"
 is "$(stat -c '%U %a' "$m")" "nobody 644" "everybody may read it"
 
+# Who owns the directory leads it nowhere else by what lies at the name of the new one.
+collected() { [ "$(stat -c %i "$m")" != "$1" ]; }
+echo mine >"$W/collected/mine"
+chown nobody "$W/collected/mine"
+ln "$W/collected/mine" "$m.new"
+check "written again beside another file's name" wait_for 10 collected "$(stat -c %i "$m")"
+is "$(cat "$W/collected/mine")" mine "which keeps what it has"
+mkfifo "$m.new"
+chown nobody "$m.new"
+check "and beside a pipe" wait_for 10 collected "$(stat -c %i "$m")"
+rm "$W/collected/mine"
+
 # Each read of it is a whole one, while clients come and go.
 cat >"$W/whole.py" <<'END'
 import os, sys
