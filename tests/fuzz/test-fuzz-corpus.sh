@@ -31,6 +31,11 @@ done
 for f in "$fuzz"/corpus/*/; do
 	check "$(basename "$f") of the corpus has a target" test -e "$fuzz/fuzz_$(basename "$f").c"
 done
+# Bytes, also to git, where some of it looks like text.
+if git -C "$TOP" rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+	is "$(cd "$TOP" && git ls-files tests/fuzz/corpus | git check-attr --stdin binary | grep -vc 'binary: set$')" 0 \
+		"git takes each input as binary"
+fi
 size=$(du -sb "$fuzz/corpus" | cut -f 1)
 check "the corpus stays small ($size bytes)" test "$size" -lt 1048576
 done_testing
