@@ -255,6 +255,24 @@ struct volume *registry_at(struct registry *r, size_t i)
 	return i < r->count ? r->volumes[i] : NULL;
 }
 
+struct volume **registry_all(struct registry *r, bool (*wanted)(const struct volume *v), size_t *n)
+{
+	struct volume **list, *v;
+	bool any;
+
+	*n = 0;
+	registry_lock(r);
+	any = r->count;
+	list = any ? malloc(r->count * sizeof(*list)) : NULL;
+	for (size_t i = 0; list && (v = registry_at(r, i)); i++)
+		if (!wanted || wanted(v))
+			list[(*n)++] = volume_get(v);
+	registry_unlock(r);
+	if (any && !list)
+		log_error("volume", "no memory for a list of the volumes");
+	return list;
+}
+
 /*
  * The order.
  */

@@ -38,6 +38,9 @@ bool registry_visible(const struct volume *v, const char *node);
 bool registry_may_write(const struct volume *v, const char *node);	/* as far as the volume itself can be written to */
 void registry_describe(const struct volume *v, const char *node, struct wire_volume *out);	/* as this client has it */
 struct volume *registry_find(struct registry *r, const char *name);	/* no reference; NULL */
+/* Not under it: a reference of each, or of those that are wanted, in their order, in an array to
+ * be freed; NULL with *n 0: none, or no memory, which was logged. */
+struct volume **registry_all(struct registry *r, bool (*wanted)(const struct volume *v), size_t *n);
 void registry_seen(struct registry *r);		/* a client gets to know the numbers */
 struct volume *registry_at(struct registry *r, size_t i);		/* in their order; NULL behind the last */
 

@@ -1,6 +1,7 @@
 /* status.c - see status.h. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -91,40 +92,74 @@ static json_t *clients_json(struct server *s)
 	return list;
 }
 
+/*
+ * VOLUMES.  There may be very many, and who opens one waits for the registry's lock: it is held
+ * to take references of all, and for each again to copy what it guards, but never while
+ * anything is described.  What is shown is the list of one moment; each volume in it is
+ * as it was when its turn came, and one that went meanwhile is shown as it was last.
+ */
+struct guarded {
+	uint32_t id;
+	int av;
+	char reserved_by[WIRE_NAME_MAX + 1];
+	char **clients;			/* a copy; NULL: all */
+};
+
+/* False: no memory. */
+static bool copy_guarded(struct volume *v, struct guarded *g)
+{
+	bool ok;
+
+	registry_lock(v->server->registry);
+	g->id = v->id;
+	g->av = v->av;
+	memcpy(g->reserved_by, v->reserved_by, sizeof(g->reserved_by));
+	g->clients = strings_copy(v->clients);
+	ok = g->clients || !v->clients;
+	registry_unlock(v->server->registry);
+	return ok;
+}
+
 static json_t *volume_json(struct volume *v)
 {
 	char uuid[UUID_TEXT], generation[24];
-	json_t *clients = v->clients ? json_array() : json_null();
-	json_t *j;
+	struct guarded g;
+	json_t *clients, *j;
 
+	if (!copy_guarded(v, &g))
+		return NULL;
+	clients = g.clients ? json_array() : json_null();
 	uuid_format(v->uuid, uuid);
 	/* As text: many readers of JSON keep 53 bits of a number. */
 	snprintf(generation, sizeof(generation), "%llu", (unsigned long long)v->generation);
 	j = json_pack("{s:i, s:s, s:I, s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:b, s:i, s:I}",
-		      "id", (int)v->id, "name", v->name, "size", (json_int_t)atomic_load(&v->size),
+		      "id", (int)g.id, "name", v->name, "size", (json_int_t)atomic_load(&v->size),
 		      "uuid", uuid, "generation", generation, "path", v->path, "store", v->ops->name,
-		      "av", v->av, "read_only", (int)atomic_load(&v->read_only), "shared", v->shared,
+		      "av", g.av, "read_only", (int)atomic_load(&v->read_only), "shared", v->shared,
 		      "flush_failed", (int)atomic_load(&v->flush_failed),
 		      "opens", (int)atomic_load(&v->opens), "errors", get(&v->errors));
 	json_object_set_new(j, "pool", v->pool ? json_string(v->pool) : json_null());
-	for (char **p = v->clients; p && *p; p++)
+	for (char **p = g.clients; p && *p; p++)
 		json_array_append_new(clients, json_string(*p));
 	json_object_set_new(j, "clients", clients);
-	json_object_set_new(j, "reserved_by", *v->reserved_by ? json_string(v->reserved_by) : json_null());
+	json_object_set_new(j, "reserved_by", *g.reserved_by ? json_string(g.reserved_by) : json_null());
 	json_object_set_new(j, "limits", throttle_json(v, NULL));
 	status_add_numbers(j, v);
+	strings_free(g.clients);
 	return j;
 }
 
-static json_t *volumes_json(struct server *s)
+json_t *status_volumes_json(struct server *s)
 {
 	json_t *list = json_array();
-	struct volume *v;
+	size_t n;
+	struct volume **all = registry_all(s->registry, NULL, &n);
 
-	registry_lock(s->registry);
-	for (size_t i = 0; (v = registry_at(s->registry, i)); i++)
-		json_array_append_new(list, volume_json(v));
-	registry_unlock(s->registry);
+	for (size_t i = 0; i < n; i++) {
+		json_array_append_new(list, volume_json(all[i]));
+		volume_put(all[i]);
+	}
+	free(all);
 	return list;
 }
 
@@ -171,7 +206,7 @@ json_t *status_json(struct server *s)
 	json_object_set_new(j, "confinement", bounds_json(s->bounds));
 	json_object_set_new(j, "portals", listeners_json(s->listeners));
 	json_object_set_new(j, "pools", watch_pools_json(s->watch));
-	json_object_set_new(j, "volumes", volumes_json(s));
+	json_object_set_new(j, "volumes", status_volumes_json(s));
 	json_object_set_new(j, "sessions", clients_json(s));
 	json_object_set_new(j, "others", others_json(s->others));
 	return j;

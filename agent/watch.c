@@ -406,24 +406,9 @@ static void add_new_pools(struct watch *w, const struct conf_server *conf)
 	}
 }
 
-/* References of the [volume]s that are offered, in an array to be freed. */
-static struct volume **sections(struct registry *r, size_t *n)
+static bool is_section(const struct volume *v)
 {
-	struct volume **list, *v;
-	size_t room = 0;
-
-	*n = 0;
-	registry_lock(r);
-	for (size_t i = 0; (v = registry_at(r, i)); i++)
-		room += !v->pool;
-	list = room ? calloc(room, sizeof(*list)) : NULL;
-	for (size_t i = 0; list && (v = registry_at(r, i)); i++)
-		if (!v->pool)
-			list[(*n)++] = volume_get(v);
-	registry_unlock(r);
-	if (room && !list)
-		log_error("volume", "no memory to give volumes their new attributes at once");
-	return list;
+	return !v->pool;
 }
 
 /* One that is not in the configuration any more, or is another file there, is nobody's until
@@ -432,7 +417,7 @@ static void apply_sections(struct server *s, const struct conf_server *conf)
 {
 	static char *nobody[] = { NULL };
 	size_t n;
-	struct volume **list = sections(s->registry, &n);
+	struct volume **list = registry_all(s->registry, is_section, &n);
 
 	for (size_t i = 0; i < n; i++) {
 		struct conf_volume none = { .clients = nobody, .read_only = true };

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "../../agent/status.h"
 #include "../seed.h"
 #include "agent_parts.h"
 
@@ -174,12 +175,92 @@ static void twice_is_refused(void **s)
 	volume_put(same_uuid);
 }
 
+/*
+ * Who opens a volume takes the lock, so nothing is described under it: each so often, when
+ * memory for JSON is wanted, somebody else has to get it.
+ */
+#define PATIENCE 60			/* seconds, and only where it is wrong */
+
+static pthread_mutex_t turn_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turn_changed = PTHREAD_COND_INITIALIZER;
+static unsigned turn_asked, turn_had, allocations;
+static bool turn_denied, no_more_turns;
+
+static void *opener(void *arg)
+{
+	(void)arg;
+	pthread_mutex_lock(&turn_lock);
+	while (!no_more_turns) {
+		if (turn_had == turn_asked) {
+			pthread_cond_wait(&turn_changed, &turn_lock);
+			continue;
+		}
+		pthread_mutex_unlock(&turn_lock);
+		registry_lock(server.registry);
+		registry_find(server.registry, "v00000");
+		registry_unlock(server.registry);
+		pthread_mutex_lock(&turn_lock);
+		turn_had++;
+		pthread_cond_broadcast(&turn_changed);
+	}
+	pthread_mutex_unlock(&turn_lock);
+	return NULL;
+}
+
+static void *json_memory(size_t n)
+{
+	struct timespec until;
+
+	if (++allocations % 997 || turn_denied)
+		return malloc(n);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE;
+	pthread_mutex_lock(&turn_lock);
+	turn_asked++;
+	pthread_cond_broadcast(&turn_changed);
+	while (turn_had != turn_asked && !turn_denied)
+		turn_denied = pthread_cond_timedwait(&turn_changed, &turn_lock, &until) == ETIMEDOUT;
+	pthread_mutex_unlock(&turn_lock);
+	return malloc(n);
+}
+
+static void described_without_the_lock(void **s)
+{
+	pthread_t thread;
+	json_t *list;
+	size_t i;
+	json_t *v;
+
+	(void)s;
+	for (i = 0; i < SOME; i++) {
+		all[i]->ops = &volume_file_ops;
+		add((unsigned)i);
+	}
+	assert_int_equal(pthread_create(&thread, NULL, opener, NULL), 0);
+	json_set_alloc_funcs(json_memory, free);
+	list = status_volumes_json(&server);
+	json_set_alloc_funcs(malloc, free);
+	pthread_mutex_lock(&turn_lock);
+	no_more_turns = true;
+	pthread_cond_broadcast(&turn_changed);
+	pthread_mutex_unlock(&turn_lock);
+	pthread_join(thread, NULL);
+	assert_false(turn_denied);
+	assert_true(turn_had > 3);
+	assert_int_equal(json_array_size(list), SOME);
+	json_array_foreach(list, i, v)
+		assert_string_equal(json_string_value(json_object_get(v, "name")),
+				    registry_at(server.registry, i)->name);
+	json_decref(list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(numbers_follow_the_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(numbers_stay_once_seen, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(twice_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(described_without_the_lock, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
