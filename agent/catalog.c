@@ -153,6 +153,8 @@ struct offer *catalog_find(struct pool *p, const char *name, struct err *e)
 	catalog_path(name, CATALOG_RAW, path);
 	if (!is_file(p, path, &st)) {
 		err_set(e, ENOENT, "there is no %s %s in pool %s", strchr(name, '@') ? "snapshot" : "volume", name, p->name);
+		if (strchr(name, '@'))
+			err_next(e, "rsvol snapshots %.*s shows those that there are", (int)strcspn(name, "@"), name);
 		return NULL;
 	}
 	o = pool_offer(p, name);

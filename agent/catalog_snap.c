@@ -163,6 +163,13 @@ static uint64_t snapshot_space(const struct pool *p, const struct snap_source *s
 	return s->shares ? 0 : s->data < s->size ? s->data : s->size;
 }
 
+static int there_already(const char *name, const char *snapshot, struct err *e)
+{
+	err_set(e, EEXIST, "%s has a snapshot %s already", name, snapshot);
+	err_next(e, "choose another name, or remove that one: rsvol rm %s@%s", name, snapshot);
+	return -EEXIST;
+}
+
 /*
  * Snapshots.
  */
@@ -182,7 +189,7 @@ static int find_sources(struct pool *p, const char *const *names, size_t n, cons
 		snprintf(whole, sizeof(whole), "%s@%s", names[i], snapshot);
 		catalog_path(whole, CATALOG_RAW, path);
 		if (fstatat(p->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			r = err_set(e, EEXIST, "%s has a snapshot %s already", names[i], snapshot);
+			r = there_already(names[i], snapshot, e);
 	}
 	return r ? r : catalog_check_space(p, bytes, e);
 }
@@ -236,7 +243,7 @@ static int commit_snapshots(struct catalog_change *c, const struct snap_source *
 		catalog_path(whole, CATALOG_RAW, path);
 		r = snap_still(p, &s[i], e);
 		if (!r && fstatat(p->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			r = err_set(e, EEXIST, "%s has a snapshot %s already", s[i].name, snapshot);
+			r = there_already(s[i].name, snapshot, e);
 		if (!r)
 			r = make_directory(p, s[i].name, e);
 		change_place(c, i, whole);

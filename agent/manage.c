@@ -81,6 +81,8 @@ static int run_in(struct server *s, struct task *t, json_t **result, struct err 
 	if (!p)
 		return err_set(e, ENOENT, "pool %s is open no more", t->place.pool);
 	r = t->work.op->run(p, t, result, e);
+	if (!r)
+		pool_space_changed(p);
 	pool_put(p);
 	return r;
 }

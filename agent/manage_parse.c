@@ -93,7 +93,8 @@ static int take_list(struct manage_work *w, const struct member *m, const json_t
 		const char *text = json_string_value(json_array_get(j, i));
 
 		if (!list_entry(m, text))
-			return mistake(w, m, "has an entry that is not a name", e);
+			return err_set(e, EINVAL, "%s: \"%s\" has '%.60s', which is no name%s", w->op->name, m->name,
+				       text ? text : "", m->kind == MEMBER_CLIENTS ? ", nor one with :ro behind it" : "");
 		if (strings_have(list, text))
 			return err_set(e, EINVAL, "%s: \"%s\" names %s twice", w->op->name, m->name, text);
 		list[i] = strdup(text);

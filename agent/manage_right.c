@@ -39,15 +39,22 @@ static bool look_up(struct server *s, const char *node, const char *name, char p
 static int may_manage(struct server *s, const char *node, const char *pool, struct err *e)
 {
 	char why[ACCESS_WHY_MAX];
-	bool may;
+	bool may, known = false;
 
 	pthread_rwlock_rdlock(&s->conf_lock);
+	for (size_t i = 0; i < s->conf->pool_count; i++)
+		known |= strcmp(s->conf->pools[i].name, pool) == 0;
 	may = access_may_manage(s->conf, node, *pool ? pool : NULL, why);
 	pthread_rwlock_unlock(&s->conf_lock);
 	if (may)
 		return 0;
 	err_set(e, EACCES, "%s", why);
-	err_next(e, "'manage =' of the server's [pool] says who may");
+	if (!*pool)
+		err_next(e, "change it on the server: its [volume] section, or the file or device itself");
+	else if (!known)
+		err_next(e, "rsvol pool ls shows those that there are");
+	else
+		err_next(e, "'manage =' of the server's [pool] says who may");
 	return -EACCES;
 }
 
@@ -71,8 +78,11 @@ static int only_pool(struct server *s, const char *node, char pool[CONF_NAME_MAX
 	pthread_rwlock_unlock(&s->conf_lock);
 	if (!count)
 		return err_set(e, EACCES, "%s has the right to manage no pool of this server: it is in no 'manage ='", node);
-	if (count > 1)
-		return err_set(e, EINVAL, "in which pool? %s may manage %s", node, names);
+	if (count > 1) {
+		err_set(e, EINVAL, "in which pool? %s may manage %s", node, names);
+		err_next(e, "name one with --pool; rsvol pool ls shows what they have");
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -137,6 +147,14 @@ static int find_volume(struct server *s, const char *node, const struct manage_w
 	return not_there(w->volume, node, e);
 }
 
+/* Copying it changes nothing, but the catalog knows pools alone. */
+static int no_source(const struct manage_work *w, struct err *e)
+{
+	err_set(e, EACCES, "%s is a [volume] of the server's configuration: servers copy and clone what is in a pool", w->volume);
+	err_next(e, "rsvol create one of that size, then dd or cp from the one file in the tree to the other");
+	return -EACCES;
+}
+
 static int find_pool(struct server *s, const char *node, const struct manage_work *w, const char *id,
 		     struct place *p, struct err *e)
 {
@@ -151,6 +169,8 @@ static int find_pool(struct server *s, const char *node, const struct manage_wor
 		if (r)
 			return r;
 		memcpy(p->from, p->pool, sizeof(p->from));
+		if (!*p->from && (strcmp(w->op->name, "copy") == 0 || strcmp(w->op->name, "clone") == 0))
+			return no_source(w, e);
 	}
 	if (*w->pool)
 		memcpy(p->pool, w->pool, sizeof(p->pool));
@@ -174,6 +194,25 @@ static int clients_known(struct server *s, const struct manage_work *w, struct e
 	return r;
 }
 
+/* A volume that no client sees who may manage its pool could be changed by nobody any more. */
+static int stays_managed(struct server *s, const char *node, const struct manage_work *w, const char *pool, struct err *e)
+{
+	char name[CONF_NAME_MAX + 1], why[ACCESS_WHY_MAX];
+	bool may = !w->clients;
+
+	pthread_rwlock_rdlock(&s->conf_lock);
+	for (char **c = w->clients; c && *c && !may; c++) {
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(*c, ":"), *c);
+		may = access_may_manage(s->conf, name, pool, why);
+	}
+	pthread_rwlock_unlock(&s->conf_lock);
+	if (may)
+		return 0;
+	err_set(e, EINVAL, "access: nobody in \"clients\" may manage pool %s, so nobody could change %s again", pool, w->volume);
+	err_next(e, "name %s too, as %s:ro if it is not to write", node, node);
+	return -EINVAL;
+}
+
 int manage_admit(struct server *s, const char *node, const struct manage_work *w, const char *id, struct place *p,
 		 struct err *e)
 {
@@ -186,6 +225,8 @@ int manage_admit(struct server *s, const char *node, const struct manage_work *w
 		r = may_manage(s, node, p->pool, e);
 	if (!r)
 		r = clients_known(s, w, e);
+	if (!r)
+		r = stays_managed(s, node, w, p->pool, e);
 	if (r)
 		return r;
 	if (!watch_pool_owned(s->watch, p->pool, &owned, p->owner))

@@ -90,5 +90,7 @@ int pool_need(struct pool *p, uint64_t *need, uint64_t *free);
 /* pool_space.c: at its opening, and at each look. */
 void pool_find_abilities(struct pool *p);
 void pool_look_at_space(struct pool *p, uint64_t now);
+/* After a change, so that who asks next is told of it. */
+void pool_space_changed(struct pool *p);
 
 #endif

@@ -187,23 +187,40 @@ int pool_need(struct pool *p, uint64_t *need, uint64_t *left)
 	return 0;
 }
 
-void pool_look_at_space(struct pool *p, uint64_t now)
+static void look(struct pool *p, bool ask, uint64_t now)
 {
 	struct statvfs v;
 	struct space s;
 
-	if (atomic_load(&p->looked) && now < atomic_load(&p->looked) + SPACE_EVERY)
-		return;
 	if (fstatvfs(p->dirfd, &v) < 0) {
 		set_state(p, POOL_GONE);
 		return;
 	}
 	atomic_store(&p->bytes, (uint64_t)v.f_blocks * v.f_frsize);
 	atomic_store(&p->bytes_free, (uint64_t)v.f_bavail * v.f_frsize);
-	if (look_at_volumes(p, true, &s) == 0) {
+	if (look_at_volumes(p, ask, &s) == 0) {
 		atomic_store(&p->allocated, s.allocated);
 		atomic_store(&p->promised, s.promised);
 	}
 	set_state(p, state_of(p, atomic_load(&p->state), &v));
-	atomic_store(&p->looked, now);
+	if (ask)
+		atomic_store(&p->looked, now);
+}
+
+void pool_look_at_space(struct pool *p, uint64_t now)
+{
+	if (!atomic_load(&p->looked) || now >= atomic_load(&p->looked) + SPACE_EVERY)
+		look(p, true, now);
+}
+
+void pool_space_changed(struct pool *p)
+{
+	unsigned n = 0;
+
+	pthread_mutex_lock(&p->catalog);
+	for (struct offer *o = p->offers; o; o = o->next)
+		n += o->volume && !o->snapshot;
+	atomic_store(&p->volumes, n);
+	look(p, p->offer_count <= ASK_AT_MOST, clock_now());
+	pthread_mutex_unlock(&p->catalog);
 }

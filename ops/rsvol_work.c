@@ -206,8 +206,13 @@ int rsvol_failed(const struct rsvol *rv, const struct rsvol_name *n, struct err 
 {
 	char full[128];
 
-	if (e->code == ENOENT && n && strstr(e->text, "there is no volume"))
-		names_suggest(rv->socket, rsvol_full(n, NULL, full), "rsvol ls", e);
+	if (e->code == ENOENT && n && strstr(e->text, "there is no volume")) {
+		/* Of a snapshot the volume may well be there. */
+		if (n->snapshot[0])
+			err_next(e, "rsvol snapshots %s shows those that there are", n->volume);
+		else
+			names_suggest(rv->socket, rsvol_full(n, NULL, full), "rsvol ls", e);
+	}
 	err_print("rsvol", e);
 	if (e->code == ECANCELED)
 		return RSVOL_CANCELLED;

@@ -7,7 +7,7 @@ requires_program rssrv
 
 write_server_conf "$W" client=boss client=guest portals=2
 sed -i "s/^guest .*/guest $(new_key)/" "$W/rssrvcfg"
-echo 'manage = boss' >>"$W/rssrvcfg"
+echo 'manage = boss, guest' >>"$W/rssrvcfg"
 make_volume "$W" a 16M
 make_volume "$W" b 16M
 make_volume "$W" ro 256K

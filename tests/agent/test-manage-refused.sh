@@ -5,11 +5,11 @@
 . "$(dirname "$0")/agent.sh"
 requires_program rssrv
 
-write_server_conf "$W" client=boss client=user client=stranger
-sed -i "s/^user .*/user $(new_key)/; s/^stranger .*/stranger $(new_key)/" "$W/rssrvcfg"
+write_server_conf "$W" client=boss client=user client=stranger client=deputy
+sed -i "s/^user .*/user $(new_key)/; s/^stranger .*/stranger $(new_key)/; s/^deputy .*/deputy $(new_key)/" "$W/rssrvcfg"
 mkdir "$W/other"
 {
-	printf 'manage = boss\nclients = boss user\n'
+	printf 'manage = boss deputy\nclients = boss user deputy\n'
 	printf '\n[pool other]\npath = %s\nmanage = boss\n' "$W/other"
 	printf '\n[volume section]\npath = %s\n' "$W/section.raw"
 	printf '\n[volume secret]\npath = %s\nclients = stranger\n' "$W/secret.raw"
@@ -74,6 +74,7 @@ for name, w, about in (
         ("one that confirms another", dict(op="remove", volume="old", confirm="new"), "confirm"),
         ("access for nobody", dict(op="access", volume="old", clients=[]), "clients"),
         ("access for an unknown node", dict(op="access", volume="old", clients=["nobody"]), "nobody"),
+        ("access for nobody who may change it", dict(op="access", volume="old", clients=["user", "stranger"]), "may manage pool main"),
         ("access of another kind", dict(op="access", volume="old", clients=["user:rx"]), "clients"),
         ("a label of 201", dict(op="label", volume="old", text="x" * 201), "text"),
         ("a schedule each second", dict(op="schedule", volume="old", every=1, keep=3), "every"),
@@ -123,7 +124,7 @@ scenario "$W" <<'EOT'
 boss = Node("boss").login()
 boss.work("create", volume="theirs", pool="main", size=1 << 20)
 boss.work("snapshot", volumes=["theirs"], name="snap")
-boss.work("access", volume="theirs", clients=["user"])
+boss.work("access", volume="theirs", clients=["user", "deputy"])
 try:
     boss.work("rename", volume="theirs", to="old")
     check("a hidden volume is not renamed to one that is there", False)

@@ -32,6 +32,7 @@ rsvol: choose another name" "there is one already"
 is "$(says create data 1M --if-missing)" "osl:data: is there already, 20 MiB in pool main" "--if-missing"
 is "$(says create osl/redo 1.5MiB --pool main)" "osl:redo: created, 1.5 MiB in pool main" "a slash, --pool"
 is "$(stat -c %s "$tree/redo")" $((3 << 19)) "1.5 MiB"
+is "$(rsvol pool ls --json | jq -c '.pools[0] | [.volumes, .promised]')" "[3,$((51 << 19))]" "what was just made is in the pool's numbers"
 is "$(rsvol create big 8M --preallocate --json | jq -c '[.namespace, .server, .result.volumes, .result.pool, (.id | length)]')" \
 	'["osl","srv",["big"],"main",32]' "create --json"
 check "--preallocate takes the space" test "$(stat -c %b "$W/srv/pool/big.raw")" -ge $((8 << 11))
@@ -60,7 +61,11 @@ for name in .x -x 'a b' 'osl:' 'osl:a@b' "$(printf 'x%.0s' {1..41})"; do
 done
 like "$(says creat x 1M)" "did you mean create" "an unknown command"
 like "$(says ls --pool main)" "^rsvol: --pool is not for ls" "an option of another command"
-like "$(says create x 1M --pool mian)" "^rsvol: .*mian" "an unknown pool"
+is "$(says create x 1M --pool mian)" "rsvol: there is no pool mian here
+rsvol: rsvol pool ls shows those that there are" "an unknown pool"
+is "$(says label fixed x)" "rsvol: it is a [volume] of the server's configuration, which is changed there alone
+rsvol: change it on the server: its [volume] section, or the file or device itself" "one of the server's configuration"
+like "$(says copy fixed x --pool main)" "^rsvol: fixed is a \[volume\] of the server's configuration" "nor is it copied there"
 is "$(says info dtaa)" "rsvol: there is no volume osl:dtaa
 rsvol: did you mean osl:data?" "an unknown volume"
 like "$(says create other:x 1M)" "there is no namespace other" "an unknown namespace"
@@ -77,6 +82,9 @@ is "$(rsvol access data | xargs)" "node1 node2:ro" "who has access now"
 like "$(on2 label data hello)" "node2" "it sees the volume, and may not change it"
 check_fails 1 "a client that the server does not know" rsvol access data node1 nobody
 rsvol access data node1 >/dev/null
+is "$(says access data node2)" "rsvol: access: nobody in \"clients\" may manage pool main, so nobody could change data again
+rsvol: name node1 too, as node1:ro if it is not to write" "nobody locks himself out"
+like "$(says access data node1:rx)" "'node1:rx', which is no name" "access of another kind"
 not_seen() { [ ! -e "$W/clt2/mnt/osl/data" ]; }
 check "who may not see it any more does not" wait_for 10 not_seen
 rsvol access data --everyone >/dev/null
@@ -155,7 +163,9 @@ is "$(rsvol info data@monday --json | jq -c '.volume | [.name, .size]')" '["data
 is "$(says clone data@monday desk)" "osl:data@monday: cloned as desk" "a clone of it"
 is "$(says copy data@monday desk2)" "osl:data@monday: copied to desk2" "a copy"
 is "$(sum desk)$(sum desk2)" "$a$a" "they are what was there then"
-like "$(says snapshot data@monday)" "monday" "there is one of that name already"
+is "$(says snapshot data@monday)" "rsvol: data has a snapshot monday already
+rsvol: choose another name, or remove that one: rsvol rm data@monday" "there is one of that name already"
+like "$(says rollback data@tuesday --confirm=data)" "rsvol snapshots data shows those" "there is none of another name"
 check_fails 2 "rolling back asks" rsvol rollback data@monday </dev/null
 exec 7<"$tree/data"
 like "$(says rollback data@monday --confirm=data)" "node1" "and not while it is open"
@@ -163,6 +173,8 @@ exec 7<&-
 rolled_back() { rsvol rollback data@monday --confirm=data; }
 check "rolled back" wait_for 5 rolled_back
 is "$(sum data)" "$a" "it is as it was then"
+at=$(date -ud "@$(rsvol info data@monday --json | jq -r .volume.taken)" +%FT%TZ)
+is "$(says rollback data@monday --confirm=data)" "osl:data@monday: data is as it was at $at" "it says when"
 like "$(says rm data --confirm=data)" "osl:data has 1 snapshot
 " "a volume with snapshots stays"
 check "it is there" test -e "$tree/data"
