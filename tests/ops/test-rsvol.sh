@@ -216,8 +216,8 @@ copying() { grep -q 'copy of long' "$W/srv/rssrv.out"; }
 wait_for 10 copying || true
 stop_server "$W/srv"
 start_server "$W/srv"
-said() { [ "$(grep -v '^rsvol: copying' "$W/later")" = "osl:long: copied to long2" ]; }
-check "a copy goes on with the server's next life" wait_for 30 said
+copied() { [ "$(grep -v '^rsvol: copying' "$W/later")" = "osl:long: copied to long2" ]; }
+check "a copy goes on with the server's next life" wait_for 30 copied
 note "$(cat "$W/later")"
 check "it is the same" cmp "$tree/long" "$tree/long2"
 
