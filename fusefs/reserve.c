@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
+#include "ctl.h"
 #include "reserve.h"
 #include "secure.h"
 
@@ -18,16 +19,17 @@
 /* The answer of a server: 0, or -errno with its words. */
 static int result_of(int error, const char *text, size_t length, struct err *e)
 {
-	json_t *j = error || !text ? NULL : json_loadb(text, length, 0, NULL);
+	json_t *j = error || !text ? NULL : ctl_parse(text, length, e);
 	const json_t *refusal = json_object_get(j, "error");
 	const char *code = json_string_value(json_object_get(refusal, "code"));
+	const char *why = json_string_value(json_object_get(refusal, "text"));
 	int r = j ? 0 : error ? error : -EPROTO;
 
 	if (refusal) {
 		r = code && !strcmp(code, "EBADE") ? -EBADE : code && !strcmp(code, "EOPNOTSUPP") ? -EOPNOTSUPP :
 		    code && !strcmp(code, "EINVAL") ? -EINVAL : code && !strcmp(code, "EACCES") ? -EACCES :
 		    code && !strcmp(code, "ETIMEDOUT") ? -ETIMEDOUT : -EIO;
-		err_set(e, -r, "%s", json_string_value(json_object_get(refusal, "text")));
+		err_set(e, -r, "%s", why ? why : "the server gave no reason");
 		err_next(e, "%s", json_is_string(json_object_get(refusal, "next")) ?
 			 json_string_value(json_object_get(refusal, "next")) : "");
 	} else if (r == -EOPNOTSUPP) {
