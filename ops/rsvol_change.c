@@ -260,9 +260,21 @@ static int show_member(const struct rsvol *rv, const struct rsvol_name *n, const
 	return RSVOL_DONE;
 }
 
+/* A server's word: no terminal is told anything by it. */
+static void print_word(const char *word, const char *end)
+{
+	char *copy = strdup(word ? word : "");
+
+	if (!copy)
+		abort();
+	err_clean(copy);
+	printf("%s%s", copy, end);
+	free(copy);
+}
+
 static void print_label(const json_t *label)
 {
-	printf("%s\n", json_is_string(label) ? json_string_value(label) : "");
+	print_word(json_string_value(label), "\n");
 }
 
 int rsvol_label(const struct rsvol *rv, char **operands)
@@ -288,7 +300,7 @@ static void print_clients(const json_t *clients)
 	if (!json_is_array(clients))
 		puts("every client of its pool");
 	json_array_foreach(clients, i, name)
-		printf("%s\n", json_string_value(name));
+		print_word(json_string_value(name), "\n");
 }
 
 int rsvol_access(const struct rsvol *rv, char **operands)
@@ -340,7 +352,7 @@ static void print_one_limit(const char *client, const json_t *l)
 
 	if (iops <= 0 && mbps <= 0)
 		return;
-	printf("%s:", client);
+	print_word(client, ":");
 	if (iops > 0)
 		printf(" %.0f requests/s", iops);
 	if (mbps > 0)

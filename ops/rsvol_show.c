@@ -48,6 +48,7 @@ int rsvol_done(const struct rsvol *rv, const struct rsvol_name *n, json_t *reply
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	err_clean(text);		/* a server's word may be in it */
 	printf("%s: %s\n", rsvol_full(n, rsvol_text(reply, "namespace", ""), full), text);
 	json_decref(reply);
 	return RSVOL_DONE;

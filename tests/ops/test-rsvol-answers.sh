@@ -142,6 +142,17 @@ for i in {1..40}; do many+=("volume$i"); done
 expect 0 "osl:volume1, osl:volume2, osl:volume3, osl:volume4, osl:volume5, osl:volume6, osl:volume7, osl:volume8, osl:volume9, osl:volume10\
  and 30 more: snapshot monday taken$nl" "" snapshot "${many[@]}" --name monday
 
+# What a server says tells the terminal nothing, and need not be what it should.
+start_daemon <<'END'
+{"manage":{"namespace":"osl","server":"big-9","id":"0","result":{"volumes":["a\u001b[2J","b\u001b]0;x\u0007"],"pool":"fast"}},
+ "ask":{"namespace":"osl","answers":[{"server":"big-9","answer":{"volume":{"name":"v","size":1048576,"label":"\u001b[31mred\u009b",
+  "clients":["a\u001b[2J",1,null],"limits":{"clients":{"a\u001b[2J":{"iops":2}}}}}}]}}
+END
+expect 0 "?[31mred??$nl" "" label v
+expect 0 "a?[2J$nl$nl$nl" "" access v
+expect 0 "a?[2J: 2 requests/s$nl" "" limit v
+expect 0 "osl:v: 2 clones made, a?[2J to b?]0;x?$nl" "" clone v --count 2 --name desk-
+
 # Wrong usage asks nothing.
 : >"$work/log"
 expect 2 "" "rsvol: say what to do: create, resize, rm, ls, snapshot, ...$nl$try"
