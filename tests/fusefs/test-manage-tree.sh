@@ -144,4 +144,14 @@ nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 check "whoever may write does" nobody dd if=/dev/zero of="$a/vol" bs=512 count=1 conv=notrunc status=none
 like "$(try nobody truncate -s 7M "$a/vol")" 'not permitted' "but changes no size"
 is "$(size "$a/vol")" 6291456 "it has the one it had"
+chmod 666 "$b/vol"
+check "and reads what there is to know" nobody getfattr -n user.rsio.pool "$b/vol"
+for attribute in clients label iops; do
+	like "$(try nobody setfattr -n user.rsio.$attribute -v 1 "$b/vol")" 'not permitted' "but sets no $attribute"
+	like "$(try nobody setfattr -x user.rsio.$attribute "$b/vol")" 'not permitted' "nor takes it away"
+done
+like "$(try nobody mkdir "$b/.snap/vol/theirs")" 'denied|not permitted' "takes no snapshot"
+like "$(try nobody rm "$b/vol")" 'denied|not permitted' "removes none"
+like "$(try nobody mv "$b/vol" "$b/theirs")" 'denied|not permitted' "renames none"
+like "$(try nobody touch "$b/theirs")" 'denied|not permitted' "and makes none"
 done_testing
