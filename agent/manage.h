@@ -26,7 +26,8 @@ struct volume;
 
 #define MANAGE_THREADS 16	/* jobs that run at once */
 #define MANAGE_NODE_RUNS 4	/* of one client */
-#define MANAGE_POOL_RUNS 4	/* in one pool */
+#define MANAGE_POOL_RUNS 4	/* in one pool, */
+#define MANAGE_POOL_FIRST 8	/* with those of clients that have no other under way */
 #define MANAGE_NODE_WAITS 32	/* of one client that are not through */
 #define MANAGE_NODE_KEPT 64	/* of one client that are, */
 #define MANAGE_KEPT 4096	/* of all, */

@@ -18,7 +18,8 @@
 struct looks {
 	pthread_mutex_t lock;
 	struct look *first;		/* those that run too */
-	unsigned threads;
+	const struct look *running[LOOKS_RUN];
+	unsigned runs, threads;
 };
 
 struct looks *looks_new(void)
@@ -44,18 +45,43 @@ static bool same_pool(const struct look *a, const struct look *b)
 	return x && y ? strcmp(x, y) == 0 : x == y;
 }
 
-/* Under the lock. */
+/* Under the lock.  Of the node that has the fewest running the oldest, so that one that asks for
+ * much is no row for others to stand in. */
 static struct look *next_look(struct looks *l)
 {
-	for (struct look *k = l->first; k; k = k->next) {
-		unsigned runs = 0;
+	struct look *best = NULL;
+	unsigned least = LOOKS_RUN;
 
-		for (struct look *o = l->first; o; o = o->next)
-			runs += o->runs && same_pool(o, k);
-		if (!k->runs && runs < LOOKS_POOL)
-			return k;
+	for (struct look *k = l->first; k && least; k = k->next) {
+		unsigned pool = 0, node = 0;
+
+		if (k->runs)
+			continue;
+		for (unsigned i = 0; i < l->runs; i++) {
+			pool += same_pool(l->running[i], k);
+			node += strcmp(l->running[i]->node, k->node) == 0;
+		}
+		if (pool >= LOOKS_POOL || node >= least)
+			continue;
+		best = k;
+		least = node;
 	}
-	return NULL;
+	return best;
+}
+
+static void begin(struct looks *l, struct look *k)
+{
+	k->runs = true;
+	l->running[l->runs++] = k;
+}
+
+static void end(struct looks *l, const struct look *k)
+{
+	unsigned i = 0;
+
+	while (l->running[i] != k)
+		i++;
+	l->running[i] = l->running[--l->runs];
 }
 
 static void take_out(struct looks *l, struct look *k)
@@ -75,10 +101,11 @@ static void *look_main(void *arg)
 	pthread_setname_np(pthread_self(), "rssrv-look");
 	pthread_mutex_lock(&l->lock);
 	while ((k = next_look(l))) {
-		k->runs = true;
+		begin(l, k);
 		pthread_mutex_unlock(&l->lock);
 		k->answer = show_volume(k->volume->server, k->node, k->volume);
 		pthread_mutex_lock(&l->lock);
+		end(l, k);
 		take_out(l, k);
 		engine_post(k->loop, &k->message);
 	}

@@ -7,7 +7,8 @@
  * while, so that the client learns of it over another connection too.
  *
  * WHO IS NEXT.  Nodes take turns: of the first that has a job which may run, the oldest such
- * job is taken, and the node goes to the end of the row.
+ * job is taken, and the node goes to the end of the row.  A pool has places that are for nodes
+ * which have nothing under way: one that copies for hours in all the others holds up itself.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -144,10 +145,12 @@ static unsigned pool_runs(const struct manage *m, const char *pool)
 struct task *task_next(struct manage *m)
 {
 	for (struct manage_node *n = m->nodes; n; n = n->next) {
+		unsigned most = n->runs ? MANAGE_POOL_RUNS : MANAGE_POOL_FIRST;
+
 		if (n->runs >= MANAGE_NODE_RUNS)
 			continue;
 		for (struct task *t = n->tasks; t; t = t->next)
-			if (t->state == TASK_WAITS && pool_runs(m, t->place.pool) < MANAGE_POOL_RUNS)
+			if (t->state == TASK_WAITS && pool_runs(m, t->place.pool) < most)
 				return t;
 	}
 	return NULL;

@@ -24,6 +24,7 @@ import statistics
 
 SO_TIMESTAMPNS = 35
 QUESTION = b'{"do":"volumes"}'
+ABOUT_ONE = b'{"do":"volume","name":"many0"}'
 SERVER, ROUNDS, PATHS, DEPTH = int(os.environ["SERVER"]), int(os.environ["ROUNDS"]), 8, 1000
 first = Node("noisy").login(crc=False)
 noisy = [first] + [Node("noisy", life=first.life).login(first.session, crc=False) for _ in range(PATHS - 1)]
@@ -53,21 +54,23 @@ def stamped(c, size):
         raise Broken("refused")
     return when
 
-def answered_before(kind, count, handle=1, flags=0, depth=DEPTH):
+def answered_before(kind, count, handle=1, flags=0, depth=DEPTH, question=QUESTION):
     """While the server stands still, eight times so many are sent, then one by the other
     client.  How many of the first were answered when that one was?"""
-    data = b"n" * count if kind == WRITE else QUESTION if kind == CONTROL else b""
+    data = b"n" * count if kind == WRITE else question if kind == CONTROL else b""
     size = 32 + (count if kind == READ else 0)
     stop(True)
     for c in noisy:
         c.send(b"".join(request(kind, data, cookie=i, offset=512 * i * bool(count), count=count, handle=bool(count),
                                 flags=flags) for i in range(depth)))
-    if kind == CONTROL:
+    if question is ABOUT_ONE:
+        quiet.start(kind, data)
+    elif kind == CONTROL:
         quiet.start(READ, offset=0, count=512, handle=handle)
     else:
         quiet.start(kind, data, offset=0, count=count, handle=handle, flags=flags)
     stop(False)
-    then = stamped(quiet, size if kind != CONTROL else 32 + 512)
+    then = stamped(quiet, 32 + 512 if question is QUESTION and kind == CONTROL else size)
     return sum(stamped(c, size) <= then for c in noisy for _ in range(depth))
 
 def few(name, *args, depth=DEPTH, **options):
@@ -80,6 +83,10 @@ few("what is in memory", READ, 512)
 few("on another volume", READ, 512, 2)
 # A question costs the loop what a thousand commands do.
 few("what takes long to say", CONTROL, 0, depth=30)
+# Nor what is in files: there is much to be read about a volume with many snapshots.
+for i in range(50):
+    quiet.work("snapshot", volumes=["many0"], name="s%d" % i)
+few("what a thread reads", CONTROL, 0, depth=7, question=ABOUT_ONE)
 # To the disk: so long that it does not matter when a thread comes to run.
 few("what a worker does", WRITE, 512, flags=F_FUA, depth=60)
 EOT
