@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 #include "growth.h"
 #include "log.h"
@@ -13,6 +14,7 @@
 
 #define TELL_EVERY 200		/* ms: also when there is nothing new, so that whoever waits can cancel */
 #define ASK_WITHIN 10.0
+#define SILENT 3.0		/* seconds: then it is said who is waited for */
 
 struct work {
 	struct list link;		/* owner: loop */
@@ -27,8 +29,10 @@ struct work {
 
 	pthread_mutex_t lock;
 	json_t *job;			/* the newest */
+	double heard;			/* when it came; seconds of the monotonic clock */
 	bool done;
 	json_t *result;			/* NULL: err */
+	char asks[WIRE_NAME_MAX + 1];	/* const after start: whom first; "": several */
 	char server[WIRE_NAME_MAX + 1], id[MANAGE_ID + 1], ns[WIRE_NAME_MAX + 1];
 	struct err err;
 };
@@ -43,6 +47,14 @@ void works_init(struct works *w, struct client *c, struct helper *h)
 static const char *member(const json_t *j, const char *name)
 {
 	return json_string_value(json_object_get(j, name));
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static void ring(struct work *w)
@@ -62,6 +74,7 @@ static void progressed(void *arg, const char *server, const json_t *job)
 	pthread_mutex_lock(&w->lock);
 	json_decref(w->job);
 	w->job = json_deep_copy(job);
+	w->heard = seconds();
 	snprintf(w->server, sizeof w->server, "%s", server);
 	pthread_mutex_unlock(&w->lock);
 	ring(w);
@@ -158,6 +171,8 @@ static void start(void *arg)
 	if (!w->manage)
 		return;
 	w->started = true;
+	w->heard = seconds();
+	snprintf(w->asks, sizeof w->asks, "%s", manage_asks(w->manage));
 	snprintf(w->id, sizeof w->id, "%s", manage_id(w->manage));
 	list_append(&w->works->running, &w->link);
 	w->works->count += !w->question;
@@ -178,6 +193,7 @@ static void forget(void *arg)
 
 static json_t *progress_of(struct work *w)
 {
+	const char *who;
 	json_t *p;
 
 	pthread_mutex_lock(&w->lock);
@@ -188,6 +204,9 @@ static json_t *progress_of(struct work *w)
 		json_object_set_new(p, "done", json_deep_copy(json_object_get(w->job, "done")));
 		json_object_set_new(p, "of", json_deep_copy(json_object_get(w->job, "of")));
 	}
+	who = *w->server ? w->server : w->asks;
+	if (seconds() >= w->heard + SILENT)
+		json_object_set_new(p, "stage", json_sprintf("waiting for %s%s", *who ? "server " : "the servers", who));
 	pthread_mutex_unlock(&w->lock);
 	return p;
 }

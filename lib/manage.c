@@ -20,6 +20,8 @@
 #define PAUSE_EAGER (8 * MS)
 #define AGAIN_AFTER (100 * MS)		/* a session that ended is made anew meanwhile */
 #define CANCEL_WITHIN (5 * SECOND)
+#define PUT_OFF_WITHIN (10 * SECOND)	/* a pool finds its owner in that time, or not soon */
+#define PUT_OFF_PAUSE (250 * MS)
 #define HOPS_MAX 4
 #define STARTS_MAX 4
 
@@ -176,6 +178,23 @@ static void ask_later(struct manage *m)
 	step_in(m, AGAIN_AFTER);
 }
 
+/* There is no room now, or a shared pool has no owner yet: it is asked again, for a while.  Not
+ * where a file system is at rest meanwhile, nor beyond a limit: the refusal says more than the limit. */
+static bool ask_again(struct manage *m)
+{
+	if (m->state != MANAGE_STARTING || m->cancel || m->pause_last == PAUSE_EAGER)
+		return false;
+	if (!m->put_off)
+		m->put_off = now(m);
+	if (now(m) >= m->put_off + PUT_OFF_WITHIN || (m->limit && now(m) + PUT_OFF_PAUSE >= m->limit))
+		return false;
+	m->heard = now(m);
+	/* It was not taken: the next one is the first. */
+	m->sent = m->again;
+	step_in(m, PUT_OFF_PAUSE);
+	return true;
+}
+
 static void take_refusal(struct manage *m, const json_t *error)
 {
 	const char *code = json_string_value(json_object_get(error, "code"));
@@ -185,6 +204,8 @@ static void take_refusal(struct manage *m, const json_t *error)
 		ask_later(m);
 		return;
 	}
+	if (code && !strcmp(code, "EAGAIN") && ask_again(m))
+		return;
 	if (m->state != MANAGE_RUNNING && code && !strcmp(code, "EREMOTE")) {
 		if (ask_owner(m, error, &e) == 0)
 			return;
@@ -322,10 +343,11 @@ static const char *silent_for(const struct manage *m, char *buf, size_t size)
 static void too_long(struct manage *m)
 {
 	bool waits = m->state == MANAGE_RUNNING && !m->asking;
+	bool question = m->state == MANAGE_FINDING || m->state == MANAGE_ASKING;
 	char buf[24], *text = NULL;
 	struct err e;
 
-	if (m->state == MANAGE_FINDING || m->state == MANAGE_ASKING)
+	if (question)
 		err_set(&e, ETIMEDOUT, "no answer from %s%s of %s", m->server ? "server " : "the servers",
 			server_name(m), m->ns->name);
 	else if (waits)
@@ -334,7 +356,7 @@ static void too_long(struct manage *m)
 	else
 		err_set(&e, m->cancel ? ECANCELED : ETIMEDOUT, "server %s has not answered for %s: it may have done this",
 			server_name(m), silent_for(m, buf, sizeof buf));
-	err_next(&e, waits ? "rsvol ls shows what there is" :
+	err_next(&e, waits ? "rsvol ls shows what there is" : question ? "rsconfig -m status shows its paths" :
 		 "rsconfig -m status shows its paths; when it is back rsvol ls shows whether it was done");
 	if (m->cancel_at_limit && m->state >= MANAGE_STARTING &&
 	    asprintf(&text, "{\"do\":\"cancel\",\"id\":\"%s\"}", m->id) > 0)
@@ -506,6 +528,11 @@ void manage_forget(struct manage *m)
 const char *manage_id(const struct manage *m)
 {
 	return m->id;
+}
+
+const char *manage_asks(const struct manage *m)
+{
+	return server_name(m);
 }
 
 void manage_end_all(struct namespace *ns)

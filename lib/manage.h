@@ -54,6 +54,8 @@ void manage_cancel(struct manage *m);
 /* Nobody waits any more, done does not come; what was started goes on. */
 void manage_forget(struct manage *m);
 const char *manage_id(const struct manage *m);
+/* Whom it asks; "": several, or not known yet. */
+const char *manage_asks(const struct manage *m);
 
 /* The namespace's, at its end: each is done, with ESHUTDOWN. */
 void manage_end_all(struct namespace *ns);

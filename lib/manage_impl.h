@@ -23,6 +23,7 @@ struct manage {
 
 	struct session *server;		/* NULL: not known yet */
 	unsigned hops;			/* servers that said that another one is the owner */
+	uint64_t put_off;		/* loop_now() of the first EAGAIN to "start"; 0: none */
 	unsigned starts;		/* how often the server did not know the work any more */
 	bool sent, again;		/* a "start" was sent; more than one */
 	char id[MANAGE_ID + 1];

@@ -194,6 +194,35 @@ static void refused(void **state)
 	assert_string_equal(told.err.next, "ask");
 }
 
+/* A shared pool finds its owner: until then it is asked again, and what was refused was not done. */
+static void not_yet(void **state)
+{
+	static const char later[] = "{\"error\":{\"code\":\"EAGAIN\",\"text\":\"no owner yet\"}}";
+
+	(void)state;
+	START(.text = RESIZE);
+	say(a, asked(a, "start"), later);
+	say(a, asked(a, "start"), later);
+	say(a, asked(a, "start"), DONE);
+	wait_done();
+	assert_non_null(told.result);
+	START(.text = "{\"op\":\"remove\",\"volume\":\"vol\",\"confirm\":\"vol\"}");
+	say(a, asked(a, "start"), later);
+	say(a, asked(a, "start"), UNKNOWN);
+	ended_with(ENOENT, "no job");
+}
+
+/* Whoever set a limit hears what the server says, not that the time is over. */
+static void not_yet_within(void **state)
+{
+	const struct manage_wish w = { .limit = 0.2 };
+
+	(void)state;
+	START(.text = RESIZE, .wish = &w);
+	say(a, asked(a, "start"), "{\"error\":{\"code\":\"EAGAIN\",\"text\":\"no owner yet\"}}");
+	ended_with(EAGAIN, "no owner yet");
+}
+
 static void failed(void **state)
 {
 	(void)state;
@@ -554,7 +583,7 @@ static void all_are_asked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WORK(started_asked_about_done), WORK(refused), WORK(failed), WORK(an_old_server), WORK(nonsense),
+		WORK(started_asked_about_done), WORK(refused), WORK(not_yet), WORK(not_yet_within), WORK(failed), WORK(an_old_server), WORK(nonsense),
 		WORK(path_lost_at_the_start), WORK(path_lost_later), WORK(server_restarted),
 		WORK(server_is_leaving),
 		WORK(server_restarted_after_a_remove), WORK(nothing_to_remove), WORK(cancelled), WORK(cancelled_too_late),
