@@ -360,61 +360,6 @@ void client_each_volume(struct client *c, void (*fn)(void *arg, struct mpio *v),
 
 /* State. */
 
-static json_t *memory(const struct client *c)
-{
-	const struct buf_counts *b = buf_counts(c->io.pool);
-
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-			 "buffers_used", (json_int_t)b->used, "buffers_held", (json_int_t)b->held,
-			 "buffers_limit", (json_int_t)b->limit,
-			 "requests", (json_int_t)c->io.counts.requests,
-			 "requests_held", (json_int_t)c->io.counts.requests_made,
-			 "paused", (json_int_t)c->io.counts.paused,
-			 "interrupted", (json_int_t)c->io.counts.interrupted);
-}
-
-static json_t *find_volume(const json_t *namespaces, const char *namespace, const char *volume)
-{
-	const char *list = strchr(volume, '@') ? "snapshots" : "volumes";
-	json_t *ns, *v;
-	size_t i, j;
-
-	json_array_foreach(namespaces, i, ns) {
-		if (strcmp(json_string_value(json_object_get(ns, "name")), namespace) != 0)
-			continue;
-		json_array_foreach(json_object_get(ns, list), j, v)
-			if (strcmp(json_string_value(json_object_get(v, "name")), volume) == 0)
-				return v;
-	}
-	return NULL;
-}
-
-/* What the kernel knows of the devices, with what the namespaces know of the volumes. */
-static json_t *devices(const struct client *c, const json_t *namespaces)
-{
-	static const char *const members[] = { "id", "av", "blocks", "block_size", "servers", "state" };
-	json_t *list = json_array(), *known;
-	size_t i;
-
-	json_array_foreach(c->devices, i, known) {
-		/* Deep: the status goes to other threads, this stays here. */
-		json_t *d = json_deep_copy(known);
-		const char *namespace = json_string_value(json_object_get(d, "namespace"));
-		const char *volume = json_string_value(json_object_get(d, "volume"));
-		json_t *v = find_volume(namespaces, namespace, volume);
-
-		if (!json_object_get(d, "state") && client_device_is_cut(c, namespace, volume))
-			json_object_set_new(d, "state", json_string("cut-off"));
-		for (size_t m = 0; v && m < sizeof members / sizeof *members; m++)
-			if (!json_object_get(d, members[m]))
-				json_object_set(d, members[m], json_object_get(v, members[m]));
-		if (!json_object_get(d, "state"))
-			json_object_set_new(d, "state", json_string("gone"));
-		json_array_append_new(list, d);
-	}
-	return list;
-}
-
 json_t *client_servers(struct client *c)
 {
 	json_t *list = json_array();
@@ -423,20 +368,4 @@ json_t *client_servers(struct client *c)
 	list_each(pos, &c->members)
 		json_array_append_new(list, namespace_servers(container_of(pos, struct member, link)->ns));
 	return list;
-}
-
-json_t *client_status(struct client *c)
-{
-	json_t *namespaces = json_array();
-	struct list *pos;
-
-	list_each(pos, &c->members)
-		json_array_append_new(namespaces,
-				      namespace_status(container_of(pos, struct member, link)->ns));
-	return json_pack("{s:s, s:i, s:f, s:s, s:s, s:o, s:o, s:o, s:o}",
-			 "version", RSIO_VERSION, "pid", (int)getpid(),
-			 "uptime", (double)(loop_clock() - c->started) / 1e9,
-			 "mount", c->mount_dir ? c->mount_dir : "", "run_dir", c->run_dir,
-			 "confinement", confine_json(&c->confinement), "memory", memory(c),
-			 "devices", devices(c, namespaces), "namespaces", namespaces);
 }

@@ -85,11 +85,9 @@ int client_start(struct client *c, struct config *config, size_t n, struct err *
  * are open in it give EIO from then on. */
 void client_stop(struct client *c, struct member *m, void (*stopped)(void *arg), void *arg);
 struct member *client_member(const struct client *c, const char *name);
-/* What ctl's "status" answers; a new reference, or NULL. */
 /* On the loop: what the configuration says of owners now and did not say before takes effect;
  * what an administrator changed otherwise stays. */
 void client_reown(struct client *c, const struct conf_client *old, const struct conf_client *now);
-json_t *client_status(struct client *c);
 json_t *client_servers(struct client *c);	/* a list of namespaces, without their volumes */
 /* The volume that is offered under these names, or is not any more but open still; or NULL. */
 struct mpio *client_volume(const struct client *c, const char *namespace, const char *volume);

@@ -7,32 +7,18 @@
 #include "control.h"
 #include "daemon.h"
 #include "log.h"
+#include "status.h"
 
 /* status */
 
-struct status_query {
-	struct client *client;
-	json_t *devices, *status;
-};
-
-static void query_status(void *arg)
-{
-	struct status_query *q = arg;
-
-	json_decref(q->client->devices);
-	q->client->devices = q->devices;
-	q->status = client_status(q->client);
-}
-
 static json_t *do_status(struct daemon *d, json_t *request, struct err *e)
 {
-	struct status_query q = { .client = &d->client, .devices = attach_list(d->client.mount_dir) };
+	json_t *status = status_collect(&d->client, attach_list(d->client.mount_dir));
 
 	(void)request;
-	loop_call(d->loop, query_status, &q);
-	if (!q.status)
+	if (!status)
 		err_set(e, ENOMEM, "no memory for the status");
-	return q.status;
+	return status;
 }
 
 /* attach, detach */

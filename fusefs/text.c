@@ -4,6 +4,7 @@
 #include <string.h>
 #include "client.h"
 #include "log.h"
+#include "status.h"
 #include "text.h"
 #include "view.h"
 

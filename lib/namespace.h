@@ -119,5 +119,7 @@ double namespace_drill_limit(const struct namespace *ns, const struct drill_path
 json_t *namespace_status(struct namespace *ns);
 /* The same without its volumes, of which there may be very many. */
 json_t *namespace_servers(struct namespace *ns);
+/* One of its "volumes" or "snapshots". */
+json_t *namespace_volume_status(struct mpio *v);
 
 #endif

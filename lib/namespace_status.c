@@ -201,21 +201,23 @@ static json_t *volume_status(struct mpio *v)
 	return j;
 }
 
-static void add_volume(void *arg, struct mpio *v)
-{
-	json_array_append_new(arg, volume_status(v));
-}
-
-static void add_snapshot(void *arg, struct mpio *v)
+json_t *namespace_volume_status(struct mpio *v)
 {
 	const struct wire_volume *i = mpio_info(v);
 	size_t length = strcspn(i->name, "@");
 	json_t *j = volume_status(v);
 
+	if (!mpio_is_snapshot(v))
+		return j;
 	json_object_set_new(j, "of", json_stringn(i->name, length));
 	json_object_set_new(j, "snapshot", json_string(i->name + length + 1));
 	json_object_set_new(j, "taken", i->taken ? json_integer((json_int_t)i->taken) : json_null());
-	json_array_append_new(arg, j);
+	return j;
+}
+
+static void add_volume(void *arg, struct mpio *v)
+{
+	json_array_append_new(arg, namespace_volume_status(v));
 }
 
 json_t *namespace_servers(struct namespace *ns)
@@ -242,7 +244,7 @@ json_t *namespace_status(struct namespace *ns)
 	json_t *j = namespace_servers(ns), *volumes = json_array(), *snapshots = json_array();
 
 	namespace_each_volume(ns, add_volume, volumes);
-	namespace_each_snapshot(ns, add_snapshot, snapshots);
+	namespace_each_snapshot(ns, add_volume, snapshots);
 	json_object_set_new(j, "volumes", volumes);
 	json_object_set_new(j, "snapshots", snapshots);
 	return j;

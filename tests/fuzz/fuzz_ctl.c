@@ -16,6 +16,7 @@
 #include "../../fusefs/attach.h"
 #include "../../fusefs/control.h"
 #include "../../fusefs/daemon.h"
+#include "../../fusefs/status.h"
 #include "ctl_impl.h"
 #include "fuzz.h"
 #include "view.h"
@@ -40,8 +41,10 @@ int __wrap_loop_call(struct loop *l, void (*fn)(void *arg), void *arg)
 	return 0;
 }
 
-json_t *client_status(struct client *c)
+json_t *status_collect(struct client *c, json_t *devices)
 {
+	json_decref(c->devices);
+	c->devices = devices;
 	return json_pack("{s:s, s:O?}", "version", "fuzz", "devices", c->devices);
 }
 
