@@ -91,9 +91,12 @@ static void try_to_own(struct pool *p)
 		log_warning("pool", "%s: cannot write into .rsio.lock who its owner is: %s", p->name, strerror(errno));
 	set_owner_name(p, p->server->name);
 	log_info("pool", "%s: this server is its owner now", p->name);
-	/* What the owner before this one was in the middle of. */
-	if (catalog_recover(p, &e) < 0)
+	/* What the owner before this one was in the middle of; another change would take its place in the
+	 * journal. */
+	if (catalog_recover(p, &e) < 0) {
 		log_error("pool", "%s: %s%s%s", p->name, e.text, e.next[0] ? "; " : "", e.next);
+		p->unfinished = true;
+	}
 	atomic_store(&p->owner, true);
 }
 
