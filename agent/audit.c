@@ -22,7 +22,7 @@ struct speaker {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct speaker sources[AUDIT_SOURCES];
-static struct bucket all;
+static struct bucket all, all_changes;
 static unsigned left_out_others;	/* of sources whose place was taken */
 
 static bool take(struct bucket *b, uint64_t now, unsigned most, unsigned a_second)
@@ -62,7 +62,7 @@ static void say_left_out(const char *name, unsigned n)
 		log_warning("audit", "%u lines about %s were left out", n, name);
 }
 
-bool audit_room(const char *name, uint64_t now)
+static bool room(const char *name, struct bucket *of_all, uint64_t now)
 {
 	unsigned left_out = 0;
 	struct speaker *s;
@@ -71,7 +71,7 @@ bool audit_room(const char *name, uint64_t now)
 	pthread_mutex_lock(&lock);
 	s = find(name);
 	s->seen = now;
-	ok = take(&s->lines, now, AUDIT_AT_ONCE, 1) && take(&all, now, AUDIT_ALL_AT_ONCE, 5);
+	ok = take(&s->lines, now, AUDIT_AT_ONCE, 1) && take(of_all, now, AUDIT_ALL_AT_ONCE, 5);
 	if (!ok) {
 		s->left_out++;
 	} else {
@@ -83,17 +83,41 @@ bool audit_room(const char *name, uint64_t now)
 	return ok;
 }
 
-void audit(const char *source, uint64_t now, enum log_level level, const char *fmt, ...)
+bool audit_room(const char *name, uint64_t now)
+{
+	return room(name, &all, now);
+}
+
+static void say(enum log_level level, const char *fmt, va_list ap)
 {
 	char text[WIRE_TEXT_MAX + 300];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	log_line(level, "audit", "%s", text);
+}
+
+void audit(const char *source, uint64_t now, enum log_level level, const char *fmt, ...)
+{
 	va_list ap;
 
-	if (!audit_room(source, now))
+	if (!room(source, &all, now))
 		return;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	say(level, fmt, ap);
 	va_end(ap);
-	log_line(level, "audit", "%s", text);
+}
+
+void audit_change(const char *who, uint64_t now, enum log_level level, const char *fmt, ...)
+{
+	char name[SOCK_TEXT_MAX];
+	va_list ap;
+
+	snprintf(name, sizeof(name), "changes by %s", who);
+	if (!room(name, &all_changes, now))
+		return;
+	va_start(ap, fmt);
+	say(level, fmt, ap);
+	va_end(ap);
 }
 
 void audit_tick(uint64_t now)

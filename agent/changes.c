@@ -15,7 +15,7 @@ struct author {
 
 static void client_line(const struct author *a, const char *name, const char *what)
 {
-	audit(a->source, clock_now(), LOG_LEVEL_INFO, "client %s: %s, by %s", name, what, a->who);
+	audit_change(a->source, clock_now(), LOG_LEVEL_INFO, "client %s: %s, by %s", name, what, a->who);
 }
 
 static bool has_key(const struct conf_allowed *a, const struct conf_key *key)
@@ -71,7 +71,7 @@ static void compare_lists(const struct author *a, const char *what, const char *
 	char before[LIST_TEXT], after[LIST_TEXT];
 
 	if (!strings_equal(old, now))
-		audit(a->source, clock_now(), LOG_LEVEL_INFO, "%s %s is for %s, was for %s, by %s", what, name,
+		audit_change(a->source, clock_now(), LOG_LEVEL_INFO, "%s %s is for %s, was for %s, by %s", what, name,
 		      list_text(now, after), list_text(old, before), a->who);
 }
 

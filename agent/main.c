@@ -297,7 +297,7 @@ static void reload(struct server *s, const char *source, const char *who)
 	conf_report_free(&report);
 	if (!now) {
 		log_error("conf", "%s was not taken over: nothing changes", s->conf_path);
-		audit(source, clock_now(), LOG_LEVEL_WARNING, "reload by %s refused: the configuration has mistakes", who);
+		audit_change(source, clock_now(), LOG_LEVEL_WARNING, "reload by %s refused: the configuration has mistakes", who);
 		return;
 	}
 	pthread_rwlock_wrlock(&s->conf_lock);
@@ -317,7 +317,7 @@ static void reload(struct server *s, const char *source, const char *who)
 	watch_apply(s->watch, now);
 	metrics_apply(s->metrics);
 	listeners_apply(s->listeners, now, false, &e);
-	audit(source, clock_now(), LOG_LEVEL_INFO, "reload by %s done", who);
+	audit_change(source, clock_now(), LOG_LEVEL_INFO, "reload by %s done", who);
 	changes_audit(old, now, source, who);
 	conf_server_free(old);
 	log_info("main", "configuration read again from %s", s->conf_path);
@@ -340,7 +340,7 @@ static void on_signal(struct engine *l, struct source *source, uint32_t events)
 		sd_notify(0, "READY=1");
 		return;
 	}
-	audit(from, clock_now(), LOG_LEVEL_INFO, "end by %s", who);
+	audit_change(from, clock_now(), LOG_LEVEL_INFO, "end by %s", who);
 	log_info("main", "ending on %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
 	l->stop = true;
 }

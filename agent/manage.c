@@ -69,7 +69,7 @@ static void audit_task(const struct task *t, bool good, const char *what, const 
 {
 	char text[MANAGE_TEXT_MAX];
 
-	audit(t->source, clock_now(), good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "%s by %s from %s %s%s%s",
+	audit_change(t->node, clock_now(), good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "%s by %s from %s %s%s%s",
 	      manage_text(&t->work, text), t->node, t->source, what, why ? ": " : "", why ? why : "");
 }
 
@@ -340,7 +340,7 @@ static json_t *start(struct manage *m, const char *node, const char *source, jso
 		return j ? j : refusal(&e, NULL);
 	t = make(node, source, id, request, &e);
 	if (!t) {
-		audit(source, clock_now(), LOG_LEVEL_WARNING, "work by %s from %s refused: %s", node, source, e.text);
+		audit_change(node, clock_now(), LOG_LEVEL_WARNING, "work by %s from %s refused: %s", node, source, e.text);
 		return refusal(&e, NULL);
 	}
 	if (manage_admit(m->server, node, &t->work, id, &t->place, &e) < 0) {
@@ -367,6 +367,7 @@ static json_t *ask(struct manage *m, const char *node, json_t *request, bool can
 		atomic_store(&t->progress.cancel, true);
 		if (t->state == TASK_WAITS) {
 			err_set(&t->error, ECANCELED, "it was cancelled");
+			audit_task(t, false, "cancelled", NULL);
 			task_ended(m, t, TASK_CANCELLED);
 		}
 	}

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include "audit.h"
 #include "conn.h"
 #include "ctl.h"
 #include "manage.h"
@@ -107,6 +108,8 @@ static void reserve(struct conn *c, const json_t *request)
 		err_set(&e, name ? ENOENT : EINVAL, name ? "there is no volume %.100s here, or %s is not among its clients" :
 			"reserve needs \"volume\"", name, c->client->node);
 		err_clean(e.text);
+		audit_change(c->client->node, c->loop->now, LOG_LEVEL_WARNING, "reserve by %s from %s refused: %s", c->client->node,
+			     c->peer, e.text);
 		reply(c, c->request.cookie, json_pack("{s:o}", "error", manage_error(&e, NULL)));
 		return;
 	}

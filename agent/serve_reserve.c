@@ -46,19 +46,24 @@ static void run(struct job *j)
 	j->result = reserve_do(j->conn->client, k->volume, &k->request, &k->error);
 }
 
+/* e: why not; NULL: done. */
+static void say(const struct conn *c, const char *volume, enum reserve_action action, const struct err *e)
+{
+	audit_change(c->client->node, c->loop->now, e ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "reserve of %s (%s) by %s from %s %s%s",
+		     volume, reserve_action_name(action), c->client->node, c->peer, e ? "refused: " : "done", e ? e->text : "");
+}
+
 /* Back on the loop. */
 static void on_back(struct engine *l, struct message *m)
 {
 	struct reserve_job *k = (struct reserve_job *)m;
 	struct conn *c = k->job.conn;
 
+	(void)l;
 	c->executing--;
-	if (c->state != CONN_DEAD) {
-		audit(c->host, l->now, k->job.result ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "reserve of %s (%s) by %s from %s %s%s",
-		      k->volume->name, reserve_action_name(k->request.action), c->client->node, c->peer,
-		      k->job.result ? "refused: " : "done", k->error.text);
+	say(c, k->volume->name, k->request.action, k->job.result ? &k->error : NULL);
+	if (c->state != CONN_DEAD)
 		reply(c, k->job.cookie, k->job.result ? refusal(&k->error) : reserve_show(k->volume));
-	}
 	volume_put(k->volume);
 	free(k);
 	conn_touch(c);
@@ -100,7 +105,9 @@ void serve_reserve(struct conn *c, struct volume *v, bool may_write, const json_
 		reply(c, c->request.cookie, reserve_show(v));
 	else if (!r && start(c, v, &q, &e) == 0)
 		return;
-	else
+	else {
+		say(c, v->name, q.action, &e);
 		reply(c, c->request.cookie, refusal(&e));
+	}
 	volume_put(v);
 }

@@ -261,7 +261,7 @@ json_t *status_handle(void *arg, const struct ctl_peer *peer, const char *what, 
 		return status_json(arg);
 	j = change(arg, peer, what, request, e);
 	snprintf(source, sizeof(source), "uid %u", peer->uid);
-	audit(source, clock_now(), j ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+	audit_change(source, clock_now(), j ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 	      "%.60s%s%.60s by uid %u (pid %d) at the control socket %s%s", what, volume ? " of " : "",
 	      volume ? volume : "", peer->uid, (int)peer->pid, j ? "done" : "refused: ", j ? "" : e->text);
 	return j;

@@ -70,8 +70,23 @@ for i in range(1100):
     except Refused as r:
         pass
 check("a flood of refused logins is over", True)
-check("from elsewhere", Node(directory=DIR).login().ping() > 0)
+c = Node(directory=DIR).login()
+check("from elsewhere", c.ping() > 0)
+c.work("label", volume="v", text="behind a flood")
+def reserve(**m):
+    try:
+        c.control("reserve", id=os.urandom(16).hex(), **m)
+    except Failed as e:
+        return e.code
+is_("nothing is reserved of what is not there", reserve(volume="none", action="alone"), "ENOENT")
+is_("nor with a key that is not registered", reserve(volume="v", action="reserve", type=1, key="1"), "EBADE")
+is_("nor what cannot be", reserve(volume="v", action="dance"), "EINVAL")
 EOT
+lines >"$W/lines"
+has 'label of v by node1 from 127\.0\.0\.1 done$' "a change is there in spite of it"
+has 'reserve by node1 from 127\.0\.0\.1/[0-9]+ refused: there is no volume none here' "a reservation of what is not there"
+has 'reserve of v \(reserve\) by node1 from 127\.0\.0\.1/[0-9]+ refused: ' "one that is refused"
+has 'reserve of v \(.*\) by node1 from 127\.0\.0\.1/[0-9]+ refused: reserve: "action" is none' "and one that is none"
 is "$(lines | grep -c 'login of flood .* refused')" "$(lines | grep -c 'login of flood')" "refused they were"
 check "not all of them are in the log" test "$(lines | grep -c 'login of flood')" -lt 1090
 said() { lines | grep -qE 'WARNING \(audit\): [0-9]+ lines about 127.0.0.1 were left out$'; }
