@@ -255,6 +255,7 @@ static void grow(json_t *request, int channel)
 	struct err e = { .code = ENOMEM, .text = "no memory" };
 	uint64_t before, device = (uint64_t)json_integer_value(json_object_get(request, "size"));
 	json_t *resized;
+	int dir;
 
 	if (!t || find(t, request, &e) < 0)
 		goto out;
@@ -264,6 +265,10 @@ static void grow(json_t *request, int channel)
 		goto out;
 	json_decref(resized);
 	say_stage(channel, t->at.type);
+	dir = open_mounted(t, &e);	/* the tool goes by the path */
+	if (dir < 0)
+		goto out;
+	close(dir);
 	before = size_of(t->at.dir);
 	if (grow_known(t, &e) < 0 || check_grown(t, before, size_of(t->at.dir), device, &e) < 0)
 		goto out;

@@ -117,6 +117,7 @@ truncate -s 16M "$W/other"
 mkfs.ext4 -q "$W/other"
 mount -o loop "$W/other" "$m" || bail "another file system above it"
 like "$(rsvol snapshot growext4@above --freeze 2>&1)" "leads to something else" "one that is mounted above it is not brought to rest"
+like "$(rsvol resize growext4 512M --grow-fs 2>&1)" "leads to something else" "nor grown"
 umount "$m"
 check "nor is the one below" touch "$m/above"
 rsvol create nofs 1M >/dev/null
