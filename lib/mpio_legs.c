@@ -282,8 +282,10 @@ static void open_failed(struct mpio *v, struct mpio_leg *g, int error)
 {
 	/* A shared volume: an earlier run of ours still has it there or on another server. */
 	g->busy = error == -EBUSY && v->info.shared;
-	if (error != -EBUSY || g->busy)		/* else the handle itself is taken */
+	if (error != -EBUSY || g->busy)
 		session_free_handle(g->session, g->handle);
+	else	/* the volume is being changed; or the handle itself is taken, which is of no use to anybody */
+		session_close(g->session, g->handle);
 	if (error == -EBADE)
 		log_error(v->info.name, "%s:%s cannot be opened on %s: %s%s", v->namespace, v->info.name, g->session->name,
 			  *v->info.reserved_by ? "it is reserved by client " : "another client has had it meanwhile",

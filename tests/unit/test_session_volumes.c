@@ -101,6 +101,31 @@ static void another_volume_comes_back(void **state)
 	assert_int_equal(client_state(), MPIO_STALE);
 }
 
+/* It is being changed, or something of ours has that number there: either way the number is given back, or
+ * whoever tries for long has none left. */
+static void busy_volume_keeps_no_handle(void **state)
+{
+	uint32_t handle;
+	struct request *r;
+	struct io *w;
+
+	(void)state;
+	script_close(b);
+	script_close(a);
+	w = write_block(0, 'W');
+	a = script_login(&server, 0, S1, 3);
+	r = script_expect(a, WIRE_OPEN);
+	handle = r->h.handle;
+	script_reply(a, r, WIRE_E_BUSY, NULL, 0);
+	assert_int_equal(io_wait(w), -EBUSY);
+	r = script_expect(a, WIRE_CLOSE);
+	assert_int_equal(r->h.handle, handle);
+	script_reply(a, r, WIRE_E_HANDLE, NULL, 0);
+	w = write_block(0, 'W');
+	script_open(a);
+	carry_out(a, w);
+}
+
 /* Numbers go round: one that is still in use is left out. */
 static void handles_go_round(void **state)
 {
@@ -203,6 +228,7 @@ int main(void)
 		TEST(volume_comes_back),
 		TEST(volume_comes_back_unseen),
 		TEST(another_volume_comes_back),
+		TEST(busy_volume_keeps_no_handle),
 		cmocka_unit_test(handles_go_round),
 		TEST(event_overtakes_a_list),
 		TEST(list_changes_between_pages),
