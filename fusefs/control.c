@@ -316,8 +316,9 @@ json_t *control_handle(void *arg, const struct ctl_peer *peer, const char *what,
 
 		if (strcmp(v->name, what) != 0)
 			continue;
-		if (v->changes && !peer->may_change) {
-			err_set(e, EPERM, "uid %d may look at this rsiod, but not change it", (int)peer->uid);
+		if ((v->changes || ((struct daemon *)arg)->private) && !peer->may_change) {
+			err_set(e, EPERM, v->changes ? "uid %d may look at this rsiod, but not change it" :
+				"uid %d may not look at this rsiod: its tree is not for others", (int)peer->uid);
 			err_next(e, "root, its owner and the members of admin-group may");
 			return NULL;
 		}

@@ -405,6 +405,18 @@ static void finish(struct daemon *d)
 /* The start, in the order that matters: the helper before threads and before the mount;
  * rights are given up before threads, too. */
 
+/* It says what the tree does: who does not see that does not see this. */
+static int show_log(const char *path, const struct conf_client *conf, struct err *e)
+{
+	gid_t admins = admin_gid(conf);
+	bool all = conf->allow_other || geteuid() != 0;
+
+	if (chown(path, (uid_t)-1, all ? (gid_t)-1 : admins != (gid_t)-1 ? admins : 0) < 0 ||
+	    chmod(path, all ? 0644 : admins != (gid_t)-1 ? 0640 : 0600) < 0)
+		return err_sys(e, errno, "%s", path);
+	return 0;
+}
+
 static int open_log(struct daemon *d, const struct conf_client *conf, struct err *e)
 {
 	char *path = rundir_path(d->run_dir, "rsiod.log");
@@ -415,6 +427,8 @@ static int open_log(struct daemon *d, const struct conf_client *conf, struct err
 	log_set_level(d->options->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	r = log_open(path, conf->namespace_count ? conf->namespaces[0].nodename : "rsiod",
 		     d->options->foreground, e);
+	if (!r)
+		r = show_log(path, conf, e);
 	free(path);
 	return r;
 }
@@ -435,6 +449,7 @@ static int prepare(struct daemon *d, const char *mount_dir, struct err *e)
 		return -e->code;
 	d->client.mount_dir = strdup(mount_dir);
 	d->client.admin_gid = admin_gid(d->config->conf);
+	d->private = geteuid() == 0 && !d->config->conf->allow_other;
 	d->client.manage = d->options->manage;
 	drill_init(&d->drill, &d->client);
 	works_init(&d->works, &d->client, d->helper);

@@ -30,6 +30,7 @@ struct daemon {
 	char *run_dir;
 	int ready;			/* the pipe to whoever started us, -1: none */
 	int pid_fd;			/* RUN_DIR/rsiod.pid, locked */
+	bool private;			/* who may change nothing does not see the tree either */
 	int end;			/* eventfd: unmounted, time to end */
 	struct loop *loop;
 	struct helper *helper;

@@ -57,9 +57,15 @@ bad mode 0888 'not a mode'
 bad mode 4755 'not a mode'
 bad mode 1 'not a mode'
 
+check "others may ask for the state" as 65534 65534 "$BUILD/rsconfig" --run-dir "$W/clt/run" -q
+check "and read the log" as 65534 65534 test -r "$W/clt/run/rsiod.log"
+
 stop_client "$W/clt"
 sed -i '1i [defaults]\nallow-other = no\n' "$W/clt/rscltcfg"
 start_client "$W/clt"
 check "with allow-other = no root gets in" test -s "$m/osl/plain"
 check_fails 2 "and nobody else" as 65534 65534 ls "$m/osl"
+like "$(as 65534 65534 "$BUILD/rsconfig" --run-dir "$W/clt/run" -q 2>&1 || true)" 'may not look' "nor asks somebody else for the state"
+check_fails 1 "or reads it in the log" as 65534 65534 test -r "$W/clt/run/rsiod.log"
+check "root may" rsconfig -q
 done_testing
