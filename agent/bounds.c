@@ -96,25 +96,23 @@ void bounds_check_volume(const struct bounds *b, const char *name, const char *p
 			    "offered after a restart", name, path);
 }
 
-static bool has_pool(const struct conf_server *conf, const char *path)
+void bounds_check_pool(const struct bounds *b, const char *name, const char *path)
 {
-	for (size_t i = 0; conf && i < conf->pool_count; i++)
-		if (strcmp(conf->pools[i].path, path) == 0)
-			return true;
-	return false;
+	if (b && b->confinement.files && !confine_covers(b->paths, path, CONFINE_ALL))
+		log_warning("pool", "%s: %s is not within what rssrv confined itself to when it started: "
+			    "opened after a restart", name, path);
 }
 
-/* old: what it has was looked at, and may hang by now; NULL: nothing. */
+/* old: what it has was looked at, and may hang by now; NULL: nothing.  A new pool is looked at by
+ * its own thread. */
 static void check_paths(const struct bounds *b, const struct conf_server *old, const struct conf_server *conf)
 {
 	bool same;
 
 	if (!b->confinement.files)
 		return;
-	for (size_t i = 0; i < conf->pool_count; i++)
-		if (!has_pool(old, conf->pools[i].path) && !confine_covers(b->paths, conf->pools[i].path, CONFINE_ALL))
-			log_warning("pool", "%s: %s is not within what rssrv confined itself to when it started: "
-				    "opened after a restart", conf->pools[i].name, conf->pools[i].path);
+	for (size_t i = 0; i < conf->pool_count && !old; i++)
+		bounds_check_pool(b, conf->pools[i].name, conf->pools[i].path);
 	same = old && old->metrics && conf->metrics && strcmp(old->metrics, conf->metrics) == 0;
 	if (conf->metrics && !same && !confine_covers(b->paths, conf->metrics, CONFINE_ALL))
 		log_warning("metrics", "%s is not within what rssrv confined itself to when it started: written after a "

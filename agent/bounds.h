@@ -27,8 +27,9 @@ uint64_t bounds_keep(const struct conf_server *conf);
 /* For good; before the first thread, after root was dropped. */
 int bounds_set(struct server *s, struct err *e);
 /* Says by name what of this configuration is beyond them and was not in the old one: but
- * of [volume]s it is asked by who may wait for a file that hangs. */
+ * of [volume]s and new pools it is asked by who may wait for a file system that hangs. */
 void bounds_check(const struct bounds *b, const struct conf_server *old, const struct conf_server *conf);
+void bounds_check_pool(const struct bounds *b, const char *name, const char *path);
 void bounds_check_volume(const struct bounds *b, const char *name, const char *path);
 json_t *bounds_json(const struct bounds *b);
 

@@ -13,31 +13,10 @@
 #include "pool.h"
 #include "registry.h"
 #include "text.h"
-#include "watch.h"
+#include "watch_impl.h"
 
 #define LOOK_EVERY_MS 250
 #define WATCH_STACK (256u << 10)
-
-/* What one thread looks after: a pool, or the [volume] sections. */
-struct watcher {
-	struct watcher *next;
-	struct watch *watch;
-	struct pool *pool;		/* NULL: the sections */
-	struct offer *offers;		/* sections: the thread's own */
-	struct offer *pending;		/* sections: what they are to become; under watch->lock */
-	unsigned pending_of;		/* of which configuration that is */
-	bool has_pending;
-	bool stop;			/* under watch->lock */
-};
-
-struct watch {
-	struct server *server;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	struct watcher *watchers;	/* the sections first */
-	pthread_mutex_t newest_lock;	/* of newest, and while what belongs to it is given to volumes */
-	unsigned newest;		/* configuration; counts */
-};
 
 static bool same_section(const struct offer *a, const struct offer *b)
 {
@@ -204,7 +183,39 @@ static struct offer *section_offers(struct server *s, const struct conf_server *
 	return first;
 }
 
-static struct watcher *add_watcher(struct watch *w, struct pool *p)
+/* What opening needs of it; to be freed with free_conf.  NULL: no memory. */
+static void free_conf(struct conf_pool *c)
+{
+	if (!c)
+		return;
+	free(c->path);
+	strings_free(c->clients);
+	free(c);
+}
+
+static struct conf_pool *copy_conf(const struct conf_pool *from)
+{
+	struct conf_pool *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	*c = *from;
+	c->manage = NULL;
+	c->path = strdup(from->path);
+	c->clients = strings_copy(from->clients);
+	if (c->path && (c->clients || !from->clients))
+		return c;
+	free_conf(c);
+	return NULL;
+}
+
+static const char *watched_pool(const struct watcher *k)
+{
+	return k->pool ? k->pool->name : k->to_open ? k->to_open->name : NULL;
+}
+
+/* A pool that is open, or one to be opened, or neither: the sections. */
+static struct watcher *add_watcher(struct watch *w, struct pool *p, const struct conf_pool *to_open)
 {
 	struct watcher *k = calloc(1, sizeof(*k)), **end = &w->watchers;
 
@@ -212,6 +223,10 @@ static struct watcher *add_watcher(struct watch *w, struct pool *p)
 		return NULL;
 	k->watch = w;
 	k->pool = p;
+	if (to_open && !(k->to_open = copy_conf(to_open))) {
+		free(k);
+		return NULL;
+	}
 	pthread_mutex_lock(&w->lock);
 	while (*end)
 		end = &(*end)->next;
@@ -227,7 +242,7 @@ static int open_pools(struct watch *w, const struct conf_server *conf, struct er
 
 		if (!p)
 			return -e->code;
-		if (!add_watcher(w, p)) {
+		if (!add_watcher(w, p, NULL)) {
 			err_set(e, ENOMEM, "no memory for pool %s", p->name);
 			pool_close(p);
 			return -e->code;
@@ -275,7 +290,7 @@ struct watch *watch_new(struct server *s, const struct conf_server *conf, struct
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->wake, &attr);
 	pthread_condattr_destroy(&attr);
-	k = add_watcher(w, NULL);
+	k = add_watcher(w, NULL, NULL);
 	if (!k) {
 		err_set(e, ENOMEM, "cannot start: no memory");
 		watch_free(w);
@@ -324,49 +339,10 @@ static void unlink_watcher(struct watcher *k)
 	pthread_mutex_unlock(&k->watch->lock);
 }
 
-static void *watch_thread(void *arg)
-{
-	struct watcher *k = arg;
-
-	pthread_setname_np(pthread_self(), "rssrv-watch");
-	while (!wait_for_next(k))
-		look(k);
-	if (!k->pool || atomic_load(&k->watch->server->leaving))
-		return NULL;		/* the process ends: what is offered stays so */
-	log_info("pool", "%s: no longer in the configuration", k->pool->name);
-	unlink_watcher(k);
-	pool_close(k->pool);
-	free(k);
-	return NULL;
-}
-
-static int start(struct watcher *k, struct err *e)
-{
-	pthread_attr_t attr;
-	pthread_t t;
-	int r;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, WATCH_STACK);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	r = pthread_create(&t, &attr, watch_thread, k);
-	pthread_attr_destroy(&attr);
-	return r ? err_sys(e, r, "cannot start a thread to watch %s", k->pool ? k->pool->name : "volumes") : 0;
-}
-
-int watch_start(struct watch *w, struct err *e)
-{
-	int r = 0;
-
-	for (struct watcher *k = w->watchers; k && !r; k = k->next)
-		r = start(k, e);
-	return r;
-}
-
-static bool wanted(const struct pool *p, const struct conf_server *conf)
+static bool wanted(const char *name, const char *path, const struct conf_server *conf)
 {
 	for (size_t i = 0; i < conf->pool_count; i++)
-		if (strcmp(p->name, conf->pools[i].name) == 0 && strcmp(p->path, conf->pools[i].path) == 0)
+		if (strcmp(name, conf->pools[i].name) == 0 && strcmp(path, conf->pools[i].path) == 0)
 			return true;
 	return false;
 }
@@ -385,24 +361,119 @@ static void change_pool(struct pool *p, const struct conf_server *conf)
 	}
 }
 
+/*
+ * Shown to others only with what the newest configuration says of it.  That is in place before
+ * watch_apply goes through the watchers: a pool that is there by then is changed by that, and
+ * one that comes later has read it here.
+ */
+static bool publish(struct watcher *k, struct pool *p)
+{
+	struct server *s = k->watch->server;
+	bool keep;
+
+	pthread_mutex_lock(&k->watch->lock);
+	pthread_rwlock_rdlock(&s->conf_lock);
+	keep = !k->stop && wanted(p->name, p->path, s->conf);
+	if (keep) {
+		change_pool(p, s->conf);
+		k->pool = p;
+	}
+	pthread_rwlock_unlock(&s->conf_lock);
+	pthread_mutex_unlock(&k->watch->lock);
+	return keep;
+}
+
+/* False: it is not there, or not wanted any more. */
+static bool open_late(struct watcher *k)
+{
+	struct server *s = k->watch->server;
+	struct err e = { 0 };
+	struct pool *p;
+
+	bounds_check_pool(s->bounds, k->to_open->name, k->to_open->path);
+	p = pool_open(s, k->to_open, 0, &e);
+	if (!p)
+		log_error("pool", "%s: not opened: %s", k->to_open->name, e.text);
+	if (!p || publish(k, p))
+		return p;
+	log_info("pool", "%s: no longer in the configuration", p->name);
+	pool_close(p);
+	return false;
+}
+
+static void end_watcher(struct watcher *k)
+{
+	unlink_watcher(k);
+	if (k->pool)
+		pool_close(k->pool);
+	free_conf(k->to_open);
+	free(k);
+}
+
+static void *watch_thread(void *arg)
+{
+	struct watcher *k = arg;
+
+	pthread_setname_np(pthread_self(), "rssrv-watch");
+	if (k->to_open && !open_late(k)) {
+		end_watcher(k);
+		return NULL;
+	}
+	while (!wait_for_next(k))
+		look(k);
+	if (!k->pool || atomic_load(&k->watch->server->leaving))
+		return NULL;		/* the process ends: what is offered stays so */
+	log_info("pool", "%s: no longer in the configuration", k->pool->name);
+	end_watcher(k);
+	return NULL;
+}
+
+static int start(struct watcher *k, struct err *e)
+{
+	pthread_attr_t attr;
+	pthread_t t;
+	int r;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, WATCH_STACK);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	r = pthread_create(&t, &attr, watch_thread, k);
+	pthread_attr_destroy(&attr);
+	return r ? err_sys(e, r, "cannot start a thread to watch %s", watched_pool(k) ? watched_pool(k) : "volumes") : 0;
+}
+
+int watch_start(struct watch *w, struct err *e)
+{
+	int r = 0;
+
+	for (struct watcher *k = w->watchers; k && !r; k = k->next)
+		r = start(k, e);
+	return r;
+}
+
+/* Not opened here: this is the control loop. */
 static void add_new_pools(struct watch *w, const struct conf_server *conf)
 {
 	for (size_t i = 0; i < conf->pool_count; i++) {
+		const struct conf_pool *c = &conf->pools[i];
 		struct err e = { 0 };
 		struct watcher *k;
-		struct pool *p;
 		bool have = false;
 
 		pthread_mutex_lock(&w->lock);
 		for (k = w->watchers; k; k = k->next)
-			have |= k->pool && !k->stop && strcmp(k->pool->name, conf->pools[i].name) == 0;
+			have |= watched_pool(k) && !k->stop && strcmp(watched_pool(k), c->name) == 0;
 		pthread_mutex_unlock(&w->lock);
 		if (have)
 			continue;
-		p = pool_open(w->server, &conf->pools[i], 0, &e);
-		k = p ? add_watcher(w, p) : NULL;
-		if (!k || start(k, &e) < 0)
-			log_error("pool", "%s: not opened: %s", conf->pools[i].name, e.text);
+		k = add_watcher(w, NULL, c);
+		if (!k)
+			err_set(&e, ENOMEM, "no memory");
+		if (k && start(k, &e) == 0)
+			continue;
+		log_error("pool", "%s: not opened: %s", c->name, e.text);
+		if (k)
+			end_watcher(k);
 	}
 }
 
@@ -446,8 +517,12 @@ void watch_apply(struct watch *w, const struct conf_server *conf)
 	pthread_mutex_lock(&w->lock);
 	for (struct watcher *k = w->watchers; k; k = k->next) {
 		if (k->pool) {
-			k->stop |= !wanted(k->pool, conf);
+			k->stop |= !wanted(k->pool->name, k->pool->path, conf);
 			change_pool(k->pool, conf);
+			continue;
+		}
+		if (k->to_open) {
+			k->stop |= !wanted(k->to_open->name, k->to_open->path, conf);
 			continue;
 		}
 		unused = k->pending;
@@ -471,75 +546,4 @@ void watch_stop(struct watch *w)
 		k->stop = true;
 	pthread_cond_broadcast(&w->wake);
 	pthread_mutex_unlock(&w->lock);
-}
-
-bool watch_pool_owned(struct watch *w, const char *name, bool *owned, char owner[CONF_NAME_MAX + 1])
-{
-	bool found = false;
-
-	pthread_mutex_lock(&w->lock);
-	for (struct watcher *k = w->watchers; k && !found; k = k->next) {
-		if (!k->pool || k->stop || strcmp(k->pool->name, name) != 0)
-			continue;
-		found = true;
-		*owned = pool_owner(k->pool);
-		pool_owner_name(k->pool, owner);
-	}
-	pthread_mutex_unlock(&w->lock);
-	return found;
-}
-
-struct pool *watch_pool(struct watch *w, const char *name)
-{
-	struct pool *found = NULL;
-
-	pthread_mutex_lock(&w->lock);
-	for (struct watcher *k = w->watchers; k && !found; k = k->next)
-		if (k->pool && !k->stop && strcmp(k->pool->name, name) == 0)
-			found = pool_get(k->pool);
-	pthread_mutex_unlock(&w->lock);
-	return found;
-}
-
-struct pool **watch_pools(struct watch *w, size_t *n)
-{
-	struct pool **list;
-	size_t room = 0;
-
-	*n = 0;
-	pthread_mutex_lock(&w->lock);
-	for (struct watcher *k = w->watchers; k; k = k->next)
-		room += k->pool && !k->stop;
-	list = room ? calloc(room, sizeof(struct pool *)) : NULL;
-	for (struct watcher *k = w->watchers; list && k; k = k->next)
-		if (k->pool && !k->stop)
-			list[(*n)++] = pool_get(k->pool);
-	pthread_mutex_unlock(&w->lock);
-	return list;
-}
-
-json_t *watch_pools_json(struct watch *w)
-{
-	json_t *list = json_array();
-	char owner[CONF_NAME_MAX + 1];
-
-	pthread_mutex_lock(&w->lock);
-	for (struct watcher *k = w->watchers; k; k = k->next) {
-		if (!k->pool)
-			continue;
-		pool_owner_name(k->pool, owner);
-		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s, s:i, s:I, s:I, s:I, s:I, s:s, s:b, s:b, s:s}",
-			"name", k->pool->name, "path", k->pool->path, "shared", (int)k->pool->shared,
-			"owner", k->pool->shared ? owner : w->server->name,
-			"volumes", (int)atomic_load(&k->pool->volumes),
-			"bytes", (json_int_t)atomic_load(&k->pool->bytes),
-			"free", (json_int_t)atomic_load(&k->pool->bytes_free),
-			"allocated", (json_int_t)atomic_load(&k->pool->allocated),
-			"promised", (json_int_t)atomic_load(&k->pool->promised),
-			"filesystem", k->pool->filesystem, "reflink", (int)k->pool->reflink,
-			"overcommit", (int)atomic_load(&k->pool->overcommit),
-			"state", pool_state_name(atomic_load(&k->pool->state))));
-	}
-	pthread_mutex_unlock(&w->lock);
-	return list;
 }

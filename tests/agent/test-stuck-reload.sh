@@ -18,6 +18,8 @@ write_server_conf "$W/b" client=node1 client=node2
 truncate -s 1M "$W/b/ledger.raw" "$W/b/going.raw"
 ln -s "$W/c/mnt/inner/v" "$W/b/stuck"
 printf '\n[volume %s]\npath = %s\n' stuck "$W/b/stuck" ledger "$W/b/ledger.raw" going "$W/b/going.raw" >>"$W/b/rssrvcfg"
+mkdir "$W/b/quick"
+truncate -s 1M "$W/b/quick/fresh.raw"
 start_server "$W/b"
 go_on() { kill -CONT "$(client_pid "$W/c")" 2>/dev/null || true; }
 cleanup_fn go_on
@@ -69,8 +71,23 @@ check("a volume that is taken out of the configuration is nobody's at once", wai
 c = Node("node2").login()
 check("others log in meanwhile", c.ping() > 0)
 a.must(CLOSE, handle=2)		# what is withdrawn and still open is not offered anew
+
+# A new pool whose directory hangs is looked at by a thread of its own.
+hung = lambda: open(DIR + "/rssrv.out").read().count("configuration read again")
+before = hung()
+reload(text + "\n[pool hung]\npath = %s\n[pool quick]\npath = %s\n" % (DIR + "/../c/mnt/inner/.rsio", DIR + "/quick"))
+check("a new pool whose file system hangs keeps nothing waiting", wait_until(lambda: hung() > before, 20))
+pools = lambda: {p["name"]: p["volumes"] for p in status()["pools"]}
+check("and another new one is opened", wait_until(lambda: pools().get("quick") == 1, 20), pools())
+is_("the one that hangs is not there yet", "hung" in pools(), False)
+check("what is in the other is offered", wait_until(lambda: "fresh" in [v.name for v in c.list()]), [v.name for v in c.list()])
+reload(text.replace("/ledger.raw\n", "/ledger.raw\nclients = node2\n"))
+check("a further configuration takes effect", wait_until(lambda: read(a, 1) == "NO_VOLUME", 20), read(a, 1))
+check("which has no new pools", wait_until(lambda: "quick" not in pools(), 20), pools())
 os.kill(tree, signal.SIGCONT)
 threads[-1].join(10)
+check("nor, when it goes on, the one that hung",
+      wait_until(lambda: "hung: no" in open(DIR + "/rssrv.out").read(), 20) and "hung" not in pools(), pools())
 reload(text)
 check("when the file goes on, what was given back is there again",
       wait_until(lambda: {v.name for v in c.list()} == {"ledger", "going", "stuck"}, 15), [v.name for v in c.list()])
