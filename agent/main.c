@@ -136,21 +136,21 @@ static void warn_of_host(const struct conf_server *conf, const char *path)
 	struct stat st;
 
 	if (conf->user && !getpwnam(conf->user))
-		fprintf(stderr, "%s: warning: there is no user %s on this host: started by root, rssrv ends with that\n",
+		fprintf(stderr, "rssrv: %s: warning: there is no user %s on this host: started by root, rssrv ends with that\n",
 			path, conf->user);
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		const struct conf_pool *p = &conf->pools[i];
 		int r = stat(p->path, &st) < 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
 
 		if (r)
-			fprintf(stderr, "%s:%d: warning: [pool %s]: %s: %s: rssrv does not start without it\n", path,
+			fprintf(stderr, "rssrv: %s:%d: warning: [pool %s]: %s: %s: rssrv does not start without it\n", path,
 				p->line, p->name, p->path, strerror(r));
 	}
 	for (size_t i = 0; i < conf->volume_count; i++) {
 		const struct conf_volume *v = &conf->volumes[i];
 
 		if (v->path && stat(v->path, &st) < 0)
-			fprintf(stderr, "%s:%d: warning: [volume %s]: %s: %s: it is offered when it is there\n", path,
+			fprintf(stderr, "rssrv: %s:%d: warning: [volume %s]: %s: %s: it is offered when it is there\n", path,
 				v->line, v->name, v->path, strerror(errno));
 	}
 }

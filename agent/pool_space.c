@@ -54,6 +54,7 @@ void pool_find_abilities(struct pool *p)
 	name_filesystem(p);
 	p->reflink = copy_can_reflink(p->dirfd);
 	pool_look_at_space(p, clock_now());
+	atomic_store(&p->looked, 0);	/* its volumes are not known yet: the first look at them counts anew */
 	log_info("pool", "%s: %s is on %s, %s", p->name, p->path, p->filesystem,
 		 p->reflink ? "where snapshots and clones are instant and share blocks" :
 			      "where snapshots and clones are copies that keep holes");

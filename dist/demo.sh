@@ -223,6 +223,9 @@ finish()
 	say "All of it keeps running, $SECONDS s after the start.  To try next, as root:"
 	cat <<-END
 		  cat $MNT/demo/.rsio/status
+		  ${prefix}$SHOWN/rsvol create data 100M
+		  ${prefix}$SHOWN/rsvol snapshot home --name first --freeze
+		  ${prefix}$SHOWN/rsvol ls
 		  dd if=/dev/zero of=$MNT/demo/scratch bs=1M count=64 conv=notrunc,fsync
 		  ${prefix}$SHOWN/rsclogcat -f
 		and to end it:

@@ -24,6 +24,8 @@ start_server "$W/srv"
 start_client "$W/clt"
 start_client "$W/clt2"
 
+is "$(rsvol pool ls --json | jq -c '.pools[0] | [.volumes, .promised]')" '[1,4194304]' "a server that was just started knows its pool's numbers"
+
 # Made, looked at.
 is "$(says create osl:data 20M)" "osl:data: created, 20 MiB in pool main" "create"
 is "$(stat -c %s "$tree/data")" $((20 << 20)) "it is in the tree when rsvol says so"
