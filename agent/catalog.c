@@ -21,6 +21,8 @@
  * Nothing that is large is removed under the lock: it is renamed into .rsio.work, and
  * unlinked when the lock is given back.
  *
+ * A change of several pools has a journal in each, and one of them decides: catalog_between.c.
+ *
  * A size is changed in place, by one call, which the file system makes whole.  It needs no
  * journal.  Keys of a meta are changed by one rename.
  *

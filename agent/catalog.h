@@ -58,6 +58,9 @@ int catalog_remove(struct pool *p, struct catalog_job *j, const char *name, bool
 /* Of each volume one snapshot of that name, all of one moment: all or none. */
 int catalog_snapshot(struct pool *p, struct catalog_job *j, const char *const *names, size_t n, const char *snapshot,
 		     struct err *e);
+/* The same, of volumes each of which is in pools[i]; pools of one name are the same one (catalog_between.c). */
+int catalog_snapshot_pools(struct pool *const *pools, struct catalog_job *j, const char *const *names, size_t n,
+			   const char *snapshot, struct err *e);
 int catalog_snapshot_remove(struct pool *p, struct catalog_job *j, const char *name, const char *snapshot,
 			    struct err *e);
 int catalog_rollback(struct pool *p, struct catalog_job *j, const char *name, const char *snapshot, struct err *e);

@@ -143,6 +143,16 @@ static void prepare(const struct pool *p)
 	give_away(p, JOURNAL_SPARE, &st);
 }
 
+/* What no change has claimed. */
+static void tidy(const struct pool *p)
+{
+	int r = empty(p->dirfd, CATALOG_WORK, TREE_DEPTH);
+
+	if (r && r != -EROFS && r != -ENOENT)
+		log_warning("pool", "%s: cannot empty " CATALOG_WORK ": %s", p->name, strerror(-r));
+	remove_empty_directories(p);
+}
+
 int catalog_recover(struct pool *p, struct err *e)
 {
 	int r = catalog_finish(p, e);
@@ -155,13 +165,27 @@ int catalog_recover(struct pool *p, struct err *e)
 		snprintf(e->text, sizeof(e->text), "[pool %s]: %.*s", p->name, ERR_TEXT_MAX - 80, text);
 		return r;
 	}
-	r = empty(p->dirfd, CATALOG_WORK, TREE_DEPTH);
-	if (r && r != -EROFS && r != -ENOENT)
-		log_warning("pool", "%s: cannot empty " CATALOG_WORK ": %s", p->name, strerror(-r));
 	journal_last(p->dirfd, p->last);
-	remove_empty_directories(p);
+	/* The pool to ask may not be open yet; a look comes before anything is offered. */
+	p->waits = p->work_left = journal_is_pending(p->dirfd);
+	if (!p->waits)
+		tidy(p);
 	remove_new_metas(p);
 	prepare(p);
+	return 0;
+}
+
+/* What was prepared by an earlier process was left with what is pending.  Nobody has prepared anything since:
+ * a pool that waits is not changed. */
+int catalog_settle(struct pool *p, struct err *e)
+{
+	int r = between_finish(p, e);
+
+	if (r)
+		return r;
+	if (p->work_left)
+		tidy(p);
+	p->work_left = false;
 	return 0;
 }
 
@@ -176,7 +200,7 @@ int catalog_enter(struct pool *p, struct err *e)
 	else if (!pool_owner(p)) {
 		pool_owner_name(p, owner);
 		r = err_set(e, EREMOTE, "pool %s is changed by its owner, server %s", p->name, *owner ? owner : "?");
-	} else if (p->unfinished && catalog_finish(p, e) < 0) {
+	} else if ((p->unfinished && catalog_finish(p, e) < 0) || (p->waits && catalog_settle(p, e) < 0)) {
 		r = -EUCLEAN;
 		e->code = EUCLEAN;
 	}
@@ -266,14 +290,20 @@ void change_discard(struct catalog_change *c, const char *path)
 	c->trash_count++;
 }
 
-int change_commit(struct catalog_change *c, struct err *e)
+void change_name_request(struct catalog_change *c)
 {
 	const char *id = c->job->id;
-	struct pool *p = c->pool;
-	int r;
 
 	if (id && !id[strspn(id, "0123456789abcdef")])
 		snprintf(c->journal.by, sizeof(c->journal.by), "%s", id);
+}
+
+int change_commit(struct catalog_change *c, struct err *e)
+{
+	struct pool *p = c->pool;
+	int r;
+
+	change_name_request(c);
 	r = journal_commit(&c->journal, p->dirfd, e);
 
 	if (r)

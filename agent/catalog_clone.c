@@ -104,7 +104,7 @@ static int take_volume(struct catalog_change *c, struct clone *k, struct err *e)
 	int r = by_way ? change_drafts(&own, 1, e) : 0, to = by_way && !r ? own.drafts[0].fd : c->drafts[0].fd;
 
 	if (!r)
-		r = snap_moment(c->job, &k->source.volume, &to, 1, k->from->reflink, e);
+		r = snap_moment(c->job, &k->source.volume, &to, &k->from->reflink, 1, e);
 	if (!r && by_way)
 		r = copy_file(to, c->drafts[0].fd, k->source.size, c->job->progress, e);
 	change_end(&own);

@@ -22,6 +22,8 @@ void catalog_path(const char *name, enum catalog_file file, char out[CATALOG_PAT
 int catalog_recover(struct pool *p, struct err *e);
 /* Under p->catalog: a change that was left half done. */
 int catalog_finish(struct pool *p, struct err *e);
+/* The same for one of several pools, that waits for another one. */
+int catalog_settle(struct pool *p, struct err *e);
 
 /*
  * One change (catalog_change.c).  Zero but for pool and job.
@@ -59,6 +61,18 @@ void change_discard(struct catalog_change *c, const char *path);
 int change_commit(struct catalog_change *c, struct err *e);
 /* Not under it: removes what was thrown away, or what was prepared in vain. */
 void change_end(struct catalog_change *c);
+
+/* The request's id is in the journal. */
+void change_name_request(struct catalog_change *c);
+
+/* catalog_between.c: as change_commit, for n changes of as many pools, all or none, the catalogs of all of which
+ * are held.  The first has n - 1 empty drafts more, its last. */
+int between_commit(struct catalog_change *c, size_t n, struct err *e);
+/* Does or drops what is pending in p, under p->catalog.  0, or -errno: p goes on waiting. */
+int between_finish(struct pool *p, struct err *e);
+/* p is open, it is no more. */
+void between_join(struct pool *p);
+void between_leave(struct pool *p);
 
 /* A new identity, made for this request. */
 int catalog_new_meta(const struct catalog_job *j, struct meta *m, struct err *e);

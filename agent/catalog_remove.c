@@ -141,6 +141,11 @@ int catalog_rename(struct pool *p, struct catalog_job *j, const char *name, cons
 	if (r)
 		return r;
 	progress_stage(j->progress, "renaming");
+	/* In a pool that waits nothing is prepared either (catalog_settle). */
+	r = catalog_enter(p, e);
+	if (r)
+		return r;
+	catalog_leave(p);
 	r = change_drafts(&c, 1, e);
 	if (!r)
 		r = catalog_enter(p, e);

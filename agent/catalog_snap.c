@@ -33,12 +33,12 @@
 /*
  * The moment.
  */
-static bool quick(struct volume *const *v, size_t n)
+static bool quick(struct volume *const *v, const bool *reflink, size_t n)
 {
 	unsigned pieces = 0;
 
 	for (size_t i = 0; i < n && pieces <= PIECES_MAX; i++)
-		pieces += copy_pieces_of(v[i]->fd);
+		pieces += reflink[i] ? copy_pieces_of(v[i]->fd) : PIECES_MAX + 1;
 	return pieces <= PIECES_MAX;
 }
 
@@ -57,17 +57,17 @@ static int share_all(struct volume *const *v, const int *to, size_t n, struct ho
 	return r == -ECANCELED ? 0 : r;
 }
 
-static int begin_all(struct volume *const *v, const int *to, size_t n, struct cow **cow, bool share, struct err *e)
+static int begin_all(struct volume *const *v, const int *to, const bool *share, size_t n, struct cow **cow, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
-		cow[i] = cow_start(v[i], to[i], share, e);
+		cow[i] = cow_start(v[i], to[i], share[i], e);
 		if (!cow[i])
 			return -e->code;
 	}
 	return 0;
 }
 
-int snap_moment(struct catalog_job *j, struct volume **v, const int *to, size_t n, bool reflink, struct err *e)
+int snap_moment(struct catalog_job *j, struct volume **v, const int *to, const bool *reflink, size_t n, struct err *e)
 {
 	struct cow **cow = calloc(n, sizeof(struct cow *));
 	struct hold *h;
@@ -77,14 +77,14 @@ int snap_moment(struct catalog_job *j, struct volume **v, const int *to, size_t 
 
 	if (!cow)
 		return err_set(e, ENOMEM, "no memory for %zu snapshots", n);
-	at_once = reflink && quick(v, n);
+	at_once = quick(v, reflink, n);
 	progress_stage(j->progress, "waiting for writes");
 	h = hold_begin(v, n, j->hold_limit > 0 ? j->hold_limit : HOLD_LIMIT, e);
 	if (!h) {
 		free(cow);
 		return -e->code;
 	}
-	r = at_once ? share_all(v, to, n, h, e) : begin_all(v, to, n, cow, reflink, e);
+	r = at_once ? share_all(v, to, n, h, e) : begin_all(v, to, reflink, n, cow, e);
 	ended = hold_end(h, &j->held, &end);
 	if (!r && ended) {
 		*e = end;
@@ -230,15 +230,33 @@ static int make_directory(struct pool *p, const char *volume, struct err *e)
 	return r;
 }
 
-static int commit_snapshots(struct catalog_change *c, const struct snap_source *s, size_t n, const char *snapshot,
-			    struct err *e)
+/* Its part of a change of n pools: those of its volumes. */
+struct snap_part {
+	struct pool *pool;
+	struct snap_source *sources;
+	size_t from, n;			/* of all that are taken */
+};
+
+struct snap {
+	struct catalog_job *job;
+	const char *snapshot;
+	const char **names;		/* all, in the order of the parts */
+	struct snap_source *sources;
+	size_t n;
+	struct snap_part *parts;	/* by the name of the pool, which is the order of their locks */
+	struct catalog_change *changes;	/* one each */
+	size_t part_count;
+};
+
+static int place_snapshots(struct catalog_change *c, const struct snap_part *part, const char *snapshot, struct err *e)
 {
 	char whole[CATALOG_NAME_MAX], path[CATALOG_PATH_MAX];
+	const struct snap_source *s = part->sources;
 	struct pool *p = c->pool;
 	struct stat st;
 	int r = 0;
 
-	for (size_t i = 0; i < n && !r; i++) {
+	for (size_t i = 0; i < part->n && !r; i++) {
 		snprintf(whole, sizeof(whole), "%s@%s", s[i].name, snapshot);
 		catalog_path(whole, CATALOG_RAW, path);
 		r = snap_still(p, &s[i], e);
@@ -248,12 +266,24 @@ static int commit_snapshots(struct catalog_change *c, const struct snap_source *
 			r = make_directory(p, s[i].name, e);
 		change_place(c, i, whole);
 	}
+	return r;
+}
+
+static int commit_snapshots(struct snap *s, struct err *e)
+{
+	char whole[CATALOG_NAME_MAX];
+	int r = 0;
+
+	for (size_t k = 0; k < s->part_count && !r; k++)
+		r = place_snapshots(&s->changes[k], &s->parts[k], s->snapshot, e);
 	if (!r)
-		r = change_commit(c, e);
-	for (size_t i = 0; i < n && !r; i++) {
-		snprintf(whole, sizeof(whole), "%s@%s", s[i].name, snapshot);
-		pool_appeared(p, whole);
-	}
+		r = between_commit(s->changes, s->part_count, e);
+	for (size_t k = 0; k < s->part_count && !r; k++)
+		for (size_t i = 0; i < s->parts[k].n; i++) {
+			snprintf(whole, sizeof(whole), "%.*s@%.*s", CONF_NAME_MAX, s->parts[k].sources[i].name,
+				 CONF_NAME_MAX, s->snapshot);
+			pool_appeared(s->parts[k].pool, whole);
+		}
 	return r;
 }
 
@@ -267,38 +297,82 @@ static bool made_snapshot_before(struct pool *p, const struct catalog_job *j, co
 	return catalog_look(p, whole, &info, &unread) == 0 && catalog_made_by(&info.meta, j);
 }
 
-static int snapshot(struct catalog_change *c, struct snap_source *s, size_t n, const char *name, struct err *e)
+/* The drafts of all parts, the last ones of the first for the marks of the others (between_commit). */
+static int make_drafts(struct snap *s, struct err *e)
 {
-	struct volume **v = calloc(n, sizeof(struct volume *));
-	int *to = calloc(n, sizeof(*to));
-	char taken[META_TIME];
-	int r = v && to ? change_drafts(c, n, e) : err_set(e, ENOMEM, "no memory for %zu snapshots", n);
+	int r = 0;
 
-	for (size_t i = 0; i < n && !r; i++) {
-		v[i] = s[i].volume;
-		to[i] = c->drafts[i].fd;
-	}
-	meta_now(taken);
-	if (!r)
-		r = snap_moment(c->job, v, to, n, c->pool->reflink, e);
-	free(v);
-	free(to);
-	if (!r)
-		r = identify_snapshots(c, s, n, taken, e);
-	if (!r)
-		r = catalog_enter(c->pool, e);
-	if (r)
-		return r;
-	r = commit_snapshots(c, s, n, name, e);
-	catalog_leave(c->pool);
+	for (size_t k = 0; k < s->part_count && !r; k++)
+		r = change_drafts(&s->changes[k], s->parts[k].n + (k ? 0 : s->part_count - 1), e);
 	return r;
 }
 
-int catalog_snapshot(struct pool *p, struct catalog_job *j, const char *const *names, size_t n, const char *name,
-		     struct err *e)
+/* The moment that all of them have in common. */
+static int take_all(struct snap *s, struct err *e)
 {
-	struct catalog_change c = { .pool = p, .job = j };
-	struct snap_source *s;
+	struct volume **v = calloc(s->n, sizeof(struct volume *));
+	bool *reflink = calloc(s->n, sizeof(*reflink));
+	int *to = calloc(s->n, sizeof(*to));
+	int r = v && to && reflink ? make_drafts(s, e) : err_set(e, ENOMEM, "no memory for %zu snapshots", s->n);
+
+	for (size_t k = 0; k < s->part_count && !r; k++)
+		for (size_t i = 0, at = s->parts[k].from; i < s->parts[k].n; i++, at++) {
+			v[at] = s->sources[at].volume;
+			to[at] = s->changes[k].drafts[i].fd;
+			reflink[at] = s->parts[k].pool->reflink;
+		}
+	if (!r)
+		r = snap_moment(s->job, v, to, reflink, s->n, e);
+	free(v);
+	free(to);
+	free(reflink);
+	return r;
+}
+
+static int take_and_commit(struct snap *s, struct err *e)
+{
+	char taken[META_TIME];
+	size_t entered = 0;
+	int r;
+
+	meta_now(taken);
+	r = take_all(s, e);
+	for (size_t k = 0; k < s->part_count && !r; k++)
+		r = identify_snapshots(&s->changes[k], s->parts[k].sources, s->parts[k].n, taken, e);
+	for (; entered < s->part_count && !r; entered += !r)
+		r = catalog_enter(s->parts[entered].pool, e);
+	if (!r)
+		r = commit_snapshots(s, e);
+	while (entered)
+		catalog_leave(s->parts[--entered].pool);
+	return r;
+}
+
+/* 1: all were made for this very request; one tells of all of its pool. */
+static int find_all(struct snap *s, struct err *e)
+{
+	size_t made = 0;
+	int r = 0;
+
+	for (size_t k = 0; k < s->part_count && !r; k++) {
+		struct snap_part *part = &s->parts[k];
+		const char **names = s->names + part->from;
+
+		r = catalog_enter(part->pool, e);
+		if (r)
+			break;
+		r = find_sources(part->pool, names, part->n, s->snapshot, part->sources, e);
+		if (r == -EEXIST && made_snapshot_before(part->pool, s->job, names[0], s->snapshot))
+			r = made++ == k ? 0 : r;
+		else if (!r && made)
+			r = there_already(s->names[0], s->snapshot, e);
+		catalog_leave(part->pool);
+	}
+	return r ? r : made == s->part_count;
+}
+
+static int check_names(const char *const *names, size_t n, const char *name, struct err *e)
+{
 	int r = catalog_check_name(name, true, e);
 
 	for (size_t i = 0; i < n && !r; i++) {
@@ -307,23 +381,83 @@ int catalog_snapshot(struct pool *p, struct catalog_job *j, const char *const *n
 			if (strcmp(names[i], names[k]) == 0)
 				r = err_set(e, EINVAL, "%s is named twice", names[i]);
 	}
-	if (!r && !n)
-		r = err_set(e, EINVAL, "a snapshot of no volume");
-	if (!r)
-		r = catalog_enter(p, e);
+	return !r && !n ? err_set(e, EINVAL, "a snapshot of no volume") : r;
+}
+
+static int by_pool(const void *a, const void *b)
+{
+	return strcmp(((const struct snap_part *)a)->pool->name, ((const struct snap_part *)b)->pool->name);
+}
+
+/* Each pool once, in order, and its volumes together. */
+static void make_parts(struct snap *s, struct pool *const *pools, const char *const *names)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		size_t k = 0;
+
+		while (k < s->part_count && s->parts[k].pool != pools[i])
+			k++;
+		s->parts[k].pool = pools[i];
+		s->part_count += k == s->part_count;
+	}
+	qsort(s->parts, s->part_count, sizeof(*s->parts), by_pool);
+	for (size_t k = 0; k < s->part_count; k++) {
+		struct snap_part *part = &s->parts[k];
+
+		s->changes[k] = (struct catalog_change){ .pool = part->pool, .job = s->job };
+		part->from = at;
+		part->sources = s->sources + at;
+		for (size_t i = 0; i < s->n; i++)
+			if (pools[i] == part->pool)
+				s->names[at++] = names[i];
+		part->n = at - part->from;
+	}
+}
+
+int catalog_snapshot_pools(struct pool *const *pools, struct catalog_job *j, const char *const *names, size_t n,
+			   const char *name, struct err *e)
+{
+	struct snap s = { .job = j, .snapshot = name, .n = n };
+	int r = check_names(names, n, name, e);
+
 	if (r)
 		return r;
-	s = calloc(n, sizeof(*s));
-	r = s ? find_sources(p, names, n, name, s, e) : err_set(e, ENOMEM, "no memory for %zu snapshots", n);
-	/* All or none: one tells of all. */
-	if (r == -EEXIST && made_snapshot_before(p, j, names[0], name))
-		r = 1;
-	catalog_leave(p);
-	if (!r)
-		r = snapshot(&c, s, n, name, e);
-	change_end(&c);
-	snap_sources_free(s, s ? n : 0);
+	s.names = calloc(n, sizeof(*s.names));
+	s.sources = calloc(n, sizeof(*s.sources));
+	s.parts = calloc(n, sizeof(*s.parts));
+	s.changes = calloc(n, sizeof(*s.changes));
+	if (s.names && s.sources && s.parts && s.changes) {
+		make_parts(&s, pools, names);
+		r = find_all(&s, e);
+		if (!r)
+			r = take_and_commit(&s, e);
+	} else {
+		r = err_set(e, ENOMEM, "no memory for %zu snapshots", n);
+	}
+	for (size_t k = 0; k < s.part_count; k++)
+		change_end(&s.changes[k]);
+	snap_sources_free(s.sources, n);
+	free(s.changes);
+	free(s.parts);
+	free(s.names);
 	return r < 0 ? r : 0;
+}
+
+int catalog_snapshot(struct pool *p, struct catalog_job *j, const char *const *names, size_t n, const char *name,
+		     struct err *e)
+{
+	struct pool **pools = calloc(n + 1, sizeof(struct pool *));
+	int r;
+
+	if (!pools)
+		return err_set(e, ENOMEM, "no memory for %zu snapshots", n);
+	for (size_t i = 0; i < n; i++)
+		pools[i] = p;
+	r = catalog_snapshot_pools(pools, j, names, n, name, e);
+	free(pools);
+	return r;
 }
 
 /*

@@ -19,8 +19,8 @@ struct snap_source {
 int snap_source(struct pool *p, const char *name, struct snap_source *s, struct err *e);
 int snap_still(struct pool *p, const struct snap_source *s, struct err *e);	/* is the name still that one? */
 void snap_sources_free(struct snap_source *s, size_t n);
-/* The content that n volumes have in one moment, into files of the same file system where
+/* The content that n volumes have in one moment, each into a file: of the same file system where its
  * reflink says so, else of any. */
-int snap_moment(struct catalog_job *j, struct volume **v, const int *to, size_t n, bool reflink, struct err *e);
+int snap_moment(struct catalog_job *j, struct volume **v, const int *to, const bool *reflink, size_t n, struct err *e);
 
 #endif

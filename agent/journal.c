@@ -45,7 +45,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "crc.h"
-#include "journal.h"
+#include "journal_impl.h"
 #include "log.h"
 
 #define FILE_MAX (4u << 20)
@@ -53,6 +53,7 @@
 static const char head[] = "# A change of this pool that is being made: rssrv does it to its end, when it starts at\n"
 			   "# the latest.  See rssrv(8).\n";
 static const char by[] = "# by ";
+static const char on[] = "# if ";
 static const char head_of_none[] = "# Changes of this pool are noted here while they are made; now there is none.\n";
 
 void journal_free(struct journal *j)
@@ -175,7 +176,7 @@ void journal_remove(struct journal *j, const char *path)
  */
 char *journal_format(const struct journal *j, size_t *length)
 {
-	size_t room = sizeof(head) + sizeof(head_of_none) + sizeof(by) + sizeof(j->by) + j->count * (2 * JOURNAL_PATH_MAX + 8) + 32, n;
+	size_t room = sizeof(head) + sizeof(head_of_none) + sizeof(by) + sizeof(on) + sizeof(*j) + j->count * (2 * JOURNAL_PATH_MAX + 8) + 32, n;
 	char *text = malloc(room);
 
 	if (!text)
@@ -183,6 +184,8 @@ char *journal_format(const struct journal *j, size_t *length)
 	n = (size_t)snprintf(text, room, "%s", j->count ? head : head_of_none);
 	if (*j->by)
 		n += (size_t)snprintf(text + n, room - n, "%s%s\n", by, j->by);
+	if (*j->on.id)
+		n += (size_t)snprintf(text + n, room - n, "%s%s %s %s\n", on, j->on.id, j->on.pool, j->on.name);
 	for (size_t i = 0; i < j->count; i++) {
 		const struct journal_step *s = &j->steps[i];
 
@@ -209,6 +212,30 @@ static bool parse_step(struct journal *j, char *line)
 	return true;
 }
 
+static bool parse_on(struct journal_on *out, char *text)
+{
+	char *save = NULL, *id = strtok_r(text, " ", &save), *pool = strtok_r(NULL, " ", &save);
+	const char *name = strtok_r(NULL, " ", &save);
+	uint8_t uuid[16];
+
+	if (!id || !pool || !name || uuid_parse(id, uuid) || uuid_parse(pool, uuid) || !conf_name_valid(name))
+		return false;
+	snprintf(out->id, sizeof(out->id), "%s", id);
+	snprintf(out->pool, sizeof(out->pool), "%s", pool);
+	snprintf(out->name, sizeof(out->name), "%s", name);
+	return true;
+}
+
+/* True: nothing is wrong with it. */
+static bool parse_line(struct journal *j, char *line)
+{
+	if (strncmp(line, by, sizeof(by) - 1) == 0)
+		snprintf(j->by, sizeof(j->by), "%s", line + sizeof(by) - 1);
+	else if (strncmp(line, on, sizeof(on) - 1) == 0)
+		return parse_on(&j->on, line + sizeof(on) - 1);
+	return *line == '#' || parse_step(j, line);
+}
+
 int journal_parse(struct journal *j, char *text, size_t length, struct err *e)
 {
 	char end[32], *last, *save = NULL, *line;
@@ -225,15 +252,13 @@ int journal_parse(struct journal *j, char *text, size_t length, struct err *e)
 		goto damaged;
 	*last = 0;
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		if (strncmp(line, by, sizeof(by) - 1) == 0)
-			snprintf(j->by, sizeof(j->by), "%s", line + sizeof(by) - 1);
-		else if (*line != '#' && !parse_step(j, line))
+		if (!parse_line(j, line))
 			goto damaged;
 	if (!j->error && steps_valid(j))
 		return 0;
 damaged:
 	journal_free(j);
-	return err_set(e, EBADMSG, "%s is damaged", JOURNAL_FILE);
+	return err_set(e, EBADMSG, "it is damaged");
 }
 
 /*
@@ -335,8 +360,7 @@ static size_t text_length(const char *text, size_t n)
 	return n;
 }
 
-/* 1: it has steps; 0: none, or is not there. */
-static int read_file(struct journal *j, int dir, const char *file, struct err *e)
+int journal_read(struct journal *j, int dir, const char *file, struct err *e)
 {
 	int fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), r;
 	struct stat st;
@@ -355,7 +379,9 @@ static int read_file(struct journal *j, int dir, const char *file, struct err *e
 	if (!text || n < 0)
 		r = err_sys(e, text ? errno : ENOMEM, "cannot read %s", file);
 	else
-		r = journal_parse(j, text, text_length(text, (size_t)n), e);
+		r = journal_parse(j, text, text_length(text, (size_t)n), NULL);
+	if (r == -EBADMSG)
+		err_set(e, EBADMSG, "%s is damaged", file);
 	free(text);
 	close(fd);
 	return r ? r : j->count != 0;
@@ -364,7 +390,7 @@ static int read_file(struct journal *j, int dir, const char *file, struct err *e
 static bool is_empty(int dir, const char *file)
 {
 	struct journal j = { 0 };
-	int r = read_file(&j, dir, file, NULL);
+	int r = journal_read(&j, dir, file, NULL);
 	struct stat st;
 
 	journal_free(&j);
@@ -414,7 +440,7 @@ int journal_prepare(int dir)
 	return r;
 }
 
-int journal_commit(const struct journal *j, int dir, struct err *e)
+int journal_note(const struct journal *j, int dir, struct err *e)
 {
 	size_t length;
 	char *text;
@@ -429,8 +455,16 @@ int journal_commit(const struct journal *j, int dir, struct err *e)
 	/* What is overwritten must not be the journal, for the disk. */
 	r = fsync(dir) < 0 ? -errno : write_file(dir, text, length);
 	free(text);
-	if (!r)
-		r = exchange(dir);
+	return r ? err_sys(e, -r, "cannot note the change in %s", JOURNAL_FILE) : 0;
+}
+
+int journal_commit(const struct journal *j, int dir, struct err *e)
+{
+	int r = journal_note(j, dir, e);
+
+	if (r)
+		return r;
+	r = exchange(dir);
 	if (r == -ENOENT || r == -EINVAL || r == -ENOSYS)
 		r = renameat(dir, JOURNAL_SPARE, dir, JOURNAL_FILE) < 0 ? -errno : 0;
 	if (r)
@@ -517,7 +551,7 @@ static int sync_all(int dir, const struct journal *j, struct err *e)
 bool journal_has_steps(int dir)
 {
 	struct journal j = { 0 };
-	int r = read_file(&j, dir, JOURNAL_FILE, NULL);
+	int r = journal_read(&j, dir, JOURNAL_FILE, NULL);
 
 	journal_free(&j);
 	return r == 1;
@@ -527,23 +561,28 @@ void journal_last(int dir, char out[JOURNAL_BY_MAX])
 {
 	struct journal j = { 0 };
 
-	read_file(&j, dir, JOURNAL_SPARE, NULL);
+	journal_read(&j, dir, JOURNAL_SPARE, NULL);
 	memcpy(out, j.by, sizeof(j.by));
 	journal_free(&j);
+}
+
+int journal_do(const struct journal *j, int dir, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < j->count && !r; i++)
+		r = do_step(dir, &j->steps[i], e);
+	return r ? r : sync_all(dir, j, e);
 }
 
 int journal_finish(int dir, struct err *e)
 {
 	struct journal j = { 0 };
-	int r = read_file(&j, dir, JOURNAL_FILE, e);
+	int r = journal_read(&j, dir, JOURNAL_FILE, e);
 
 	if (r <= 0)
 		return r;
-	r = 0;
-	for (size_t i = 0; i < j.count && !r; i++)
-		r = do_step(dir, &j.steps[i], e);
-	if (!r)
-		r = sync_all(dir, &j, e);
+	r = journal_do(&j, dir, e);
 	journal_free(&j);
 	return r ? r : forget(dir, e);
 }

@@ -92,21 +92,60 @@ static size_t list_length(char *const *list)
 	return n;
 }
 
+/* Of each volume its pool: references, each pool's the same. */
+static int pools_of(struct pool *first, const struct task *t, size_t n, struct pool **pools, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *name = t->place.pools[i];
+
+		for (size_t k = 0; k < i && !pools[i]; k++)
+			if (strcmp(pools[k]->name, name) == 0)
+				pools[i] = pool_get(pools[k]);
+		if (!pools[i])
+			pools[i] = strcmp(first->name, name) == 0 ? pool_get(first) : watch_pool(first->server->watch, name);
+		if (!pools[i])
+			return err_set(e, ENOENT, "pool %s, where %s was, is open no more", name, t->work.volumes[i]);
+	}
+	return 0;
+}
+
+/* All that it is in, each once, in the order of the volumes. */
+static json_t *pool_names(struct pool *const *pools, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		size_t k = 0;
+
+		while (pools[k] != pools[i])
+			k++;
+		if (k == i)
+			json_array_append_new(list, json_string(pools[i]->name));
+	}
+	return list;
+}
+
 static int do_snapshot(struct pool *p, struct task *t, json_t **result, struct err *e)
 {
 	const struct manage_work *w = &t->work;
 	struct catalog_job j = job_of(t);
+	struct pool *pools[SNAPSHOT_VOLUMES_MAX] = { NULL };
 	size_t n = list_length(w->volumes);
-	int r = catalog_snapshot(p, &j, (const char *const *)w->volumes, n, w->snapshot, e);
+	int r = pools_of(p, t, n, pools, e);
 	json_t *list;
 
-	if (r)
-		return r;
-	list = json_array();
-	for (size_t i = 0; i < n; i++)
+	if (!r)
+		r = catalog_snapshot_pools(pools, &j, (const char *const *)w->volumes, n, w->snapshot, e);
+	list = r ? NULL : json_array();
+	for (size_t i = 0; i < n && !r; i++)
 		json_array_append_new(list, json_sprintf("%s@%s", w->volumes[i], w->snapshot));
-	*result = json_pack("{s:o, s:s, s:f}", "snapshots", list, "pool", p->name, "held", (double)j.held / 1e9);
-	return 0;
+	if (!r)
+		*result = json_pack("{s:o, s:s, s:o, s:f}", "snapshots", list, "pool", p->name,
+				    "pools", pool_names(pools, n), "held", (double)j.held / 1e9);
+	for (size_t i = 0; i < n; i++)
+		if (pools[i])
+			pool_put(pools[i]);
+	return r;
 }
 
 static int do_snapshot_remove(struct pool *p, struct task *t, json_t **result, struct err *e)

@@ -51,6 +51,7 @@ struct manage_work {
 /* Where it is to be done, once the asker's right was looked at. */
 struct place {
 	char pool[CONF_NAME_MAX + 1];	/* that is changed */
+	char pools[SNAPSHOT_VOLUMES_MAX][CONF_NAME_MAX + 1];	/* snapshot: of each volume; pool is the first one's */
 	char from[CONF_NAME_MAX + 1];	/* clone, copy: the source's */
 	char owner[CONF_NAME_MAX + 1];	/* with EREMOTE: the server to ask */
 };

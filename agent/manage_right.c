@@ -86,19 +86,13 @@ static int only_pool(struct server *s, const char *node, char pool[CONF_NAME_MAX
 	return 0;
 }
 
-/* All that are to be snapshot are in one pool. */
-static int common_pool(struct server *s, const char *node, const struct manage_work *w, char pool[CONF_NAME_MAX + 1],
-		       struct err *e)
+/* Of each that is to be snapshot. */
+static int find_pools(struct server *s, const char *node, const struct manage_work *w, struct place *p, struct err *e)
 {
-	char other[CONF_NAME_MAX + 1];
-
-	for (char **v = w->volumes; *v; v++) {
-		if (!look_up(s, node, *v, v == w->volumes ? pool : other))
-			return not_there(*v, node, e);
-		if (v > w->volumes && strcmp(pool, other) != 0)
-			return err_set(e, EXDEV, "%s and %s are in different pools: snapshots of one moment are within one",
-				       w->volumes[0], *v);
-	}
+	for (size_t i = 0; w->volumes[i]; i++)
+		if (!look_up(s, node, w->volumes[i], p->pools[i]))
+			return not_there(w->volumes[i], node, e);
+	memcpy(p->pool, p->pools[0], sizeof(p->pool));
 	return 0;
 }
 
@@ -161,7 +155,7 @@ static int find_pool(struct server *s, const char *node, const struct manage_wor
 	int r;
 
 	if (w->volumes)
-		return common_pool(s, node, w, p->pool, e);
+		return find_pools(s, node, w, p, e);
 	if (strcmp(w->op->name, "create") == 0 && !*w->pool)
 		return only_pool(s, node, p->pool, e);
 	if (strcmp(w->op->name, "create") != 0) {
@@ -213,10 +207,47 @@ static int stays_managed(struct server *s, const char *node, const struct manage
 	return -EINVAL;
 }
 
+static int owned(struct server *s, struct place *p, const char *pool, struct err *e)
+{
+	bool is;
+
+	if (!watch_pool_owned(s->watch, pool, &is, p->owner))
+		return err_set(e, ENOENT, "pool %s is in the configuration and is not open: the server's log says why", pool);
+	if (!is && !*p->owner)
+		return err_set(e, EAGAIN, "no server has made itself the owner of the shared pool %s yet", pool);
+	if (!is)
+		return err_set(e, EREMOTE, "server %s owns the shared pool %s: it has to be asked", p->owner, pool);
+	*p->owner = 0;
+	return 0;
+}
+
+/* All pools of a snapshot but the first, which was asked about. */
+static int admit_others(struct server *s, const char *node, const struct manage_work *w, struct place *p, struct err *e)
+{
+	int r = 0;
+
+	/* One of no pool has the name "": nobody may manage that. */
+	for (size_t i = 1; w->volumes && w->volumes[0] && w->volumes[i] && !r; i++) {
+		if (strcmp(p->pools[i], p->pools[i - 1]) == 0)
+			continue;
+		r = may_manage(s, node, p->pools[i], e);
+		if (!r)
+			r = owned(s, p, p->pools[i], e);
+	}
+	return r;
+}
+
+static bool several(const struct place *p, const struct manage_work *w)
+{
+	for (size_t i = 1; w->volumes && w->volumes[i]; i++)
+		if (strcmp(p->pools[i], p->pools[0]) != 0)
+			return true;
+	return false;
+}
+
 int manage_admit(struct server *s, const char *node, const struct manage_work *w, const char *id, struct place *p,
 		 struct err *e)
 {
-	bool owned;
 	int r;
 
 	memset(p, 0, sizeof(*p));
@@ -227,14 +258,15 @@ int manage_admit(struct server *s, const char *node, const struct manage_work *w
 		r = clients_known(s, w, e);
 	if (!r)
 		r = stays_managed(s, node, w, p->pool, e);
-	if (r)
-		return r;
-	if (!watch_pool_owned(s->watch, p->pool, &owned, p->owner))
-		return err_set(e, ENOENT, "pool %s is in the configuration and is not open: the server's log says why", p->pool);
-	if (!owned && !*p->owner)
-		return err_set(e, EAGAIN, "no server has made itself the owner of the shared pool %s yet", p->pool);
-	if (!owned)
-		return err_set(e, EREMOTE, "server %s owns the shared pool %s: it has to be asked", p->owner, p->pool);
-	*p->owner = 0;
-	return 0;
+	if (!r)
+		r = owned(s, p, p->pool, e);
+	if (!r)
+		r = admit_others(s, node, w, p, e);
+	/* No server owns all of them. */
+	if (r == -EREMOTE && several(p, w)) {
+		*p->owner = 0;
+		r = err_set(e, EOPNOTSUPP, "of the pools that these volumes are in several servers share one: there are no "
+			    "snapshots of it together with others");
+	}
+	return r;
 }

@@ -135,6 +135,7 @@ struct pool *pool_open(struct server *s, const struct conf_pool *conf, double wa
 		close(p->dirfd);
 	} else if (take_lock(p, wait, e) == 0 && (p->shared || catalog_recover(p, e) == 0)) {
 		pool_find_abilities(p);
+		between_join(p);
 		return p;
 	}
 	pool_close(p);
@@ -208,6 +209,7 @@ void pool_close(struct pool *p)
 {
 	pthread_mutex_lock(&p->catalog);
 	p->closed = true;
+	between_leave(p);	/* not before: a change of several may be under way */
 	while (p->offers)
 		drop_offer(p, &p->offers);
 	pthread_mutex_unlock(&p->catalog);
@@ -508,7 +510,10 @@ void pool_look(struct pool *p)
 
 	pthread_mutex_lock(&p->catalog);
 	/* Names between two states are nobody's to look at. */
-	if (!p->unfinished || catalog_finish(p, &e) == 0)
+	if (!p->unfinished || catalog_finish(p, &e) == 0) {
+		if (p->waits)
+			catalog_settle(p, &e);
 		look(p);
+	}
 	pthread_mutex_unlock(&p->catalog);
 }

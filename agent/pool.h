@@ -35,6 +35,9 @@ struct pool {
 	 * a change wholly or not at all.  Outermost of all locks. */
 	pthread_mutex_t catalog;
 	bool unfinished;		/* under catalog: a journal is left that could not be done to its end */
+	bool waits, waits_said;		/* too: one is pending, for what another pool knows (catalog_between.c) */
+	bool work_left;			/* too: .rsio.work was not emptied when it was opened, for that one's sake */
+	struct pool *next_open;		/* catalog_between.c */
 	char last[JOURNAL_BY_MAX];	/* the request that was the last to change it before it was opened */
 	bool closed;			/* under catalog: no longer in the configuration */
 	atomic_bool overcommit;		/* may promise more than it has */

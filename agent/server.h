@@ -11,6 +11,7 @@
  *
  * Locks, in the order in which they may be taken:
  *   pool.catalog > server.conf_lock > volume.reserve_lock > clients.lock > registry.lock > workers.lock > the rest
+ * Where the catalogs of several pools are held, they are taken in the order of the pools' names (strcmp).
  * None of them but the first is held during a system call on a volume or a pool, and none
  * is taken on the data path but workers.lock, once for a batch.
  */

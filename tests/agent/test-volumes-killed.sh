@@ -149,5 +149,51 @@ for pool in POOLS:
     print("%d changes were acknowledged, %d of the last ones were made" % (total, half))
     p.terminate()
     p.wait()
+
+# Snapshots of volumes in all pools, which are in all of them or in none.
+p, c = start()
+pairs, first = ["pair-" + pool for pool in POOLS], min(POOLS)
+for pool, v in zip(POOLS, pairs):
+    c.work("create", volume=v, size=M, pool=pool)
+r = c.work("snapshot", volumes=pairs, name="first", hold_limit=10)
+is_("a snapshot in all pools", (r["pools"], r["pool"], r["snapshots"]), (POOLS, POOLS[0], [v + "@first" for v in pairs]))
+c.work("snapshot", volumes=pairs[-1:], name="taken", hold_limit=10)
+try:
+    c.work("snapshot", volumes=pairs, name="taken", hold_limit=10)
+except Failed as e:
+    is_("where one pool has it already", e.code, "EEXIST")
+c.work("snapshot_remove", volume=pairs[-1], snapshot="taken")
+is_("no other gets it", [s["name"] for v in pairs for s in c.control("volume", name=v)["volume"]["snapshots"]], ["first"] * len(pairs))
+
+def snapshots_until_killed(p, c, sure):
+    killer = threading.Timer(random.uniform(0.005, 0.2), p.kill)
+    killer.start()
+    while True:
+        name = fresh("s")
+        try:
+            c.work("snapshot", volumes=pairs, name=name, hold_limit=10)
+        except (Closed, ConnectionError, BrokenPipeError, TimeoutError):
+            killer.join()
+            p.wait()
+            return sure, sure | {name}
+        sure = sure | {name}
+
+sure, wrong = {"first"}, []
+for i in range(2 * KILLS):
+    sure, maybe = snapshots_until_killed(p, c, sure)
+    p, c = start()
+    there = [{s["name"] for s in c.control("volume", name=v)["volume"]["snapshots"]} for v in pairs]
+    if there[0] not in (sure, maybe) or any(x != there[0] for x in there):
+        wrong.append((i, sure, maybe, there))
+    sure = there[0]
+    for pool in POOLS:
+        path = "%s/fs-%s/pool" % (DIR, pool)
+        expected = sorted(files_of(found(c, pool)) + [".rsio.id"] * (pool == first))
+        if files(path) != expected and files(path) != files_of(found(c, pool)):
+            wrong.append((i, files(path), expected))
+is_("after %d kills each snapshot is in all pools or in none" % (2 * KILLS), wrong, [])
+print("%d were taken" % len(sure))
+p.terminate()
+p.wait()
 EOT
 done_testing

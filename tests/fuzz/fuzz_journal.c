@@ -52,6 +52,8 @@ static void check_again(const struct journal *j)
 
 	fuzz_check(text && journal_parse(&again, text, length, NULL) == 0);
 	fuzz_check(again.count == j->count && strcmp(again.by, j->by) == 0);
+	fuzz_check(strcmp(again.on.id, j->on.id) == 0 && strcmp(again.on.pool, j->on.pool) == 0 &&
+		   strcmp(again.on.name, j->on.name) == 0);
 	for (size_t i = 0; i < j->count; i++)
 		fuzz_check(strcmp(j->steps[i].from, again.steps[i].from) == 0 &&
 			   strcmp(j->steps[i].to, again.steps[i].to) == 0);

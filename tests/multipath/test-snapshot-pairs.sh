@@ -2,7 +2,8 @@
 # Snapshots of three volumes, of one moment, while numbers are written to a and then b, and to
 # b and then c, each when the one before was acknowledged: on file systems that share blocks and
 # on some that do not.  In every snapshot the second has the number of the first or one less, all
-# that was acknowledged before is in, and nothing that was begun afterwards.  No path is taken
+# that was acknowledged before is in, and nothing that was begun afterwards.  The same of three
+# that are in pools of their own, of different kinds.  No path is taken
 # for a failed one.  (Three, since one alone that is not held is out of order with none: who
 # writes waits at the other one.)
 # time-limit: 300
@@ -34,7 +35,7 @@ make_disk()	# NAME MKFS...
 		mount_image "$disk.img" "$disk"
 	fi
 	printf '\n[pool %s]\npath = %s\n' "$name" "$disk" >>"$W/srv/rssrvcfg"
-	truncate -s 34M "$disk/$name-"{a,b,c,some,many}.raw
+	truncate -s 34M "$disk/$name-"{a,b,c,some,many}.raw "$disk/across-$name.raw"
 	# In pieces: to clone some takes a while, in which what is not held would go on.  With too
 	# many nothing is cloned during the hold.
 	python3 - "$disk/$name-some.raw" 300 "$disk/$name-many.raw" 2500 <<-'END'
@@ -77,6 +78,19 @@ take()	# FS NAME SOME|MANY: one snapshot, checked
 		"$pairs" check "$snap/$1-b/$2.raw" "$snap/$1-c/$2.raw" "$W/before.bc" "$W/after.bc"
 }
 
+take_across()	# NAME: the same of volumes in three pools
+{
+	note_all across before
+	rsvol snapshot osl:across-{xfs,ext4,btrfs} --name "$1" --hold 10s >"$W/rsvol.out" 2>&1 ||
+		{ cat "$W/rsvol.out"; return 1; }
+	note_all across after
+	for fs in xfs ext4 btrfs; do
+		ln -sf "$W/disk.$fs/.rsio.snap/across-$fs/$1.raw" "$W/$fs.snap"
+	done
+	"$pairs" check "$W/xfs.snap" "$W/ext4.snap" "$W/before.ab" "$W/after.ab" &&
+		"$pairs" check "$W/ext4.snap" "$W/btrfs.snap" "$W/before.bc" "$W/after.bc"
+}
+
 for fs in xfs btrfs ext4 tmpfs; do
 	run_traffic "$fs.ab" "$pairs" write "$vol/$fs-a" "$vol/$fs-b" "$W/$fs.ab.log" 0 8
 	run_traffic "$fs.bc" "$pairs" write "$vol/$fs-b" "$vol/$fs-c" "$W/$fs.bc.log" 8 16
@@ -94,5 +108,16 @@ for fs in xfs btrfs ext4 tmpfs; do
 	note "$fs: held $(grep -o "writes to $fs-[abc] and 3 others were held for [0-9.]* ms" "$W/srv/rssrv.out" |
 		awk '{ print $(NF - 1) }' | sort -n | tr '\n' ' ')ms"
 done
+run_traffic across.ab "$pairs" write "$vol/across-xfs" "$vol/across-ext4" "$W/across.ab.log" 0 8
+run_traffic across.bc "$pairs" write "$vol/across-ext4" "$vol/across-btrfs" "$W/across.bc.log" 8 16
+check "across: they are written to" wait_for 20 has_written "$W/across.ab.log"
+check "across: all three" wait_for 20 has_written "$W/across.bc.log"
+for ((i = 1; i <= rounds; i++)); do
+	check "across: snapshot $i of volumes in three pools is of one moment" take_across "s$i"
+done
+end_stamp across.ab
+end_stamp across.bc
+is "$(find "$W"/disk.*/ -maxdepth 1 -name '.rsio.pending' -o -maxdepth 1 -name '.rsio.decided.*')" "" \
+	"nothing is left to be decided"
 is "$(grep -c 'silent for' "$W/clt/rsiod.out" || true)" 0 "no path was taken for a failed one"
 done_testing

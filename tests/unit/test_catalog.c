@@ -495,6 +495,70 @@ static void several_change_at_once(void **state)
 	assert_no_work();
 }
 
+/*
+ * Snapshots of volumes in two pools, asked for in either order.
+ */
+static struct pool *beside;
+
+static void *snapshots(void *arg)
+{
+	int me = *(int *)arg;
+	struct pool *pools[] = { me ? beside : pool, me ? pool : beside };
+	const char *volumes[] = { me ? "right1" : "left0", me ? "left1" : "right0" };
+	struct catalog_job mine = { .hold_limit = 10 };
+	struct err why;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		expect(catalog_snapshot_pools(pools, &mine, volumes, 2, "s", &why), &why);
+		for (int k = 0; k < 2; k++)
+			expect(catalog_snapshot_remove(pools[k], &mine, volumes[k], "s", &why), &why);
+	}
+	return NULL;
+}
+
+static void *looks_at_both(void *arg)
+{
+	while (atomic_load(&watch)) {
+		pool_look(beside);
+		pool_look(pool);
+	}
+	return arg;
+}
+
+static void snapshots_of_two_pools_do_not_wait_for_each_other(void **state)
+{
+	struct conf_pool conf = { .name = "beside", .overcommit = true };
+	char path[200];
+	static const char *const volumes[] = { "left0", "right0", "left1", "right1" };
+	int number[] = { 0, 1 };
+	pthread_t t[2], watcher;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s-beside", dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	conf.path = path;
+	beside = pool_open(&server, &conf, 0, &e);
+	assert_non_null(beside);
+	for (int i = 0; i < 4; i++)
+		done(catalog_create(*volumes[i] == 'l' ? pool : beside, &job, volumes[i], MIB, false, &e));
+	refused(catalog_snapshot_pools((struct pool *[]){ pool, beside }, &job, (const char *[]){ "left0", "left1" }, 2,
+				       "s", &e), ENOENT, "left1");
+	assert_null(find("left0@s"));
+	atomic_store(&wrong, 0);
+	atomic_store(&watch, true);
+	assert_int_equal(pthread_create(&watcher, NULL, looks_at_both, NULL), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, snapshots, &number[i]), 0);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	atomic_store(&watch, false);
+	pthread_join(watcher, NULL);
+	assert_int_equal(atomic_load(&wrong), 0);
+	assert_no_work();
+	pool_close(beside);
+	assert_int_equal(system("rm -rf \"$POOL\"-beside"), 0);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -512,6 +576,7 @@ int main(void)
 		WITH(a_copy_goes_to_another_pool),
 		WITH(a_pool_promises_what_it_has),
 		WITH(several_change_at_once),
+		WITH(snapshots_of_two_pools_do_not_wait_for_each_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
  * Each change is made by a process of its own, which is killed at the entry of the first
  * system call that changes a file, then of the second, and so on until it gets to the
  * end.  After each the pool is opened by another process.  Then what is in the pool is one of
- * two things.  Where there is a journal that process, too, is killed at each of its steps
+ * two things, and so it is with what is in several pools, in whichever order they are opened.  Where there is a journal that process, too, is killed at each of its steps
  * (in make check only right after the commit).
  */
 #include <errno.h>
@@ -27,8 +27,9 @@
 #define MIB (UINT64_C(1) << 20)
 #define STEPS_MAX 400
 
-static char base[96], where[128];
-static struct pool *pool;
+static char base[96], where[128], beside[128];
+static struct pool *pool, *other;	/* the other one, beside, only where there are two */
+static bool two, other_first;
 static struct catalog_job job = { .hold_limit = 10 };	/* a busy machine is none of it */
 static struct err e;
 
@@ -41,15 +42,32 @@ static void die_of(const char *what)
 	_exit(3);
 }
 
+static struct pool *open_pool(const char *name, char *path)
+{
+	struct conf_pool conf = { .path = path, .overcommit = true };
+	struct pool *p;
+
+	snprintf(conf.name, sizeof(conf.name), "%s", name);
+	p = pool_open(&server, &conf, 10, &e);
+	if (!p)
+		die_of("pool_open");
+	return p;
+}
+
+/* Of two the first by name decides. */
 static void start(void)
 {
-	struct conf_pool conf = { .name = "main", .path = where, .overcommit = true };
-
 	parts_start(1);
-	pool = pool_open(&server, &conf, 10, &e);
-	if (!pool)
-		die_of("pool_open");
+	if (two && other_first)
+		other = open_pool("next", beside);
+	pool = open_pool("main", where);
+	if (two && !other_first)
+		other = open_pool("next", beside);
+	if (other && other_first)
+		pool_look(other);
 	pool_look(pool);
+	if (other && !other_first)
+		pool_look(other);
 }
 
 static struct volume *find(const char *name)
@@ -85,6 +103,23 @@ static void set_up_pool(void)
 	put("b", 2);
 	must(catalog_snapshot(pool, &job, both, 2, "s", &e), "snapshot");
 	put("a", 3);
+}
+
+static void set_up_two(void)
+{
+	start();
+	must(catalog_create(pool, &job, "a", MIB, false, &e), "create a");
+	must(catalog_create(other, &job, "b", MIB, false, &e), "create b");
+	put("a", 1);
+	put("b", 2);
+}
+
+static int snapshot_of_two(void)
+{
+	struct pool *pools[] = { other, pool };
+	static const char *const names[] = { "b", "a" };
+
+	return catalog_snapshot_pools(pools, &job, names, 2, "t", &e);
 }
 
 static int create(void)
@@ -155,6 +190,7 @@ static void describe(char *out, size_t size)
 	registry_unlock(server.registry);
 }
 
+/* An identity is had by a pool that was to decide something, and is no leftover. */
 static unsigned count_files(const char *path)
 {
 	DIR *d = opendir(path);
@@ -162,7 +198,8 @@ static unsigned count_files(const char *path)
 	unsigned n = 0;
 
 	while (d && (entry = readdir(d)))
-		n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+		n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		     strcmp(entry->d_name, ".rsio.id") != 0;
 	if (d)
 		closedir(d);
 	return n;
@@ -170,7 +207,7 @@ static unsigned count_files(const char *path)
 
 /* Nothing is there but two files for each volume, the snapshots' directories, an empty one to
  * work in, the journal and the spare one, and the lock. */
-static void check_files(void)
+static void check_files_of(const struct pool *p, const char *in)
 {
 	unsigned volumes = 0, snapshots = 0, files, in_directories = 0;
 	char path[450];
@@ -179,15 +216,17 @@ static void check_files(void)
 	DIR *d;
 
 	for (size_t i = 0; (v = registry_at(server.registry, i)); i++) {
+		if (strcmp(v->pool, p->name) != 0)
+			continue;
 		volumes += !v->snapshot;
 		snapshots += v->snapshot;
 	}
-	snprintf(path, sizeof(path), "%s/.rsio.snap", where);
+	snprintf(path, sizeof(path), "%s/.rsio.snap", in);
 	d = opendir(path);
 	while (d && (entry = readdir(d))) {
 		if (*entry->d_name == '.')
 			continue;
-		snprintf(path, sizeof(path), "%s/.rsio.snap/%s", where, entry->d_name);
+		snprintf(path, sizeof(path), "%s/.rsio.snap/%s", in, entry->d_name);
 		files = count_files(path);
 		if (!files)
 			die_of("an empty directory of snapshots");
@@ -195,13 +234,20 @@ static void check_files(void)
 	}
 	if (d)
 		closedir(d);
-	files = count_files(where);
-	snprintf(path, sizeof(path), "%s/.rsio.work", where);
+	files = count_files(in);
+	snprintf(path, sizeof(path), "%s/.rsio.work", in);
 	if (count_files(path) || files != 2 * volumes + 4 + (d != NULL) || in_directories != 2 * snapshots) {
-		fprintf(stderr, "# %u files for %u volumes, %u for %u snapshots\n", files, volumes, in_directories,
-			snapshots);
+		fprintf(stderr, "# %s: %u files for %u volumes, %u for %u snapshots\n", in, files, volumes,
+			in_directories, snapshots);
 		die_of("check_files");
 	}
+}
+
+static void check_files(void)
+{
+	check_files_of(pool, where);
+	if (other)
+		check_files_of(other, beside);
 }
 
 /* The process's word to the one that counts. */
@@ -306,7 +352,10 @@ static void in_child(void (*run)(void *arg), void *arg)
 static void run_set_up(void *arg)
 {
 	(void)arg;
-	set_up_pool();
+	if (two)
+		set_up_two();
+	else
+		set_up_pool();
 }
 
 static void run_change(void *arg)
@@ -349,7 +398,22 @@ static void anew(void)
 	snprintf(command, sizeof(command), "rm -rf '%s' && mkdir '%s'", base, base);
 	assert_int_equal(system(command), 0);
 	assert_int_equal(mkdir(where, 0755), 0);
+	assert_int_equal(mkdir(beside, 0755), 0);
 	in_child(run_set_up, NULL);
+}
+
+/* What is decided about another pool is noted by an empty file until it is done there. */
+static bool has_mark(void)
+{
+	DIR *d = opendir(where);
+	struct dirent *entry;
+	bool has = false;
+
+	while (d && (entry = readdir(d)))
+		has |= strncmp(entry->d_name, ".rsio.decided.", 14) == 0;
+	if (d)
+		closedir(d);
+	return has;
 }
 
 static bool has_journal(void)
@@ -364,7 +428,7 @@ static bool has_journal(void)
 		*text = 0;
 	if (f)
 		fclose(f);
-	return strstr(text, "\nmove ") || strstr(text, "\nremove ");
+	return strstr(text, "\nmove ") || strstr(text, "\nremove ") || has_mark();
 }
 
 /* Killed at the k-th step after the commit, and then again at each step of the next start.
@@ -427,6 +491,100 @@ TEST(at_rollback, rollback, "a:1:1 b:1:2 a@s:1:1 b@s:1:2")
 TEST(at_clone, make_clones, "a:1:3 b:1:2 c1:1:3 c2:1:3 c3:1:3 a@s:1:1 b@s:1:2")
 TEST(at_label, label, BEFORE)
 
+static void at_snapshot_of_two_pools(void **state)
+{
+	static const char after[] = "a:1:1 b:1:2 a@t:1:1 b@t:1:2";
+
+	(void)state;
+	two = true;
+	other_first = false;
+	kill_everywhere(snapshot_of_two, after);
+	other_first = true;
+	kill_everywhere(snapshot_of_two, after);
+	two = other_first = false;
+}
+
+/*
+ * One whose deciding pool is not there.
+ */
+static const char pending[] = ".rsio.pending";
+
+static bool has_pending(void)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/%s", beside, pending);
+	return access(path, F_OK) == 0;
+}
+
+static void stop_with_pending(bool decided)
+{
+	int (*change)(void) = snapshot_of_two;
+	unsigned k = 1;
+
+	do {
+		anew();
+		assert_true(kill_at(traced(run_change, &change), k++, decided));
+	} while (!has_pending());
+	assert_int_equal(has_journal(), decided);
+}
+
+/* It is offered, and refuses to be changed. */
+static void wait_alone(void)
+{
+	parts_start(1);
+	other = open_pool("next", beside);
+	pool_look(other);
+	if (!find("b") || find("b@t"))
+		die_of("what is offered meanwhile");
+	if (catalog_create(other, &job, "c", MIB, false, &e) != -EUCLEAN || !strstr(e.text, "pool main") ||
+	    catalog_rename(other, &job, "b", "c", &e) != -EUCLEAN || !has_pending())
+		die_of("it is changed meanwhile");
+}
+
+static void run_until_there(void *arg)
+{
+	wait_alone();
+	pool = open_pool("main", where);
+	pool_look(pool);
+	must(catalog_create(other, &job, "c", MIB, false, &e), "create, since that pool is there");
+	must(catalog_remove(other, &job, "c", false, &e), "remove");
+	pool_look(other);
+	describe(arg, 1000);
+	check_files();
+}
+
+static void run_until_removed(void *arg)
+{
+	char path[200];
+
+	wait_alone();
+	snprintf(path, sizeof(path), "%s/%s", beside, pending);
+	must(unlink(path), "unlink");
+	pool_look(other);
+	must(catalog_create(other, &job, "c", MIB, false, &e), "create, since nothing is waited for");
+	must(catalog_remove(other, &job, "c", false, &e), "remove");
+	describe(arg, 1000);
+	if (find("b@t"))
+		die_of("nothing of it");
+}
+
+static void one_whose_deciding_pool_is_not_there_waits(void **state)
+{
+	(void)state;
+	two = true;
+	stop_with_pending(true);
+	in_child(run_until_there, seen);
+	assert_string_equal(seen, "a:1:1 b:1:2 a@t:1:1 b@t:1:2");
+	stop_with_pending(false);
+	in_child(run_until_there, seen);
+	assert_string_equal(seen, "a:1:1 b:1:2");
+	stop_with_pending(false);
+	in_child(run_until_removed, seen);
+	assert_string_equal(seen, "b:1:2");
+	two = false;
+}
+
 static int group_set_up(void **state)
 {
 	const char *tmp = getenv("KILLED_IN");		/* another file system */
@@ -441,6 +599,7 @@ static int group_set_up(void **state)
 	if (!mkdtemp(base))
 		return -1;
 	snprintf(where, sizeof(where), "%s/pool", base);
+	snprintf(beside, sizeof(beside), "%s/beside", base);
 	setenv("TMPDIR", base, 1);
 	seen = mmap(NULL, 1000, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return seen == MAP_FAILED ? -1 : 0;
@@ -467,6 +626,8 @@ int main(void)
 		cmocka_unit_test(at_rollback),
 		cmocka_unit_test(at_clone),
 		cmocka_unit_test(at_label),
+		cmocka_unit_test(at_snapshot_of_two_pools),
+		cmocka_unit_test(one_whose_deciding_pool_is_not_there_waits),
 	};
 
 	return cmocka_run_group_tests(tests, group_set_up, group_tear_down);
