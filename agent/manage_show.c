@@ -167,6 +167,8 @@ json_t *show_volume(struct server *s, const char *node, struct volume *v)
 	j = show_one(v);
 	if (manage)
 		json_object_set_new(j, "clients", strings_json(v->clients));
+	/* For all: who is kept from it is told by whom anyway. */
+	json_object_set_new(j, "reserved_by", *v->reserved_by ? json_string(v->reserved_by) : json_null());
 	registry_unlock(s->registry);
 	json_object_set_new(j, "open_by", open_by(s, node, v, manage));
 	json_object_set_new(j, "limits", throttle_json(v, manage ? NULL : node));

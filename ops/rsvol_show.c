@@ -375,6 +375,8 @@ static void print_info(const json_t *v, const char *full)
 	line("clients", json_is_array(clients) ? rsvol_list_text(clients, text, sizeof text) :
 		     clients ? "every client of its pool" : "-");
 	line("open by", rsvol_list_text(json_object_get(v, "open_by"), text, sizeof text));
+	if (json_is_string(json_object_get(v, "reserved_by")))
+		line("reserved by", rsvol_text(v, "reserved_by", "-"));
 	print_limits(json_object_get(v, "limits"));
 	if (json_number_value(json_object_get(schedule, "every")) > 0) {
 		snprintf(text, sizeof text, "every %s, %d kept",

@@ -6,7 +6,7 @@
 requires_root
 requires_fuse
 requires_loop
-requires_program rssrv rsiod rsconfig
+requires_program rssrv rsiod rsconfig rsvol
 requires_cmd python3
 
 write_server_conf "$W/srv" client=node1 client=node2 portals=2
@@ -47,6 +47,8 @@ check_fails 1 "the other one reads nothing" read_from "$b/one"
 check_fails 1 "and writes nothing" write_to "$b/one"
 like "$(cat "$W/b/rsiod.out")" "osl:one cannot be opened on srv: it is reserved by client node1" "its log says why"
 like "$(said b -a --exclusive osl:one)" "reserved by client node1" "nor has it alone"
+info() { timeout 20 "$BUILD/rsvol" --run-dir "$W/b/run" info osl:one 2>&1 || true; }
+like "$(info)" "^reserved by node1$" "rsvol info says who has it"
 check "who has it writes" write_to "$a/one"
 kill_server "$W/srv"
 start_server "$W/srv"
@@ -54,6 +56,7 @@ check "after a restart of the server, too" write_to "$a/one"
 check_fails 1 "and the other one does not" write_to "$b/one"
 check "detached" on a -d osl:one
 check "it is free" wait_for 5 not_reserved b one
+check "and nobody is named" test -z "$(info | grep '^reserved')"
 check "for everybody" write_to "$b/one"
 
 # A client that dies gives it up with its session.
