@@ -7,9 +7,14 @@
  * asked waits in between on its own thread, and puts together what it got.  Names, not
  * pointers, are what is kept meanwhile: nothing but the loop knows how long a volume lasts.
  *
+ * What the loop made is copied by who asked, and freed by the loop: a thread that frees ten
+ * thousands of another's pieces of memory has the lock of that one's memory nearly all the
+ * time, and the loop would wait for it as long as before.
+ *
  * What one sees is the servers, paths and the list of volumes of one moment, and each volume as
  * it was a little later.  One that went meanwhile is left out, and so is a namespace.
  */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 #include "client.h"
@@ -129,6 +134,12 @@ static json_t *named(struct namespace *ns)
 	return j;
 }
 
+/* On the loop, of what was made there. */
+static void release(void *arg)
+{
+	json_decref(arg);
+}
+
 struct beginning {
 	struct client *client;
 	json_t *devices, *status;
@@ -152,7 +163,7 @@ struct piece {
 	const char *namespace;
 	const json_t *names;
 	size_t from;
-	json_t *to;
+	json_t *made;			/* the piece; the loop's own */
 	bool gone;			/* the namespace */
 };
 
@@ -161,14 +172,33 @@ static void describe(void *arg)
 	struct piece *p = arg;
 	const struct member *m = client_member(p->client, p->namespace);
 
+	json_decref(p->made);
+	p->made = json_array();
 	p->gone = !m;
 	for (size_t i = 0; m && i < VOLUMES_A_PIECE; i++) {
 		const char *name = json_string_value(json_array_get(p->names, p->from + i));
 		struct mpio *v = name ? namespace_volume(m->ns, name) : NULL;
 
 		if (v)
-			json_array_append_new(p->to, namespace_volume_status(v));
+			json_array_append_new(p->made, namespace_volume_status(v));
 	}
+}
+
+/* Of so many names the volumes, as far as they are there still.  NULL: no memory. */
+static json_t *describe_list(struct piece *p, struct client *c)
+{
+	json_t *list = json_array(), *v;
+	size_t i;
+
+	for (p->from = 0; p->from < json_array_size(p->names) && !p->gone; p->from += VOLUMES_A_PIECE) {
+		if (loop_call(c->loop, describe, p) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+		json_array_foreach(p->made, i, v)
+			json_array_append_new(list, json_deep_copy(v));
+	}
+	return list;
 }
 
 /* Volumes in place of names.  1: it is gone; -ENOMEM. */
@@ -179,27 +209,29 @@ static int describe_all(struct client *c, json_t *ns)
 
 	for (int i = 0; i < 2 && !p.gone && !r; i++) {
 		p.names = json_object_get(ns, lists[i]);
-		p.to = json_array();
-		for (p.from = 0; p.from < json_array_size(p.names) && !p.gone && !r; p.from += VOLUMES_A_PIECE)
-			r = loop_call(c->loop, describe, &p);
-		json_object_set_new(ns, lists[i], p.to);
+		r = json_object_set_new(ns, lists[i], describe_list(&p, c)) < 0 ? -ENOMEM : 0;
 	}
+	if (p.made && loop_call(c->loop, release, p.made) < 0)
+		json_decref(p.made);
 	return r ? r : p.gone;
 }
 
 json_t *status_collect(struct client *c, json_t *devices)
 {
 	struct beginning b = { .client = c, .devices = devices };
-	json_t *namespaces;
+	json_t *status, *namespaces;
 
 	if (loop_call(c->loop, begin, &b) < 0)
 		json_decref(devices);
-	namespaces = json_object_get(b.status, "namespaces");
+	status = json_deep_copy(b.status);
+	if (b.status && loop_call(c->loop, release, b.status) < 0)
+		json_decref(b.status);
+	namespaces = json_object_get(status, "namespaces");
 	for (size_t i = 0; i < json_array_size(namespaces);) {
 		int r = describe_all(c, json_array_get(namespaces, i));
 
 		if (r < 0) {
-			json_decref(b.status);
+			json_decref(status);
 			return NULL;
 		}
 		if (r)
@@ -207,6 +239,6 @@ json_t *status_collect(struct client *c, json_t *devices)
 		else
 			i++;
 	}
-	complete_devices(b.status);
-	return b.status;
+	complete_devices(status);
+	return status;
 }
