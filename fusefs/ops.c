@@ -355,7 +355,8 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 
 	(void)ino;
 	if (h->planned)
-		fuse_reply_err(req, ENOSPC);	/* it has no size yet */
+		change_refuse(client_of(req), req, ENOSPC, "%s cannot be written to: it has no size yet; truncate -s SIZE makes it a volume",
+			      h->node->name);
 	else
 		io_write(&client_of(req)->io, req, h, data, size, offset, fi->flags);
 }

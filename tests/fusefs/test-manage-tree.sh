@@ -101,6 +101,7 @@ ro
 vol" "and is listed"
 check_fails 2 "the server has none yet" ls "$W/srv/pool/new.raw"
 like "$(try dd if=/dev/zero of="$b/new" bs=512 count=1 status=none conv=notrunc)" 'No space' "nothing can be written to it"
+check "and the log says what to do" grep -q 'new cannot be written to: it has no size yet; truncate -s SIZE makes it a volume' "$log2"
 check "truncate makes it" truncate -s 3M "$b/new"
 is "$(size "$b/new")" 3145728 "of that size"
 is "$(stat -c %s "$W/srv/pool/new.raw")" 3145728 "on the server too"
