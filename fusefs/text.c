@@ -13,6 +13,7 @@ struct text {
 	const char *name;
 	char *(*of_namespace)(const json_t *ns);
 	char *(*of_client)(const json_t *status);
+	bool no_volumes;		/* it shows none: they need not be described, which takes long */
 };
 
 /* Prints a new reference and drops it. */
@@ -40,18 +41,18 @@ static char *json_volumes(const json_t *ns)
 }
 
 static const struct text texts[] = {
-	{ "status", view_tree_status, NULL },
-	{ "status.json", view_json, NULL },
-	{ "servers", view_tree_servers, NULL },
-	{ "servers.json", json_servers, NULL },
-	{ "paths", view_tree_paths, NULL },
-	{ "paths.json", json_paths, NULL },
-	{ "volumes", view_tree_volumes, NULL },
-	{ "volumes.json", json_volumes, NULL },
-	{ "status", NULL, view_tree_client },
-	{ "status.json", NULL, view_json },
-	{ "metrics", NULL, view_metrics },
-	{ "log", NULL, NULL },
+	{ "status", view_tree_status, NULL, false },
+	{ "status.json", view_json, NULL, false },
+	{ "servers", view_tree_servers, NULL, true },
+	{ "servers.json", json_servers, NULL, true },
+	{ "paths", view_tree_paths, NULL, true },
+	{ "paths.json", json_paths, NULL, true },
+	{ "volumes", view_tree_volumes, NULL, false },
+	{ "volumes.json", json_volumes, NULL, false },
+	{ "status", NULL, view_tree_client, false },
+	{ "status.json", NULL, view_json, false },
+	{ "metrics", NULL, view_metrics, false },
+	{ "log", NULL, NULL, false },
 };
 
 #define TEXTS ((int)(sizeof texts / sizeof *texts))
@@ -112,7 +113,8 @@ char *text_make(struct client *c, const struct node *node, size_t *length)
 
 	if (t->of_namespace) {
 		/* Its namespace may be on its way out while the file's node lives. */
-		state = node->ns ? namespace_status(node->ns) : NULL;
+		if (node->ns)
+			state = t->no_volumes ? namespace_servers(node->ns) : namespace_status(node->ns);
 		text = state ? t->of_namespace(state) : NULL;
 	} else if (t->of_client) {
 		state = client_status(c);

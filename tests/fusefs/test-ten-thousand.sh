@@ -53,8 +53,9 @@ def ask():
     status = json.load(open(out))
 
 names = lambda: [v["name"] for v in status["namespaces"][0]["volumes"]]
-print("# the slowest read: %.1f ms while nothing is asked, %.1f ms during rsconfig -q, %.1f ms while the tree's is read" %
-      (slowest("sleep", "1"), slowest(*query), slowest("cat", mnt + "/osl/.rsio/status.json")))
+print("# the slowest read: %.1f ms while nothing is asked, %.1f ms during rsconfig -q, %.1f ms while the tree's is read,"
+      " %.1f ms its paths" % (slowest("sleep", "1"), slowest(*query), slowest("cat", mnt + "/osl/.rsio/status.json"),
+      slowest("cat", mnt + "/osl/.rsio/paths")))
 ask()
 expected = ["v%05d" % i for i in range(count)]
 check("each volume is there once, in order", names() == expected, names()[:10])
