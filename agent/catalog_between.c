@@ -109,7 +109,7 @@ static int random_name(char out[UUID_TEXT], struct err *e)
 
 static int write_identity(const struct pool *p, const char *text)
 {
-	int fd = openat(p->dirfd, IDENTITY_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600), r = 0;
+	int fd = openat(p->dirfd, IDENTITY_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644), r = 0;
 	size_t n = strlen(text);
 
 	if (fd < 0)
