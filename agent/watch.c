@@ -390,13 +390,16 @@ static bool open_late(struct watcher *k)
 	struct err e = { 0 };
 	struct pool *p;
 
+	/* Where its file system hangs, that is the last that is heard of it. */
+	log_info("pool", "%s: %s is being opened", k->to_open->name, k->to_open->path);
 	bounds_check_pool(s->bounds, k->to_open->name, k->to_open->path);
 	p = pool_open(s, k->to_open, 0, &e);
 	if (!p)
 		log_error("pool", "%s: not opened: %s", k->to_open->name, e.text);
 	if (!p || publish(k, p))
 		return p;
-	log_info("pool", "%s: no longer in the configuration", p->name);
+	if (!atomic_load(&s->leaving))
+		log_info("pool", "%s: no longer in the configuration", p->name);
 	pool_close(p);
 	return false;
 }

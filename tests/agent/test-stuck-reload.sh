@@ -80,6 +80,7 @@ check("a new pool whose file system hangs keeps nothing waiting", wait_until(lam
 pools = lambda: {p["name"]: p["volumes"] for p in status()["pools"]}
 check("and another new one is opened", wait_until(lambda: pools().get("quick") == 1, 20), pools())
 is_("the one that hangs is not there yet", "hung" in pools(), False)
+check("and the log says what it waits for", "hung: %s is being opened" % (DIR + "/../c/mnt/inner/.rsio") in open(DIR + "/rssrv.out").read())
 check("what is in the other is offered", wait_until(lambda: "fresh" in [v.name for v in c.list()]), [v.name for v in c.list()])
 reload(text.replace("/ledger.raw\n", "/ledger.raw\nclients = node2\n"))
 check("a further configuration takes effect", wait_until(lambda: read(a, 1) == "NO_VOLUME", 20), read(a, 1))
