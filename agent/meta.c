@@ -239,7 +239,10 @@ int meta_write(int dirfd, const char *name, const struct meta *m, struct err *e)
 	if (r) {
 		unlinkat(dirfd, temporary, 0);
 		err_sys(e, -r, "cannot write %s, where the volume's identity is kept", name);
-		err_next(e, "let rssrv write into that directory; a symbolic link in another one to the file would do too");
+		if (r == -ENOSPC || r == -EDQUOT)
+			err_next(e, "make room on its file system");
+		else
+			err_next(e, "let rssrv write into that directory; a symbolic link in another one to the file would do too");
 		return r;
 	}
 	r = sync_directory_of(dirfd, name);
