@@ -161,6 +161,19 @@ static int mark(struct pool *p, const struct clone *k, struct err *e)
 	return o && o->volume && !o->shares ? catalog_set_locked(p, &none, volume, &key, 1, e) : 0;
 }
 
+/* Whom the source was hidden from while it was copied would see the clone. */
+static int check_clients(const struct clone *k, struct err *e)
+{
+	struct registry *g = k->from->server->registry;
+	bool same;
+
+	registry_lock(g);
+	same = strings_equal(k->list, k->source.volume->clients);
+	registry_unlock(g);
+	return same ? 0 : err_set(e, ESTALE, "the clients of %s were changed while it was copied: ask once more",
+				  k->source.name);
+}
+
 static int commit(struct catalog_change *c, struct clone *k, const char *const *to, size_t n, struct err *e)
 {
 	struct pool *p = c->pool;
@@ -168,6 +181,7 @@ static int commit(struct catalog_change *c, struct clone *k, const char *const *
 
 	if (r)
 		return r;
+	r = check_clients(k, e);
 	for (size_t i = 0; i < n && !r; i++) {
 		r = catalog_check_free(p, to[i], e);
 		change_place(c, i, to[i]);
