@@ -346,7 +346,7 @@ static void note_client(struct work *k, const struct job *j)
 {
 	if (k->client == j->client)
 		return;
-	k->shared = k->client ? j->loop->now : 0;
+	k->shared = k->client ? clock_now() : 0;
 	k->client = j->client;
 }
 

@@ -80,6 +80,7 @@ cpu = lambda: sum(status()["process"][k] for k in ("cpu_user", "cpu_system"))
 a = cpu()
 time.sleep(2)
 b = cpu()
-check("nor time: %.1f ms a second" % ((b - a) * 500), b - a < 0.2)
+if not os.path.basename(sys.argv[2]).startswith("build-"):
+    check("nor time: %.1f ms a second" % ((b - a) * 500), b - a < 0.2)
 EOT
 done_testing

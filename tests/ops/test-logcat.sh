@@ -11,6 +11,8 @@ logcat=("$BUILD/rsslogcat" --run-dir "$W/s/run")
 
 write_server_conf "$W/s"
 start_server "$W/s"
+says_ready() { "${logcat[@]}" | grep -q '(main): ready$'; }
+wait_for 5 says_ready		# its last line for a while
 "${logcat[@]}" >"$W/all"
 check "the log has lines" test -s "$W/all"
 shape='^[^ @]+@rsio [0-9]{4}_[0-9]{2}_[0-9]{2}-[0-9:]{8} \(GMT\) [A-Z]+ \([^)]+\): .'

@@ -183,17 +183,15 @@ static const struct other_claim claims_of[] = {
 	{ .node = "ws2", .server = "big-8", .id = 8, .life = 2, .lease = 15000 * MS },
 };
 static pthread_t second;
-static void (*after_clock)(void);
+static _Atomic(void (*)(void)) after_clock;	/* set by the test, called by whichever thread looks next */
 
 int clock_gettime(clockid_t clock, struct timespec *t)
 {
 	long r = syscall(SYS_clock_gettime, clock, t);
-	void (*fn)(void) = clock == CLOCK_BOOTTIME ? after_clock : NULL;
+	void (*fn)(void) = clock == CLOCK_BOOTTIME ? atomic_exchange(&after_clock, NULL) : NULL;
 
-	if (fn) {
-		after_clock = NULL;
+	if (fn)
 		fn();
-	}
 	return (int)r;
 }
 
