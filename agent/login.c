@@ -22,6 +22,7 @@ struct conn_login {
 	struct login_request request;
 	uint8_t keys[2][SECURE_KEY_SIZE];	/* that the node may have */
 	unsigned place;				/* which it was: 1 or 2 */
+	const char *joined_with;		/* access_key_name of its place then: others may look for another meanwhile */
 	uint8_t proof[WIRE_PROOF_SIZE];		/* the client's */
 	uint64_t cookie;			/* of AUTH */
 	bool known;				/* the node is in the client list */
@@ -214,7 +215,7 @@ static void granted(struct conn *c)
 	log_info(conn_part(c, false, part), "started receive for clt %s %s%s%s", c->client->node, c->peer,
 		 c->tls ? ", " : "", c->tls ? tls_cipher(c->tls) : "");
 	audit(c->host, c->loop->now, LOG_LEVEL_INFO, "login of %s from %s granted: session %u over %s, %s key%s",
-	      c->client->node, c->peer, c->client->index, c->portal, access_key_name(c->key_place), c->tls ? ", tls" : "");
+	      c->client->node, c->peer, c->client->index, c->portal, l->joined_with, c->tls ? ", tls" : "");
 	login_free(c);
 	listen_login_over(c->loop->server->listeners, c->host);
 	c->counted = false;
@@ -230,6 +231,7 @@ static enum login_result join(struct conn *c, enum wire_status *status, char tex
 
 	pthread_rwlock_rdlock(&s->conf_lock);
 	c->key_place = access_key_place(s->conf, c->login->hello.node, c->key_id);
+	c->login->joined_with = access_key_name(c->key_place);
 	*status = WIRE_E_KEY;
 	snprintf(text, WIRE_TEXT_MAX + 1, "the node's key was changed or removed");
 	if (c->key_place && s->conf->security == CONF_SECURITY_TLS && !c->secure) {
