@@ -194,9 +194,9 @@ void metrics_stop(struct metrics *m)
 	m->stop = true;
 	pthread_cond_signal(&m->changed);
 	pthread_mutex_unlock(&m->lock);
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec++;
-	if (pthread_timedjoin_np(m->thread, NULL, &until) != 0)
+	if (pthread_clockjoin_np(m->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
 		return;		/* its directory hangs: it ends with the process */
 	pthread_cond_destroy(&m->changed);
 	pthread_mutex_destroy(&m->lock);

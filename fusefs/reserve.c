@@ -159,11 +159,11 @@ int reserve_alone(struct client *c, const char *namespace, const char *volume, b
 	pthread_cond_init(&a->changed, NULL);
 	if (loop_call(c->loop, alone_ask, a) < 0)
 		alone_ended(a, err_set(&a->err, ESHUTDOWN, "rsiod is ending"));
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += WAIT_SECONDS;
 	pthread_mutex_lock(&a->lock);
 	while (!a->done && r != ETIMEDOUT)
-		r = pthread_cond_timedwait(&a->changed, &a->lock, &until);
+		r = pthread_cond_clockwait(&a->changed, &a->lock, CLOCK_MONOTONIC, &until);
 	r = a->done ? a->result : err_set(e, ETIMEDOUT, "the server of %s:%s did not answer within %d s", namespace, volume,
 					  WAIT_SECONDS);
 	if (a->done && r)

@@ -16,9 +16,10 @@ esac
 test_seed
 jumps=$(sample_or_all 6 60)
 
-# The wall clock is for people: in the log, in a file's times, in a volume's identity.
+# The wall clock is for people: in the log, in a file's times, in a volume's identity,
+# in the names of snapshots that a schedule takes.
 is "$(cd "$TOP" && grep -lE 'CLOCK_REALTIME|\<(time|gettimeofday)\((NULL|&|0)' agent/*.[ch] fusefs/*.[ch] lib/*.[ch] | tr '\n' ' ')" \
-	"agent/meta.c fusefs/io.c fusefs/names.c fusefs/ops.c lib/log.c " "nothing else asks for the time of day"
+	"agent/meta.c agent/schedule.c fusefs/copy.c fusefs/io.c fusefs/names.c fusefs/ops.c lib/log.c " "nothing else asks for the time of day"
 
 cat >"$W/clock.c" <<'EOT'
 #include <fcntl.h>
