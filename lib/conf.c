@@ -408,15 +408,22 @@ static bool load(struct conf_parse *p, int fd, off_t size)
 		conf_file_mistake(p, "grew while it was read; try again");
 		return false;
 	}
+	return true;
+}
+
+static void parse_text(struct conf_parse *p)
+{
+	int ret;
+
 	if (p->size >= 3 && memcmp(p->text, UTF8_BOM, 3) == 0)
 		p->at = 3;
-	return true;
+	ret = ini_parse_stream(next_line, p, take_entry, p);
+	if (ret)	/* next_line gives inih only what it takes */
+		conf_end_mistake(p, "inih failed (%d)", ret);
 }
 
 static bool parse(struct conf_parse *p, int fd)
 {
-	int ret;
-
 	if (fstat(fd, &p->st)) {
 		conf_file_mistake(p, "cannot be read: %s", strerror(errno));
 		return false;
@@ -428,9 +435,7 @@ static bool parse(struct conf_parse *p, int fd)
 	}
 	if (!load(p, fd, p->st.st_size))
 		return false;
-	ret = ini_parse_stream(next_line, p, take_entry, p);
-	if (ret)	/* next_line gives inih only what it takes */
-		conf_end_mistake(p, "inih failed (%d)", ret);
+	parse_text(p);
 	return true;
 }
 
@@ -454,6 +459,24 @@ static void parse_free(struct conf_parse *p)
 	free(p->text);
 }
 
+static void *build(struct conf_parse *p)
+{
+	return p->file == CONF_FILE_CLIENT ? (void *)conf_client_build(p) : (void *)conf_server_build(p);
+}
+
+/* Gives out the result, or frees it when there are mistakes. */
+static void *end(struct conf_parse *p, void *result, struct conf_report *report)
+{
+	parse_free(p);
+	if (conf_report_take(p, report))
+		return result;
+	if (p->file == CONF_FILE_CLIENT)
+		conf_client_free(result);
+	else
+		conf_server_free(result);
+	return NULL;
+}
+
 static void *read_file(enum conf_file file, const char *path, gid_t key_group,
 		       struct conf_report *report)
 {
@@ -465,21 +488,30 @@ static void *read_file(enum conf_file file, const char *path, gid_t key_group,
 		conf_file_mistake(&p, "cannot be opened: %s", strerror(errno));
 	} else {
 		if (parse(&p, fd))
-			result = file == CONF_FILE_CLIENT ? (void *)conf_client_build(&p) :
-							    (void *)conf_server_build(&p);
+			result = build(&p);
 		if (p.has_keys)
 			check_mode(&p);
 		close(fd);
 	}
-	parse_free(&p);
-	if (!conf_report_take(&p, report)) {
-		if (file == CONF_FILE_CLIENT)
-			conf_client_free(result);
-		else
-			conf_server_free(result);
-		result = NULL;
+	return end(&p, result, report);
+}
+
+static void *read_text(enum conf_file file, const char *path, const char *text, size_t size, struct conf_report *report)
+{
+	struct conf_parse p = { .file = file, .path = path, .key_group = (gid_t)-1 };
+	void *result = NULL;
+
+	if (size > CONF_FILE_MAX)
+		conf_file_mistake(&p, "is larger than %d KiB", CONF_FILE_MAX / 1024);
+	else
+		p.text = conf_zeroed(&p, size + 2, 1);
+	if (p.text) {
+		memcpy(p.text, text, size);
+		p.size = size;
+		parse_text(&p);
+		result = build(&p);
 	}
-	return result;
+	return end(&p, result, report);
 }
 
 struct conf_client *conf_client_read(const char *path, gid_t key_group, struct conf_report *report)
@@ -490,6 +522,16 @@ struct conf_client *conf_client_read(const char *path, gid_t key_group, struct c
 struct conf_server *conf_server_read(const char *path, gid_t key_group, struct conf_report *report)
 {
 	return read_file(CONF_FILE_SERVER, path, key_group, report);
+}
+
+struct conf_client *conf_client_parse(const char *path, const char *text, size_t size, struct conf_report *report)
+{
+	return read_text(CONF_FILE_CLIENT, path, text, size, report);
+}
+
+struct conf_server *conf_server_parse(const char *path, const char *text, size_t size, struct conf_report *report)
+{
+	return read_text(CONF_FILE_SERVER, path, text, size, report);
 }
 
 /* Names and places. */

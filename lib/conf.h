@@ -213,6 +213,9 @@ struct conf_report {
  * report is filled in any case; conf_report_free afterwards. */
 struct conf_client *conf_client_read(const char *path, gid_t key_group, struct conf_report *report);
 struct conf_server *conf_server_read(const char *path, gid_t key_group, struct conf_report *report);
+/* The same of a text in memory, which nobody else can read; path is for messages. */
+struct conf_client *conf_client_parse(const char *path, const char *text, size_t size, struct conf_report *report);
+struct conf_server *conf_server_parse(const char *path, const char *text, size_t size, struct conf_report *report);
 void conf_client_free(struct conf_client *c);	/* NULL is fine; keys are wiped */
 void conf_server_free(struct conf_server *c);
 void conf_report_free(struct conf_report *r);

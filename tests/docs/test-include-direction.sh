@@ -20,7 +20,8 @@ declare -A may=(
   [loop]="list" [buf]="list" [sock]="" [opt]=""
   [wire]="crc" [secure]="wire" [tls]="secure" [frame]="wire buf crc"
   [inflight]="wire buf list"
-  [conf]="opt secure policy shares"
+  [conf]="opt secure policy shares diff"
+  [diff]=""
   [ctl]="sock"
   [confine]=""
   [view]="histogram latency"
@@ -31,6 +32,7 @@ declare -A may=(
   [mpio]="session policy wire list conf loop buf histogram"
   [namespace]="session mpio path policy shares conf loop wire list sock secure discover manage histogram latency"
   [manage]="namespace session mpio conf ctl loop wire list secure"
+  [probe]="namespace mpio conf loop wire secure"
   [ssh]="" [deploy]="ssh conf" [term]=""
 )
 without_log=" err log list crc wire policy shares histogram frame inflight "
