@@ -13,6 +13,7 @@
 #include <endian.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -127,6 +128,35 @@ void secure_free(void *p)
 	size = *(size_t *)block;
 	secure_wipe(block, size);
 	munmap(block, size);
+}
+
+int secure_sha256(const void *data, size_t size, uint8_t out[SECURE_SHA256_SIZE])
+{
+	return hash2(data, size, "", 0, out);
+}
+
+int secure_sha256_fd(int fd, uint8_t out[SECURE_SHA256_SIZE])
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
+	uint8_t piece[16384];
+	ssize_t n = 0;
+	int e = 0;
+
+	while (ok && (n = read(fd, piece, sizeof piece)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break;
+		ok = EVP_DigestUpdate(ctx, piece, (size_t)n) == 1;
+	}
+	if (n < 0)
+		e = errno;
+	else if (!ok || EVP_DigestFinal_ex(ctx, out, NULL) != 1)
+		e = ENOMEM;
+	secure_wipe(piece, sizeof piece);
+	EVP_MD_CTX_free(ctx);
+	return -e;
 }
 
 void secure_id(const char *label, const void *data, size_t size, uint8_t out[16])

@@ -36,6 +36,11 @@ void secure_free(void *p);		/* NULL is fine */
 /* The pre-shared key that TLS is given for an identity (tls.h): HMAC-SHA-256(key, "rsio tls psk" 0x00
  * identity).  0 or -ENOMEM. */
 int secure_tls_psk(const uint8_t key[SECURE_KEY_SIZE], const char *identity, uint8_t psk[SECURE_PROOF_SIZE]);
+/* Plain SHA-256, as sha256sum has it: of bytes, and of what can be read from fd, from where it is to its
+ * end.  0, -ENOMEM, or read's -errno. */
+#define SECURE_SHA256_SIZE 32
+int secure_sha256(const void *data, size_t size, uint8_t out[SECURE_SHA256_SIZE]);
+int secure_sha256_fd(int fd, uint8_t out[SECURE_SHA256_SIZE]);
 /* SHA-256 of label 0x00 data, cut to 16 bytes: machine ids never travel as they are. */
 void secure_id(const char *label, const void *data, size_t size, uint8_t out[16]);
 

@@ -230,6 +230,28 @@ static void server_proof_is_over_the_clients(void **state)
 }
 
 /* Nothing is freed as well; the sanitizer sees what is done with it before. */
+/* sha256sum of an empty file, of "abc" and of 100000 times "a". */
+static void sha256(void **state)
+{
+	static const char many[] = "6d1cf22d7cc09b085dfc25ee1a1f3ae0265804c607bc2074ad253bcc82fd81ee";
+	uint8_t out[SECURE_SHA256_SIZE];
+	FILE *f = tmpfile();
+
+	(void)state;
+	assert_int_equal(secure_sha256("", 0, out), 0);
+	assert_hex(out, sizeof out, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	assert_int_equal(secure_sha256("abc", 3, out), 0);
+	assert_hex(out, sizeof out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	assert_non_null(f);
+	for (int i = 0; i < 100000; i++)
+		fputc('a', f);
+	rewind(f);
+	assert_int_equal(secure_sha256_fd(fileno(f), out), 0);
+	assert_hex(out, sizeof out, many);
+	fclose(f);
+	assert_int_equal(secure_sha256_fd(-1, out), -EBADF);
+}
+
 static void memory(void **state)
 {
 	uint8_t *p = secure_alloc(5000);
@@ -249,6 +271,7 @@ int main(void)
 		cmocka_unit_test(keys),
 		cmocka_unit_test(tls_psk),
 		cmocka_unit_test(ids),
+		cmocka_unit_test(sha256),
 		cmocka_unit_test(randoms),
 		cmocka_unit_test(equal),
 		cmocka_unit_test(memory),
