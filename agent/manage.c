@@ -104,8 +104,9 @@ static int run(struct manage *m, struct task *t, json_t **result, struct err *e)
 	}
 	/* It may have waited, and the configuration may be another one by now. */
 	r = manage_admit(m->server, t->node, &t->work, t->id, &place, e);
-	if (!r && memcmp(&place, &t->place, sizeof(place)) != 0)
+	if (!r && !place_same(&place, &t->place, &t->work))
 		r = err_set(e, ESTALE, "%s is in another pool than when this was asked for", t->work.volume);
+	place_fini(&place);
 	if (!r)
 		r = run_in(m->server, t, result, e);
 	if (r && !e->code)

@@ -129,9 +129,9 @@ static int do_snapshot(struct pool *p, struct task *t, json_t **result, struct e
 {
 	const struct manage_work *w = &t->work;
 	struct catalog_job j = job_of(t);
-	struct pool *pools[SNAPSHOT_VOLUMES_MAX] = { NULL };
 	size_t n = list_length(w->volumes);
-	int r = pools_of(p, t, n, pools, e);
+	struct pool **pools = calloc(n, sizeof(struct pool *));
+	int r = pools ? pools_of(p, t, n, pools, e) : err_set(e, ENOMEM, "no memory for a snapshot of %zu volumes", n);
 	json_t *list;
 
 	if (!r)
@@ -142,9 +142,10 @@ static int do_snapshot(struct pool *p, struct task *t, json_t **result, struct e
 	if (!r)
 		*result = json_pack("{s:o, s:s, s:o, s:f}", "snapshots", list, "pool", p->name,
 				    "pools", pool_names(pools, n), "held", (double)j.held / 1e9);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; pools && i < n; i++)
 		if (pools[i])
 			pool_put(pools[i]);
+	free(pools);
 	return r;
 }
 

@@ -22,7 +22,7 @@ struct volume;
 
 #define MANAGE_STACK (512u << 10)
 #define LABEL_MAX 200
-#define SNAPSHOT_VOLUMES_MAX 64
+#define SNAPSHOT_VOLUMES_MAX 1024
 #define ACCESS_CLIENTS_MAX 256
 #define KEEP_MAX 1000
 #define EVERY_MIN 60			/* seconds between snapshots of a schedule */
@@ -51,7 +51,7 @@ struct manage_work {
 /* Where it is to be done, once the asker's right was looked at. */
 struct place {
 	char pool[CONF_NAME_MAX + 1];	/* that is changed */
-	char pools[SNAPSHOT_VOLUMES_MAX][CONF_NAME_MAX + 1];	/* snapshot: of each volume; pool is the first one's */
+	char (*pools)[CONF_NAME_MAX + 1];	/* snapshot: of each volume, owned; pool is the first one's */
 	char from[CONF_NAME_MAX + 1];	/* clone, copy: the source's */
 	char owner[CONF_NAME_MAX + 1];	/* with EREMOTE: the server to ask */
 };
@@ -130,9 +130,11 @@ void manage_work_free(struct manage_work *w);
 const char *manage_text(const struct manage_work *w, char out[MANAGE_TEXT_MAX]);
 
 /* manage_right.c: may this node have it done, and where is that?  0 or -errno with e filled;
- * -EREMOTE: another server has to be asked, place->owner. */
+ * -EREMOTE: another server has to be asked, place->owner.  place_fini in either case. */
 int manage_admit(struct server *s, const char *node, const struct manage_work *w, const char *id, struct place *place,
 		 struct err *e);
+bool place_same(const struct place *a, const struct place *b, const struct manage_work *w);
+void place_fini(struct place *p);
 
 /* manage_show.c: what is there, as far as the node may see it. */
 json_t *show_pools(struct server *s, const char *node);

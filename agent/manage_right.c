@@ -89,7 +89,14 @@ static int only_pool(struct server *s, const char *node, char pool[CONF_NAME_MAX
 /* Of each that is to be snapshot. */
 static int find_pools(struct server *s, const char *node, const struct manage_work *w, struct place *p, struct err *e)
 {
-	for (size_t i = 0; w->volumes[i]; i++)
+	size_t n = 0;
+
+	while (w->volumes[n])
+		n++;
+	p->pools = calloc(n + 1, sizeof(*p->pools));
+	if (!p->pools)
+		return err_set(e, ENOMEM, "no memory for the names of pools");
+	for (size_t i = 0; i < n; i++)
 		if (!look_up(s, node, w->volumes[i], p->pools[i]))
 			return not_there(w->volumes[i], node, e);
 	memcpy(p->pool, p->pools[0], sizeof(p->pool));
@@ -243,6 +250,20 @@ static bool several(const struct place *p, const struct manage_work *w)
 		if (strcmp(p->pools[i], p->pools[0]) != 0)
 			return true;
 	return false;
+}
+
+bool place_same(const struct place *a, const struct place *b, const struct manage_work *w)
+{
+	for (size_t i = 0; w->volumes && w->volumes[i]; i++)
+		if (strcmp(a->pools[i], b->pools[i]) != 0)
+			return false;
+	return strcmp(a->pool, b->pool) == 0 && strcmp(a->from, b->from) == 0;
+}
+
+void place_fini(struct place *p)
+{
+	free(p->pools);
+	p->pools = NULL;
 }
 
 int manage_admit(struct server *s, const char *node, const struct manage_work *w, const char *id, struct place *p,

@@ -21,6 +21,7 @@
 void task_free(struct task *t)
 {
 	manage_work_free(&t->work);
+	place_fini(&t->place);
 	json_decref(t->result);
 	free(t);
 }

@@ -19,7 +19,7 @@
 #include "serve.h"
 #include "server.h"
 
-#define REQUEST_MAX 16384u
+#define REQUEST_MAX 65536u
 
 /* "volume", while its files are read. */
 struct question {
@@ -191,7 +191,7 @@ int serve_control(struct conn *c, const uint8_t *payload, uint32_t length)
 	json_t *j;
 
 	if (length > REQUEST_MAX) {
-		conn_refuse(c, WIRE_CONTROL, cookie, WIRE_E_INVALID, "a control request longer than 16384 bytes");
+		conn_refuse(c, WIRE_CONTROL, cookie, WIRE_E_INVALID, "a control request longer than 65536 bytes");
 		return 0;
 	}
 	j = ctl_parse((const char *)payload, length, &e);

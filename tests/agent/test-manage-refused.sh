@@ -57,10 +57,10 @@ refused("a name in other characters", E_INVALID,
         lambda: boss.must(CONTROL, b'{"do":"start","id":"%s","work":{"op":"create","volume":"\xff","size":512}}' % ID.encode()))
 refused("the same member twice", E_INVALID, lambda: boss.must(CONTROL, b'{"do":"volumes","do":"pools"}'))
 refused("deep nesting", E_INVALID, lambda: boss.must(CONTROL, b'{"do":"start","work":' + b"[" * 5000 + b"]" * 5000 + b"}"))
-refused("more than 16 KiB", E_INVALID, lambda: start(id=ID, work=dict(work, volume="v" * 16384)))
+refused("more than 64 KiB", E_INVALID, lambda: start(id=ID, work=dict(work, volume="v" * 65536)))
 for name, w, about in (
         ("a snapshot of nothing", dict(op="snapshot", volumes=[], name="s"), "volumes"),
-        ("of 65", dict(op="snapshot", volumes=["v%d" % i for i in range(65)], name="s"), "volumes"),
+        ("of 1025", dict(op="snapshot", volumes=["v%d" % i for i in range(1025)], name="s"), "volumes"),
         ("of the same twice", dict(op="snapshot", volumes=["old", "old"], name="s"), "twice"),
         ("of a number", dict(op="snapshot", volumes=["old", 1], name="s"), "volumes"),
         ("under a bare number", dict(op="snapshot", volumes=["old"], name="42"), "digits"),
