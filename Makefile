@@ -25,7 +25,7 @@ HARDEN   := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 HARDEN   += $(if $(findstring thread,$(SAN)),$(if $(findstring gcc,$(CC)),-Wno-tsan))
 LDSAN    := -fsanitize=$(SAN)
 endif
-PACKAGES := fuse3 inih jansson openssl liburing libsystemd libseccomp
+PACKAGES := fuse3 inih jansson openssl liburing libsystemd libseccomp libssh
 have     := $(strip $(foreach p,$(PACKAGES),$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p))))
 missing  := $(filter-out $(have),$(PACKAGES))
 PKG_CFLAGS := $(if $(have),$(shell pkg-config --cflags $(have)))

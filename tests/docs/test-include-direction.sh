@@ -33,22 +33,22 @@ declare -A may=(
   [namespace]="session mpio path policy shares conf loop wire list sock secure discover manage histogram latency"
   [manage]="namespace session mpio conf ctl loop wire list secure"
   [probe]="namespace mpio conf loop wire secure"
-  [ssh]="" [deploy]="ssh conf" [term]=""
+  [remote]="sock secure" [deploy]="remote conf" [term]=""
 )
 without_log=" err log list crc wire policy shares histogram frame inflight "
 
 # Programs: folder -> modules of lib/ that it may not include.  ops is listed by what it may.
 declare -A may_not=(
-  [fusefs]="term ssh deploy"
-  [agent]="term ssh deploy mpio session path policy inflight namespace manage"
+  [fusefs]="term remote deploy"
+  [agent]="term remote deploy mpio session path policy inflight namespace manage"
 )
 declare -A only=(
-  [tui]="ctl conf opt ssh term view err log"
-  [wizard]="conf opt discover deploy ssh policy ctl term view err log"
+  [tui]="ctl conf opt remote term view err log"
+  [wizard]="conf opt discover deploy remote policy ctl term view err log"
   [ops/rsconfig]="ctl opt conf policy view err"
   [ops/names]="ctl opt err"
   [ops/rsvol]="ctl opt conf view err latency histogram"
-  [ops/rsagent]="opt conf secure ssh deploy err log"
+  [ops/rsagent]="opt conf secure remote deploy err log"
   [ops/rsclogcat]="log opt err"
   [ops/rsslogcat]="log opt err"
 )
@@ -59,7 +59,7 @@ doors=(
   '^liburing'           '(agent/engine_uring|ops/rsbench[a-z_]*)\.c'
   '^seccomp'            'lib/confine_calls\.c'
   '^linux/landlock'     'lib/confine_files\.c'
-  '^libssh'             'lib/ssh\.c'
+  '^libssh'             'lib/remote[a-z_]*\.[ch]'
   '^openssl/'           'lib/(secure|tls|tls_handshake)\.c'
   '^ini\.h'             'lib/conf\.c'
   '^(ncurses|curses)'   'lib/term/.*'
