@@ -55,9 +55,10 @@ boot()	# AT-ONCE: prints MB/s, or nothing when one differs
 }
 
 # Meanwhile: it grows, what it has got is written, and a snapshot of all is taken and goes again.
-others()	# until $W/others is gone; the number of rounds is in $W/done
+size=16	# of the one that grows, MiB; it does so in each round
+others()	# until $W/others is gone; the number of rounds is in $W/done, with its size
 {
-	local n=0 size=16
+	local n=0
 	while [ -e "$W/others" ]; do
 		n=$((n + 1)) size=$((size + 1))
 		rsvol resize grower ${size}M &&
@@ -84,6 +85,7 @@ for ((i = 0; i < rounds; i++)); do
 	done
 	rm "$W/others"
 	wait $pid || { not_ok "growing and snapshots beside them"; note "$(tail -3 "$W/others.out")"; }
+	size=$(cut -d' ' -f2 "$W/done")
 	note "| round $i: $(cat "$W/done") snapshots of $((clones + 2)) volumes, MiB grown to"
 done
 all_there() { [ "$(printf '%s\n' "${quiet[@]}" "${busy[@]}" | grep -c '^[0-9]')" = $((${#quiet[@]} + ${#busy[@]})) ]; }
