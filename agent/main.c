@@ -14,7 +14,6 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 #include "audit.h"
 #include "bounds.h"
@@ -30,6 +29,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "manage.h"
+#include "notify.h"
 #include "opt.h"
 #include "others.h"
 #include "registry.h"
@@ -335,9 +335,9 @@ static void on_signal(struct engine *l, struct source *source, uint32_t events)
 	snprintf(who, sizeof(who), "uid %u (pid %u) with %s", info.ssi_uid, info.ssi_pid,
 		 info.ssi_signo == SIGHUP ? "SIGHUP" : info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
 	if (info.ssi_signo == SIGHUP) {
-		sd_notify(0, "RELOADING=1");
+		notify("RELOADING=1");
 		reload(l->server, from, who);
-		sd_notify(0, "READY=1");
+		notify("READY=1");
 		return;
 	}
 	audit_change(from, clock_now(), LOG_LEVEL_INFO, "end by %s", who);
@@ -466,7 +466,7 @@ static void leave(struct server *s)
 	struct timespec pause = { 0, 10000000 };
 	uint64_t end = clock_now() + LEAVE_TIME * SECOND;
 
-	sd_notify(0, "STOPPING=1");
+	notify("STOPPING=1");
 	metrics_stop(s->metrics);
 	atomic_store(&s->leaving, true);
 	listeners_close(s->listeners);
@@ -541,7 +541,7 @@ int main(int argc, char **argv)
 		die(&e);
 	log_info("main", "ready");
 	daemon_ready();
-	sd_notify(0, "READY=1");
+	notify("READY=1");
 	engine_run(s->control);
 	leave(s);
 	return 0;

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 build=(gcc libc6-dev make pkg-config libfuse3-dev libinih-dev libjansson-dev
-	libssl-dev liburing-dev libsystemd-dev libseccomp-dev libssh-dev)
+	libssl-dev liburing-dev libseccomp-dev libssh-dev)
 run=(fuse3 util-linux mount)
 demo=(e2fsprogs)
 check=(python3 attr strace libcmocka-dev e2fsprogs xfsprogs btrfs-progs fio sqlite3 jq iproute2 procps

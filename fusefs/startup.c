@@ -1,14 +1,11 @@
 /* startup.c - see startup.h. */
 #include <errno.h>
 #include <poll.h>
-#include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "daemon.h"
 #include "log.h"
+#include "notify.h"
 #include "startup.h"
 #include "usable.h"
 
@@ -84,23 +81,10 @@ int startup_wait(struct daemon *d)
 	return up > 0 ? 0 : (int)verdict;
 }
 
-/* systemd's own protocol: one datagram to a socket that it names. */
 void startup_notify(void)
 {
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	const char *name = getenv("NOTIFY_SOCKET"), text[] = "READY=1";
-	int fd;
+	int r = notify("READY=1");
 
-	if (!name || strlen(name) >= sizeof to.sun_path)
-		return;
-	strcpy(to.sun_path, name);
-	if (name[0] == '@')
-		to.sun_path[0] = 0;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (sendto(fd, text, sizeof text - 1, MSG_NOSIGNAL, (struct sockaddr *)&to,
-		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))) < 0)
-		log_warning("start", "%s: %s", name, strerror(errno));
-	close(fd);
+	if (r < 0)
+		log_warning("start", "cannot tell the service manager that it is ready: %s", strerror(-r));
 }

@@ -4,10 +4,10 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
@@ -16,24 +16,29 @@
 
 #define READ_AT_ONCE 64
 
-static int lookup(const char *text, int port, int flags, struct sock_addr *out)
+/* An interface's name, or its number. */
+static bool parse_scope(const char *text, uint32_t *scope)
 {
-	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags };
-	struct addrinfo *found;
-	char service[16];
+	unsigned long n;
+	char *end;
 
-	snprintf(service, sizeof service, "%d", port);
-	if (getaddrinfo(text, service, &hints, &found))
-		return -ENOENT;
-	memcpy(&out->ss, found->ai_addr, found->ai_addrlen);
-	out->length = found->ai_addrlen;
-	freeaddrinfo(found);
-	return 0;
+	*scope = if_nametoindex(text);
+	if (*scope)
+		return true;
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	*scope = (uint32_t)n;
+	return !*end && !errno && n <= UINT32_MAX;
 }
 
+/* Not by getaddrinfo, which would bring the resolver and what it loads into a static program. */
 int sock_parse(const char *text, int port, struct sock_addr *out)
 {
-	char bare[SOCK_TEXT_MAX];
+	struct sockaddr_in *four = (struct sockaddr_in *)&out->ss;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&out->ss;
+	char bare[SOCK_TEXT_MAX], *percent;
 	size_t n = strlen(text);
 
 	memset(out, 0, sizeof *out);
@@ -45,20 +50,44 @@ int sock_parse(const char *text, int port, struct sock_addr *out)
 		return -EINVAL;
 	memcpy(bare, text, n);
 	bare[n] = 0;
-	return lookup(bare, port, AI_NUMERICHOST | AI_NUMERICSERV, out) ? -EINVAL : 0;
-}
-
-int sock_resolve(const char *text, int port, struct sock_addr *out)
-{
-	memset(out, 0, sizeof *out);
-	return lookup(text, port, AI_NUMERICSERV | AI_ADDRCONFIG, out);
+	percent = strchr(bare, '%');
+	if (percent)
+		*percent++ = 0;
+	if (!percent && inet_pton(AF_INET, bare, &four->sin_addr) == 1) {
+		four->sin_family = AF_INET;
+		out->length = sizeof *four;
+	} else if (inet_pton(AF_INET6, bare, &six->sin6_addr) == 1 &&
+		   (!percent || parse_scope(percent, &six->sin6_scope_id))) {
+		six->sin6_family = AF_INET6;
+		out->length = sizeof *six;
+	} else {
+		memset(out, 0, sizeof *out);
+		return -EINVAL;
+	}
+	sock_set_port(out, port);
+	return 0;
 }
 
 void sock_format(const struct sock_addr *a, char out[SOCK_TEXT_MAX])
 {
-	if (!a->length || getnameinfo((const struct sockaddr *)&a->ss, a->length, out, SOCK_TEXT_MAX,
-				      NULL, 0, NI_NUMERICHOST))
-		strcpy(out, "?");
+	const struct sockaddr_in *four = (const struct sockaddr_in *)&a->ss;
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&a->ss;
+	char name[IF_NAMESIZE];
+	size_t n;
+
+	strcpy(out, "?");
+	if (!a->length)
+		return;
+	if (a->ss.ss_family == AF_INET)
+		inet_ntop(AF_INET, &four->sin_addr, out, SOCK_TEXT_MAX);
+	if (a->ss.ss_family != AF_INET6)
+		return;
+	inet_ntop(AF_INET6, &six->sin6_addr, out, SOCK_TEXT_MAX);
+	n = strlen(out);
+	if (six->sin6_scope_id && if_indextoname(six->sin6_scope_id, name))
+		snprintf(out + n, SOCK_TEXT_MAX - n, "%%%s", name);
+	else if (six->sin6_scope_id)
+		snprintf(out + n, SOCK_TEXT_MAX - n, "%%%u", six->sin6_scope_id);
 }
 
 void sock_set_port(struct sock_addr *a, int port)

@@ -19,7 +19,9 @@ static void parses(void **state)
 	} cases[] = {
 		{ "192.168.45.10", "192.168.45.10" }, { "::1", "::1" }, { "[fd00::1]", "fd00::1" },
 		{ "", NULL }, { "[]", NULL }, { "big-9", NULL }, { "1.2.3.4.5", NULL }, { "[::1", NULL },
-		{ "::1::2", NULL },
+		{ "::1::2", NULL }, { "fe80::1%lo", "fe80::1%lo" }, { "fe80::1%1", "fe80::1%lo" },
+		{ "[fe80::1%lo]", "fe80::1%lo" }, { "fe80::1%nosuch", NULL }, { "fe80::1%", NULL }, { "127.0.0.1%lo", NULL },
+		{ "127.1", NULL }, { "010.0.0.1", NULL },
 	};
 	char text[SOCK_TEXT_MAX], longer[200];
 	struct sock_addr a;
