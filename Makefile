@@ -2,7 +2,7 @@
 #
 # Variables: BUILD (build) CC (gcc) SAN (address,undefined or thread) CFLAGS
 # LDFLAGS PREFIX (/usr/local) DESTDIR TESTS (a pattern for check) RSIO_SEED (for check)
-# V (1: show commands)
+# STATIC (empty: no static rssrv) V (1: show commands)
 VERSION  := 0.1
 BUILD    ?= build
 PREFIX   ?= /usr/local
@@ -25,7 +25,7 @@ HARDEN   := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 HARDEN   += $(if $(findstring thread,$(SAN)),$(if $(findstring gcc,$(CC)),-Wno-tsan))
 LDSAN    := -fsanitize=$(SAN)
 endif
-PACKAGES := fuse3 inih jansson openssl liburing libsystemd libseccomp libssh
+PACKAGES := fuse3 inih jansson openssl liburing libseccomp libssh
 have     := $(strip $(foreach p,$(PACKAGES),$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p))))
 missing  := $(filter-out $(have),$(PACKAGES))
 PKG_CFLAGS := $(if $(have),$(shell pkg-config --cflags $(have)))
@@ -46,6 +46,11 @@ OPS_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(OPS_MAINS),$(wildcard op
 LIBRSIO   := $(BUILD)/librsio.a
 LIBOPS    := $(if $(OPS_OBJ),$(BUILD)/libops.a)
 OPS_PROGS := $(patsubst ops/%.c,$(BUILD)/%,$(OPS_MAINS))
+# The rssrv that rsagent takes to other hosts: it needs nothing there but Linux.
+STATIC    ?= $(if $(SAN),,yes)
+STATIC_PROG := $(if $(STATIC),$(BUILD)/rssrv-static)
+STATIC_OBJ := $(AGENT_OBJ) $(call objects,agent/static/*.c)
+STATIC_PACKAGES := inih jansson openssl libseccomp
 PROGS     := $(if $(wildcard agent/main.c),$(BUILD)/rssrv) \
 	     $(if $(wildcard fusefs/main.c),$(BUILD)/rsiod) $(OPS_PROGS)
 
@@ -60,7 +65,7 @@ UNIT_AGENT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,agen
 UNIT_FUSEFS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,fusefs))
 UNIT_OPS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,ops))
 
-ALL_C     := $(wildcard lib/*.c agent/*.c fusefs/*.c ops/*.c tests/*.c tests/unit/*.c tests/tools/*.c tests/verify/*.c)
+ALL_C     := $(wildcard lib/*.c agent/*.c agent/static/*.c fusefs/*.c ops/*.c tests/*.c tests/unit/*.c tests/tools/*.c tests/verify/*.c)
 ALL_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(ALL_C))
 SCRIPTS   := $(wildcard .ci/run dist/*.sh tests/*.sh tests/*/*.sh bench/*.sh)
 PAGES     := $(wildcard man/*.[1-9])
@@ -70,7 +75,7 @@ PAGES     := $(wildcard man/*.[1-9])
 .DELETE_ON_ERROR:
 
 all: programs
-programs: $(LIBRSIO) $(PROGS)
+programs: $(LIBRSIO) $(PROGS) $(STATIC_PROG)
 tests: programs $(UNIT) $(TOOLS) $(VERIFY)
 
 # Rules.
@@ -101,6 +106,11 @@ $(BUILD)/rsiod: $(FUSEFS_OBJ) $(LIBRSIO)
 $(BUILD)/rssrv $(BUILD)/rsiod:
 	$(call say,LINK)
 	$(call link)
+$(BUILD)/rssrv-static: $(STATIC_OBJ) $(LIBRSIO)
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS_ALL) -static-pie -Wl,--fatal-warnings,--wrap=dlopen,-S -o $@ \
+		$(STATIC_OBJ) $(LIBRSIO) $(shell pkg-config --static --libs $(STATIC_PACKAGES)) || { \
+		echo 'A library has no static form here; make STATIC= does without $@, which only rsagent needs.' >&2; exit 1; }
 $(OPS_PROGS): $(BUILD)/%: $(BUILD)/ops/%.o $(LIBOPS) $(LIBRSIO)
 	$(call say,LINK)
 	$(call link)
@@ -184,10 +194,14 @@ SBIN     := $(ROOT)/sbin
 COMPLETE := $(ROOT)/share/bash-completion/completions
 UNITS    := $(ROOT)/lib/systemd/system
 USERS    := $(ROOT)/lib/sysusers.d
+AGENTS   := $(ROOT)/lib/rsio
+# As uname -m says it on the hosts that it is for.
+AGENT_NAME = rssrv-$(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 page_dir  = $(ROOT)/share/man/man$(patsubst .%,%,$(suffix $(1)))
 install: all
 	install -d $(SBIN) $(COMPLETE) $(UNITS) $(USERS)
 	install -m 755 $(PROGS) $(SBIN)/
+	$(if $(STATIC),install -D -m 755 $(STATIC_PROG) $(AGENTS)/$(AGENT_NAME))
 	$(foreach p,$(PROGS),$(p) --completion >$(COMPLETE)/$(notdir $(p)) &&) true
 	$(foreach p,$(PAGES),install -D -m 644 $(p) $(call page_dir,$(p))/$(notdir $(p)) &&) true
 	$(foreach u,$(wildcard dist/*.service),sed 's:/usr/local/sbin/:$(PREFIX)/sbin/:' $(u) >$(UNITS)/$(notdir $(u)) &&) true
@@ -195,6 +209,8 @@ install: all
 uninstall:
 	rm -f $(PROGS:$(BUILD)/%=$(SBIN)/%) $(PROGS:$(BUILD)/%=$(COMPLETE)/%)
 	rm -f $(foreach p,$(PAGES),$(call page_dir,$(p))/$(notdir $(p)))
+	rm -f $(AGENTS)/$(AGENT_NAME)
+	rmdir $(AGENTS) 2>/dev/null || true
 	rm -f $(patsubst dist/%,$(UNITS)/%,$(wildcard dist/*.service)) $(USERS)/rsio.conf
 
 clean:
@@ -217,4 +233,4 @@ help:
 	@echo 'demo, demo-stop  a server and a client on this machine (as root)'
 	@echo 'install          to DESTDIR/PREFIX, default /usr/local; uninstall takes it away'
 	@echo 'compile_commands.json  for editors; clean'
-	@echo 'Variables: BUILD CC SAN CFLAGS LDFLAGS PREFIX DESTDIR TESTS RSIO_SEED V=1'
+	@echo 'Variables: BUILD CC SAN CFLAGS LDFLAGS PREFIX DESTDIR TESTS RSIO_SEED STATIC= V=1'

@@ -550,14 +550,14 @@ server_ready()	# DIR
 	[ -S "$1/run/rssrv.sock" ]
 }
 
-start_server()	# DIR [ARGS...]: what write_server_conf made
+start_server()	# DIR [ARGS...]: what write_server_conf made; $RSSRV: another program than rssrv
 {
 	local dir=$1
 	shift
 	mkdir -p "$dir/run"
 	# shellcheck disable=SC2086  # a prefix of several words
 	start_daemon "rssrv:$dir" "$dir/rssrv.out" "server_ready $(printf %q "$dir")" \
-		${VG:-} "$BUILD/rssrv" -f -c "$dir/rssrvcfg" --run-dir "$dir/run" "$@" ||
+		${VG:-} "$BUILD/${RSSRV:-rssrv}" -f -c "$dir/rssrvcfg" --run-dir "$dir/run" "$@" ||
 		bail "rssrv starts"
 }
 

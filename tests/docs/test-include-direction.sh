@@ -16,7 +16,7 @@ complain() {
 # lib/: module -> modules that it may include, beside err and (but for wire, policy
 # and what they need) log.
 declare -A may=(
-  [err]="" [log]="" [list]="" [crc]="" [policy]="" [shares]="" [histogram]="" [latency]="histogram"
+  [err]="" [log]="" [list]="" [notify]="" [crc]="" [policy]="" [shares]="" [histogram]="" [latency]="histogram"
   [loop]="list" [buf]="list" [sock]="" [opt]=""
   [wire]="crc" [secure]="wire" [tls]="secure" [frame]="wire buf crc"
   [inflight]="wire buf list"
@@ -60,11 +60,10 @@ doors=(
   '^seccomp'            'lib/confine_calls\.c'
   '^linux/landlock'     'lib/confine_files\.c'
   '^libssh'             'lib/remote[a-z_]*\.[ch]'
-  '^openssl/'           'lib/(secure|tls|tls_handshake)\.c'
+  '^openssl/'           '(lib/(secure|tls|tls_handshake)|agent/static/alone)\.c'
   '^ini\.h'             'lib/conf\.c'
   '^(ncurses|curses)'   'lib/term/.*'
   '^blkid'              'agent/volume[a-z_]*\.c'
-  '^systemd/'           '(agent|fusefs|lib)/(main|daemon|notify)[a-z_]*\.[ch]'
   '^jansson'            '(lib/(confine|ctl|latency|view|namespace|session|mpio|manage)[a-z_]*|fusefs/[a-z_]*|agent/[a-z_]*|ops/[a-z_]*|tui/.*|wizard/.*)\.[ch]'
 )
 # Of a program's files these never see JSON: they are the data path.
