@@ -26,6 +26,17 @@
  * A size is changed in place, by one call, which the file system makes whole.  It needs no
  * journal.  Keys of a meta are changed by one rename.
  *
+ * THE END OF A VOLUME that is cut off is content that is gone, as with a rollback, so the volume
+ * gets a new generation.  Nobody has it open here; but after a restart of this server a client
+ * may not have come back yet that has, and has had writes behind the new end acknowledged.  It
+ * comes back when the volume has perhaps grown again, and would read zeroes there.  So it has to find
+ * another generation, and is refused.  The meta with it is on the disk before the file is cut: a
+ * crash in between leaves a generation that is new for nothing, and who had the volume open is refused where
+ * he need not have been; the other way round it would leave a volume that has lost content and does not
+ * show it.  Growth that follows is another change, made later than both.  The struct volume is
+ * another one from then on (offer_renew), also where the file could not be cut: what is
+ * offered is what a restart would offer.
+ *
  * A pool that is full refuses what it cannot do before the commit.  A step after it can
  * fail all the same: a rename may need a block.  If it was the first step, the journal is
  * withdrawn and nothing happened.  Else the pool is marked unfinished: nothing is changed or
@@ -447,9 +458,34 @@ static int grow(struct pool *p, const struct offer *o, struct catalog_job *j, in
 	return r;
 }
 
-static int cut(struct offer *o, int fd, uint64_t size, bool confirmed, struct err *e)
+/* The content that was there under the generation before is not there any more (THE END OF A VOLUME, above). */
+static int new_generation(struct pool *p, const struct offer *o, struct err *e)
+{
+	struct meta m;
+	int r = meta_read(p->dirfd, o->meta, &m, e);
+
+	if (r)
+		return r == -ENOENT ? err_set(e, ENOENT, "%s is not there", o->meta) : r;
+	m.generation = meta_later(m.generation);
+	return meta_write(p->dirfd, o->meta, &m, e);
+}
+
+static int cut_file(struct pool *p, const struct offer *o, int fd, uint64_t size, struct err *e)
+{
+	int r;
+
+	if (atomic_load(&o->volume->guard) & GUARD_COW)
+		return err_set(e, EBUSY, "a copy of %s is being made", o->name);
+	r = new_generation(p, o, e);
+	if (!r && ftruncate(fd, (off_t)size) < 0)
+		r = err_sys(e, errno, "cannot cut %s to %" PRIu64 " bytes", o->name, size);
+	return r;
+}
+
+static int cut(struct pool *p, struct offer *o, int fd, uint64_t size, bool confirmed, struct err *e)
 {
 	char now[32], then[32];
+	struct volume *old;
 	int r;
 
 	if (!confirmed) {
@@ -461,16 +497,18 @@ static int cut(struct offer *o, int fd, uint64_t size, bool confirmed, struct er
 	r = catalog_bar(o, e);
 	if (r)
 		return r;
+	old = volume_get(o->volume);
 	/* A snapshot is of one moment: not in the middle of it, and not while what is there is copied. */
-	hold_enter(o->volume);
-	if (atomic_load(&o->volume->guard) & GUARD_COW)
-		r = err_set(e, EBUSY, "a copy of %s is being made", o->name);
-	else if (ftruncate(fd, (off_t)size) < 0)
-		r = err_sys(e, errno, "cannot cut %s to %" PRIu64 " bytes", o->name, size);
-	hold_leave(o->volume);
+	hold_enter(old);
+	r = cut_file(p, o, fd, size, e);
+	hold_leave(old);
 	/* Before anybody can open it with the size that it had. */
-	offer_check(o);
-	catalog_unbar(o);
+	if (r != -EBUSY)
+		offer_renew(o);
+	catalog_unbar_volume(old);
+	volume_put(old);
+	if (!r && !o->volume)
+		r = err_set(e, EIO, "%s has its new size, but is not offered: %s", o->name, o->complaint);
 	return r;
 }
 
@@ -489,7 +527,7 @@ static int resize(struct pool *p, struct catalog_job *j, const char *name, uint6
 		return err_sys(e, errno, "cannot open %s/%s", p->path, o->file);
 	progress_stage(j->progress, "resizing");
 	if ((uint64_t)st.st_size > size)
-		r = cut(o, *fd, size, shrink, e);
+		r = cut(p, o, *fd, size, shrink, e);
 	else
 		r = (uint64_t)st.st_size < size ? grow(p, o, j, *fd, (uint64_t)st.st_size, size, e) : 0;
 	if (!r)

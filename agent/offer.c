@@ -302,7 +302,7 @@ static void mark_open(struct offer *o)
 	o->marked = open;
 }
 
-/* The file is new to us: offered in place of what the name stood for. */
+/* The file, or its identity, is new to us: offered in place of what the name stood for. */
 static void renew(struct offer *o)
 {
 	struct registry *g = o->server->registry;
@@ -325,6 +325,13 @@ static void renew(struct offer *o)
 		clients_announce(o->server->clients, WIRE_EVENT_VOLUME_REMOVED, old);
 	if (old)
 		volume_put(old);
+}
+
+void offer_renew(struct offer *o)
+{
+	renew(o);
+	if (o->volume)
+		offer_saw(o, o->volume->origin.bytes, o->volume->origin.blocks);
 }
 
 void offer_saw(struct offer *o, uint64_t bytes, uint64_t blocks)

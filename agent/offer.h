@@ -45,6 +45,7 @@ struct offer *offer_new(struct server *s, const char *name, int dirfd, const cha
 void offer_free(struct offer *o);	/* withdraws it */
 void offer_check(struct offer *o);
 void offer_withdraw(struct offer *o);
+void offer_renew(struct offer *o);	/* its meta has a new generation: who had it open is refused from now on */
 void offer_saw(struct offer *o, uint64_t bytes, uint64_t blocks);	/* what the kernel says of its file */
 void offer_reread(struct offer *o);	/* of a pool: who may use it changed */
 /* While rssrv starts: complaints go to standard error too, and a lock that a dying

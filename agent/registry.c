@@ -406,7 +406,7 @@ void registry_remove(struct registry *r, struct volume *v, enum wire_status stat
 	if (!found)
 		return;
 	log_line(level, "volume", "%s: %s", v->name,
-		 status == WIRE_E_GENERATION ? "replaced by another file" : "no longer offered");
+		 status == WIRE_E_GENERATION ? "its content was replaced" : "no longer offered");
 	if (status == WIRE_E_NO_VOLUME)
 		clients_announce(r->server->clients, WIRE_EVENT_VOLUME_REMOVED, v);
 	volume_put(v);

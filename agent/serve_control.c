@@ -82,6 +82,53 @@ static void on_look(struct engine *l, struct message *m)
 	free(q);
 }
 
+/*
+ * What a job says of itself.  The events of what it did are in the loop's inbox before the job has ended, but this
+ * connection's requests may be looked at first.  So the answer goes through the inbox too: whoever
+ * reads in it that something is done has been told, over the same connection, what there is now.
+ */
+struct told {
+	struct message message;		/* first */
+	struct conn *conn;		/* held */
+	uint64_t cookie;
+	json_t *answer;
+};
+
+static void on_told(struct engine *l, struct message *m)
+{
+	struct told *t = (struct told *)m;
+	struct conn *c = t->conn;
+
+	(void)l;
+	c->asking--;
+	c->holds--;
+	if (c->state == CONN_DEAD) {
+		json_decref(t->answer);
+		conn_release(c);
+	} else {
+		reply(c, t->cookie, t->answer);
+		conn_touch(c);
+	}
+	free(t);
+}
+
+static void reply_behind_events(struct conn *c, uint64_t cookie, json_t *answer)
+{
+	struct told *t = calloc(1, sizeof(*t));
+
+	if (!t) {
+		reply(c, cookie, answer);
+		return;
+	}
+	t->message.run = on_told;
+	t->conn = c;
+	t->cookie = cookie;
+	t->answer = answer;
+	c->asking++;
+	c->holds++;
+	engine_post(c->loop, &t->message);
+}
+
 static struct volume *find_volume(struct conn *c, const char *name)
 {
 	struct registry *g = c->loop->server->registry;
@@ -176,7 +223,9 @@ static void answer(struct conn *c, const char *what, json_t *request)
 			reply(c, cookie, j);
 	} else {
 		j = manage_answer(m, c->client->node, c->host, what, request, &known);
-		if (known)
+		if (known && json_object_get(j, "job"))
+			reply_behind_events(c, cookie, j);
+		else if (known)
 			reply(c, cookie, j);
 		else
 			conn_refuse(c, WIRE_CONTROL, cookie, WIRE_E_UNSUPPORTED, "this version has no such control request");

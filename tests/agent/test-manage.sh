@@ -118,7 +118,7 @@ check("those that were taken end", wait_until(lambda: sum(n.startswith("n") and 
 kept = []
 for ident in taken:
     try:
-        kept.append(boss.job(ident)["state"])
+        kept.append(boss.wait_job(ident)["state"])		# the file is there a moment before the job has ended
     except Failed as e:
         is_("of a forgotten one it is said", e.code, "ENOENT") if not kept or kept[-1] != "gone" else None
         kept.append("gone")

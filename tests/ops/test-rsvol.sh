@@ -117,6 +117,14 @@ shrunk() { rsvol resize data 10M --confirm=osl:data; }
 check "less, when it is closed" wait_for 5 shrunk
 is "$(stat -c %s "$tree/data")" $((10 << 20)) "the file has it"
 
+# With that it is another generation: who opens it when rsvol is done must not meet the one before.
+early=0
+for ((i = 0; i < 20; i++)); do
+	rsvol resize data +1M >/dev/null && rsvol resize data 10M --confirm=data >/dev/null &&
+		head -c 512 "$tree/data" >/dev/null || early=$((early + 1))
+done
+is $early 0 "it is cut twenty times and opened at once, without an error"
+
 # Another name, a label, a schedule.
 is "$(says rename data info)" "osl:data: is info now" "rename"
 check "the tree has it" test -e "$tree/info" -a ! -e "$tree/data"

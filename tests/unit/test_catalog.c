@@ -106,11 +106,13 @@ static void volumes_are_made_and_removed(void **state)
 
 static void sizes_are_changed(void **state)
 {
+	struct catalog_info before, after;
 	struct volume *v;
 
 	(void)state;
 	done(catalog_create(pool, &job, "a", MIB, false, &e));
-	v = find("a");
+	v = volume_get(find("a"));
+	done(catalog_info(pool, "a", &before, &e));
 	done(catalog_resize(pool, &job, "a", 3 * MIB, false, &e));
 	assert_ptr_equal(find("a"), v);
 	assert_int_equal(atomic_load(&v->size), 3 * MIB);
@@ -120,9 +122,20 @@ static void sizes_are_changed(void **state)
 	refused(catalog_resize(pool, &job, "a", MIB, true, &e), EBUSY, "copy of a");
 	assert_int_equal(atomic_load(&v->size), 3 * MIB);
 	atomic_store(&v->guard, 0);
+	assert_false(v->barred);
+	done(catalog_info(pool, "a", &after, &e));
+	assert_int_equal(after.meta.generation, before.meta.generation);
 	done(catalog_resize(pool, &job, "a", MIB, true, &e));
+	/* Who had the old end has to find another generation, whatever size it has by then. */
+	assert_int_equal(atomic_load(&v->gone), WIRE_E_GENERATION);
+	volume_put(v);
+	v = find("a");
 	assert_int_equal(atomic_load(&v->size), MIB);
 	assert_false(v->barred);
+	done(catalog_info(pool, "a", &after, &e));
+	assert_true(after.meta.generation > before.meta.generation);
+	assert_int_equal(v->generation, after.meta.generation);
+	assert_memory_equal(after.meta.uuid, before.meta.uuid, sizeof(before.meta.uuid));
 }
 
 static void names_are_changed(void **state)
