@@ -461,7 +461,21 @@ static void parse_free(struct conf_parse *p)
 
 static void *build(struct conf_parse *p)
 {
-	return p->file == CONF_FILE_CLIENT ? (void *)conf_client_build(p) : (void *)conf_server_build(p);
+	switch (p->file) {
+	case CONF_FILE_CLIENT: return conf_client_build(p);
+	case CONF_FILE_SERVER: return conf_server_build(p);
+	case CONF_FILE_HOSTS: return conf_hosts_build(p);
+	}
+	return NULL;
+}
+
+static void unbuild(enum conf_file file, void *result)
+{
+	switch (file) {
+	case CONF_FILE_CLIENT: conf_client_free(result); break;
+	case CONF_FILE_SERVER: conf_server_free(result); break;
+	case CONF_FILE_HOSTS: conf_hosts_free(result); break;
+	}
 }
 
 /* Gives out the result, or frees it when there are mistakes. */
@@ -470,10 +484,7 @@ static void *end(struct conf_parse *p, void *result, struct conf_report *report)
 	parse_free(p);
 	if (conf_report_take(p, report))
 		return result;
-	if (p->file == CONF_FILE_CLIENT)
-		conf_client_free(result);
-	else
-		conf_server_free(result);
+	unbuild(p->file, result);
 	return NULL;
 }
 
@@ -534,6 +545,11 @@ struct conf_server *conf_server_parse(const char *path, const char *text, size_t
 	return read_text(CONF_FILE_SERVER, path, text, size, report);
 }
 
+struct conf_hosts *conf_hosts_read(const char *path, struct conf_report *report)
+{
+	return read_file(CONF_FILE_HOSTS, path, (gid_t)-1, report);
+}
+
 /* Names and places. */
 
 int conf_split_volume(const char *text, char *namespace, char *volume, struct err *e)
@@ -552,19 +568,28 @@ int conf_split_volume(const char *text, char *namespace, char *volume, struct er
 		       "@SNAP, where SNAP is a name and no number" : "");
 }
 
-char *conf_client_default_path(void)
+/* A file of the user's own. */
+static char *own_path(const char *name)
 {
 	const char *home = getenv("HOME");
 	struct passwd *user;
 	char *path;
 
-	if (geteuid() == 0)
-		return strdup("/etc/rscltcfg");
 	if (!home || home[0] != '/') {
 		user = getpwuid(geteuid());
 		home = user ? user->pw_dir : "";
 	}
-	return asprintf(&path, "%s/.config/rsio/rscltcfg", home) < 0 ? NULL : path;
+	return asprintf(&path, "%s/.config/rsio/%s", home, name) < 0 ? NULL : path;
+}
+
+char *conf_client_default_path(void)
+{
+	return geteuid() == 0 ? strdup("/etc/rscltcfg") : own_path("rscltcfg");
+}
+
+char *conf_hosts_default_path(void)
+{
+	return own_path("hosts");
 }
 
 char *conf_server_default_path(void)

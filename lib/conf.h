@@ -1,5 +1,5 @@
 /*
- * conf.h - the two configuration files, read into structs.
+ * conf.h - the two configuration files, and rsagent's of hosts, read into structs.
  *
  * /etc/rscltcfg (client) and /etc/rssrvcfg (server) are INI, read with inih
  * behind a reader of our own that strips indentation, reads section headers
@@ -200,6 +200,22 @@ struct conf_server {
 	char **key_files;	/* that were read for keys; NULL at the end; NULL: none */
 };
 
+#define CONF_ROLE_ALL "all"
+struct conf_host {		/* hosts [host NAME]: where rsagent finds one */
+	char name[CONF_NAME_MAX + 1];
+	char *address;		/* NULL: its name is it */
+	char *user, *identity, *fingerprint;	/* NULL: not set */
+	int port;		/* 0: not set */
+	char **roles;		/* NULL-terminated; NULL: none */
+	char namespace[CONF_NAME_MAX + 1];	/* "": not set */
+	int line;
+};
+
+struct conf_hosts {
+	struct conf_host *list;
+	size_t count;
+};
+
 struct conf_report {
 	char **lines;		/* one mistake each, in file order */
 	size_t count;
@@ -218,6 +234,10 @@ struct conf_client *conf_client_parse(const char *path, const char *text, size_t
 struct conf_server *conf_server_parse(const char *path, const char *text, size_t size, struct conf_report *report);
 void conf_client_free(struct conf_client *c);	/* NULL is fine; keys are wiped */
 void conf_server_free(struct conf_server *c);
+/* The file of hosts, which has no keys in it. */
+struct conf_hosts *conf_hosts_read(const char *path, struct conf_report *report);
+void conf_hosts_free(struct conf_hosts *h);
+bool conf_host_has_role(const struct conf_host *h, const char *role);	/* CONF_ROLE_ALL: every host */
 void conf_report_free(struct conf_report *r);
 /* Warnings, for --check: keys that are easy to guess, that two have, that wait to be taken away. */
 void conf_client_check_keys(const struct conf_client *c, struct conf_report *report);
@@ -229,6 +249,7 @@ void conf_report_print(const char *program, const struct conf_report *r);	/* sta
  * The caller frees. */
 char *conf_client_default_path(void);
 char *conf_server_default_path(void);
+char *conf_hosts_default_path(void);	/* ~/.config/rsio/hosts */
 
 /* The port of a path: the nearest of the portal's, the interface's (NULL: none),
  * the namespace's and the defaults' wins. */
@@ -244,7 +265,7 @@ bool conf_volume_valid(const char *name);
 int conf_split_volume(const char *text, char *namespace, char *volume, struct err *e);
 
 /* The key table, for tests and the man page check. */
-enum conf_file { CONF_FILE_CLIENT, CONF_FILE_SERVER };
+enum conf_file { CONF_FILE_CLIENT, CONF_FILE_SERVER, CONF_FILE_HOSTS };
 enum conf_need {
 	CONF_OPTIONAL,
 	CONF_REQUIRED,

@@ -181,8 +181,9 @@ bool conf_has(const struct conf_section *s, const char *key);
 bool conf_is_kind(const struct conf_section *s, const char *kind);
 void conf_copy_name(char to[CONF_NAME_MAX + 1], const struct conf_section *s);
 
-/* The two files' meaning; p's sections in, mistakes into p. */
+/* The files' meaning; p's sections in, mistakes into p. */
 struct conf_client *conf_client_build(struct conf_parse *p);
 struct conf_server *conf_server_build(struct conf_parse *p);
+struct conf_hosts *conf_hosts_build(struct conf_parse *p);
 
 #endif

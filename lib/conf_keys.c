@@ -1,5 +1,5 @@
 /*
- * conf_keys.c - the sections and keys of both files, a row each.
+ * conf_keys.c - the sections and keys of the files, a row each.
  *
  * The parser, the defaults, "did you mean" and the test of the man pages all
  * come from these rows: a key is added here, in its struct and in its page.
@@ -25,6 +25,7 @@ static const struct conf_section_row section_rows[] = {
 	{ CONF_FILE_SERVER, "clients", CONF_UNNAMED, true },
 	{ CONF_FILE_SERVER, "pool", CONF_NAMED, false },
 	{ CONF_FILE_SERVER, "volume", CONF_NAMED, false },
+	{ CONF_FILE_HOSTS, "host", CONF_NAMED, false },
 };
 #define SECTION_ROWS (sizeof(section_rows) / sizeof(section_rows[0]))
 
@@ -116,6 +117,7 @@ static const struct conf_section_row section_rows[] = {
 
 #define CLT CONF_FILE_CLIENT
 #define SRV CONF_FILE_SERVER
+#define HST CONF_FILE_HOSTS
 
 static const struct conf_key_row key_rows[] = {
 	{ CLT, "defaults", "port", "1..65535", "5000", "The portals' port.",
@@ -253,6 +255,21 @@ static const struct conf_key_row key_rows[] = {
 	  MAY, CONF_TYPE_BOOL, AT(conf_volume, shared), 0, 0 },
 	{ SRV, "volume", "av", "0..3", "0", "The N of the proposed /dev/avN.",
 	  MAY, CONF_TYPE_INT, AT(conf_volume, av), 0, 3 },
+
+	{ HST, "host", "address", "address or host name", "NAME", "Where it is.",
+	  MAY, CONF_TYPE_TEXT, AT(conf_host, address), 0, 0 },
+	{ HST, "host", "user", "user", "as ssh would take", "Who logs in.",
+	  MAY, CONF_TYPE_TEXT, AT(conf_host, user), 0, 0 },
+	{ HST, "host", "port", "1..65535", "as ssh would take", "Where sshd listens.",
+	  MAY, CONF_TYPE_INT, AT(conf_host, port), PORT },
+	{ HST, "host", "identity", "file", "as ssh would take", "The private key to log in with.",
+	  MAY, CONF_TYPE_TEXT, AT(conf_host, identity), 0, 0 },
+	{ HST, "host", "fingerprint", "SHA256:TEXT", NULL, "The host's key.",
+	  MAY, CONF_TYPE_TEXT, AT(conf_host, fingerprint), 0, 0 },
+	{ HST, "host", "role", "names", NULL, "The groups of hosts that it belongs to.",
+	  MAY, CONF_TYPE_LIST, AT(conf_host, roles), 0, 0 },
+	{ HST, "host", "namespace", "name", NULL, "The namespace that its server is of.",
+	  MAY, CONF_TYPE_NAME, AT(conf_host, namespace), 0, 0 },
 };
 #define KEY_ROWS (sizeof(key_rows) / sizeof(key_rows[0]))
 

@@ -413,12 +413,13 @@ static bool set_list(const struct value *v)
 			continue;
 		if (!list_word(v, word)) {
 			conf_list_free(list);
-			return refuse(v, v->row->type == CONF_TYPE_ACCESS ?
+			return refuse(v, v->row->file == CONF_FILE_HOSTS ? "is not a list of names" :
+				      v->row->type == CONF_TYPE_ACCESS ?
 				      "is not a list of client names, each perhaps with :ro" : "is not a list of client names");
 		}
 		if (repeats(list, word)) {
 			conf_list_free(list);
-			return refuse(v, "names a client twice");
+			return refuse(v, v->row->file == CONF_FILE_HOSTS ? "names one twice" : "names a client twice");
 		}
 		more = realloc(list, (count + 2) * sizeof(*list));
 		if (!more) {

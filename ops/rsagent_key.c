@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,35 @@
 #include <unistd.h>
 #include "rsagent.h"
 #include "secure.h"
+
+struct options {
+	const char *server, *node;	/* --server FILE --node NODE */
+	const char *client, *namespace;	/* --client FILE --namespace NAME */
+	const char *from;
+	bool ask, replace, second, drop_first;
+};
+
+static const struct opt table[] = {
+	{ 0, "server", OPT_STRING, "FILE", offsetof(struct options, server),
+	  "put it into [clients] of this server's file", 0, 0 },
+	{ 0, "node", OPT_STRING, "NODE", offsetof(struct options, node),
+	  "for this client there", 0, 0 },
+	{ 0, "client", OPT_STRING, "FILE", offsetof(struct options, client),
+	  "make it the nodekey in this client's file", 0, 0 },
+	{ 0, "namespace", OPT_STRING, "NAME", offsetof(struct options, namespace),
+	  "of this namespace there", 0, 0 },
+	{ 0, "replace", OPT_FLAG, NULL, offsetof(struct options, replace),
+	  "in place of what --server's file has", 0, 0 },
+	{ 0, "second", OPT_FLAG, NULL, offsetof(struct options, second),
+	  "beside what --server's file has", 0, 0 },
+	{ 0, "drop-first", OPT_FLAG, NULL, offsetof(struct options, drop_first),
+	  "take away the first of the two there", 0, 0 },
+	{ 0, "from", OPT_STRING, "FILE", offsetof(struct options, from),
+	  "that one; - is standard input", 0, 0 },
+	{ 0, "ask", OPT_FLAG, NULL, offsetof(struct options, ask),
+	  "the one that is typed, unseen", 0, 0 },
+	{ 0, NULL, OPT_FLAG, NULL, 0, NULL, 0, 0 },
+};
 
 struct key_text {
 	char text[2 * RSAGENT_KEY_MAX];
@@ -106,14 +136,14 @@ static int ask(struct key_text *k, struct err *e)
 	return r;
 }
 
-static int get(const struct rsagent_options *o, struct key_text *k, struct err *e)
+static int get(const struct options *o, struct key_text *k, struct err *e)
 {
 	if (o->from)
 		return read_from(o->from, k, e);
 	return o->ask ? ask(k, e) : make(k, e);
 }
 
-static int put(const struct rsagent_options *o, const char *key, struct err *e)
+static int put(const struct options *o, const char *key, struct err *e)
 {
 	struct rsagent_edit server = {
 		.file = CONF_FILE_SERVER, .path = o->server, .name = o->node, .key = key,
@@ -135,7 +165,7 @@ static int put(const struct rsagent_options *o, const char *key, struct err *e)
 }
 
 /* NULL: they go together. */
-static const char *wrong(const struct rsagent_options *o)
+static const char *wrong(const struct options *o)
 {
 	if (!o->server != !o->node)
 		return "--server FILE and --node NODE go together";
@@ -156,12 +186,16 @@ static const char *wrong(const struct rsagent_options *o)
 	return NULL;
 }
 
-int rsagent_key(const struct rsagent_options *o, struct err *e)
+static int run(void *options, int count, char **words, struct err *e)
 {
+	const struct options *o = options;
 	const char *why = wrong(o);
 	struct key_text k = { "" };
 	int r;
 
+	(void)words;	/* no part of it is shown: it may be a key */
+	if (count)
+		why = "too many words; a key is never typed on a command line: see --from and --ask";
 	if (why) {
 		err_set(e, EINVAL, "%s", why);
 		return RSAGENT_USAGE;
@@ -174,3 +208,20 @@ int rsagent_key(const struct rsagent_options *o, struct err *e)
 	secure_wipe(&k, sizeof(k));
 	return r ? 1 : 0;
 }
+
+const struct rsagent_command rsagent_key = {
+	.program = {
+		.name = "rsagent key",
+		.synopsis = "[--from FILE | --ask] [--server FILE --node NODE\n"
+			    "    [--replace | --second]] [--client FILE --namespace NAME]\n"
+			    "--drop-first --server FILE --node NODE",
+		.about = "Makes a node key, or takes one that is there, and puts it where it belongs\n"
+			 "without showing it.",
+		.table = table,
+		.operands = "",
+		.page = "rsagent(8)",
+	},
+	.summary = "make a node key, put it into configurations",
+	.size = sizeof(struct options),
+	.run = run,
+};

@@ -48,7 +48,7 @@ declare -A only=(
   [ops/rsconfig]="ctl opt conf policy view err"
   [ops/names]="ctl opt err"
   [ops/rsvol]="ctl opt conf view err latency histogram"
-  [ops/rsagent]="opt conf secure remote deploy err log"
+  [ops/rsagent]="opt conf secure remote deploy diff probe ctl view crc err log"
   [ops/rsclogcat]="log opt err"
   [ops/rsslogcat]="log opt err"
 )

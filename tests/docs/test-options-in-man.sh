@@ -31,6 +31,15 @@ for program in "$build"/rs* "$build"/crsio; do
   options=$("$program" --long-options | sort -u) || complain "$name --long-options fails"
   [ -n "$options" ] || complain "$name --long-options prints nothing"
   help=$("$program" --help) || complain "$name --help fails"
+  # A program of commands: each has options and a help of its own.
+  while read -r command; do
+    read -ra words <<<"$command"
+    grep -q "^  $command  " <<<"$help" || complain "$name --help does not name $command"
+    grep -qE "^\.(Cm|It Cm|Ss Cm) $command( |$)" "$page" || complain "$page does not name $command"
+    options+=$'\n'$("$program" "${words[@]}" --long-options) || complain "$name $command --long-options fails"
+    help+=$'\n'$("$program" "${words[@]}" --help) || complain "$name $command --help fails"
+  done < <("$program" --commands 2>/dev/null)
+  options=$(sort -u <<<"$options")
   named=$(options_in_page "$page")
   for option in $options; do
     grep -q -- "$option\b" <<<"$help" || complain "$name: $option is not in --help"

@@ -1,0 +1,46 @@
+/* rsagent_many_impl.h - what rsagent_many.c, rsagent_task.c and rsagent_screen.c share. */
+#ifndef OPS_RSAGENT_MANY_IMPL_H
+#define OPS_RSAGENT_MANY_IMPL_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <termios.h>
+#include "rsagent_many.h"
+
+#define TASK_ANSWER_MAX 1024
+#define TASK_QUESTION_MAX 4096
+
+/* From the parent to the child, in front of the answer. */
+struct task_answer {
+	uint16_t code;			/* errno; 0: there is one */
+	uint16_t size;
+};
+
+void task_tell(struct rsagent_task *t, json_t *message);	/* takes message */
+
+/* rsagent_screen.c: the terminal.  Lines that come while a question stands there wait for its answer. */
+struct screen {
+	bool quiet, json;
+	bool one;			/* host only: outputs have no name in front */
+	int tty;			/* -1: there is no question now */
+	struct termios before;
+	char *held;			/* lines for standard error */
+	size_t held_size;
+};
+
+void screen_progress(struct screen *s, const char *host, const char *text);
+void screen_output(struct screen *s, const char *host, const char *text);
+/* Puts the question; 0, or -errno when it cannot. */
+int screen_ask(struct screen *s, const char *host, const char *question, bool secret);
+/* s->tty is readable: the length of the line, or -ECANCELED (^D), -EINTR (^C), -errno; the question
+ * is over, but with -EAGAIN. */
+int screen_answer(struct screen *s, char *answer, size_t size);
+void screen_end_question(struct screen *s);	/* without an answer; harmless when there is none */
+
+/* rsagent_table.c: the end. */
+void table_print(const struct rsagent_outcome *all, size_t count);
+void table_print_failures(const struct rsagent_outcome *all, size_t count);
+int table_print_json(const struct rsagent_outcome *all, size_t count);	/* 0 or -errno */
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * rsagent_task.c - the child's side of rsagent_many.h: what it tells, and what it asks.
+ *
+ * To the parent a JSON object a line, from it the answers: a byte that is 0 or an errno, the
+ * length in two bytes, the text.  An answer may be a password, so nothing of it is kept here.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "rsagent_many_impl.h"
+#include "secure.h"
+
+static int send_all(int fd, const char *bytes, size_t size)
+{
+	while (size) {
+		ssize_t n = send(fd, bytes, size, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Takes message.  A parent that is gone has sent SIGTERM. */
+void task_tell(struct rsagent_task *t, json_t *message)
+{
+	char *line = message ? json_dumps(message, JSON_COMPACT) : NULL;
+
+	json_decref(message);
+	if (line && !send_all(t->fd, line, strlen(line)))
+		send_all(t->fd, "\n", 1);
+	free(line);
+}
+
+/* A JSON string of what may be no UTF-8. */
+static json_t *clean(const char *text)
+{
+	char *copy = strdup(text);
+	json_t *j;
+
+	if (!copy)
+		return NULL;
+	/* Line ends stay; each line is cleaned by itself. */
+	for (char *line = copy; line;) {
+		char *end = strchr(line, '\n');
+
+		if (end)
+			*end = 0;
+		err_clean(line);
+		if (end)
+			*end = '\n';
+		line = end ? end + 1 : NULL;
+	}
+	j = json_string(copy);
+	free(copy);
+	return j;
+}
+
+void rsagent_progress(struct rsagent_task *t, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	task_tell(t, json_pack("{s:o}", "progress", clean(text)));
+}
+
+void rsagent_output(struct rsagent_task *t, const char *text)
+{
+	task_tell(t, json_pack("{s:o}", "output", clean(text)));
+}
+
+static int receive_all(int fd, void *to, size_t size)
+{
+	char *at = to;
+
+	while (size) {
+		ssize_t n = recv(fd, at, size, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EPIPE;
+		at += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+static int no_answer(int code, struct err *e)
+{
+	if (code == ENOTTY)
+		return err_set(e, code, "there is no terminal to ask at");
+	if (code == ECANCELED)
+		return err_set(e, code, "it was not answered");
+	return err_sys(e, code, "cannot ask");
+}
+
+int rsagent_ask(struct rsagent_task *t, const char *question, bool secret, char *answer, size_t size, struct err *e)
+{
+	struct task_answer head;
+	int r;
+
+	task_tell(t, json_pack("{s:o, s:b}", "ask", clean(question), "secret", secret));
+	r = receive_all(t->fd, &head, sizeof(head));
+	if (!r && head.size >= TASK_ANSWER_MAX)
+		r = -EPROTO;
+	if (r)
+		return err_sys(e, -r, "cannot ask");
+	if (head.code)
+		return no_answer(head.code, e);
+	if (head.size >= size) {
+		char rest[TASK_ANSWER_MAX];
+
+		receive_all(t->fd, rest, head.size);
+		secure_wipe(rest, sizeof(rest));
+		return err_set(e, EMSGSIZE, "the answer is too long");
+	}
+	r = receive_all(t->fd, answer, head.size);
+	answer[r ? 0 : head.size] = 0;
+	return r ? err_sys(e, -r, "cannot ask") : 0;
+}
+
+int rsagent_confirm(struct rsagent_task *t, const char *question, struct err *e)
+{
+	char text[TASK_QUESTION_MAX], answer[16] = "";
+	int r;
+
+	snprintf(text, sizeof(text), "%s [yes/no]? ", question);
+	r = rsagent_ask(t, text, false, answer, sizeof(answer), e);
+	if (r && r != -EMSGSIZE)
+		return r;
+	return strcmp(answer, "yes") == 0 ? 0 : err_set(e, ECANCELED, "it was not confirmed");
+}
