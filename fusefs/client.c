@@ -79,6 +79,7 @@ int client_init(struct client *c, struct loop *l, const char *run_dir, struct er
 	c->started = loop_clock();
 	list_init(&c->members);
 	list_init(&c->opens);
+	list_init(&c->openings);
 	list_init(&c->changes);
 	list_init(&c->questions);
 	c->admin_gid = (gid_t)-1;

@@ -61,6 +61,9 @@ struct client {
 	struct io io;
 	struct list members;
 	struct list opens;		/* struct handle of volumes */
+	struct list openings;		/* opening.c's: who waits for a text */
+	struct making *making;		/* opening.c's: the one that is made; or NULL */
+	size_t texts_held;		/* bytes of texts that somebody has open */
 	struct list changes;		/* change.c's: work at servers that somebody waits for */
 	uint64_t explained;		/* loop_now() since which the log was told why things are refused, */
 	unsigned explanations;		/* so often */

@@ -13,7 +13,7 @@
 
 static json_t *do_status(struct daemon *d, json_t *request, struct err *e)
 {
-	json_t *status = status_collect(&d->client, attach_list(d->client.mount_dir));
+	json_t *status = status_collect(&d->client, attach_list(d->client.mount_dir), NULL);
 
 	(void)request;
 	if (!status)

@@ -16,6 +16,7 @@
 #include "guard.h"
 #include "helper_work.h"
 #include "log.h"
+#include "opening.h"
 #include "reload.h"
 #include "rundir.h"
 #include "startup.h"
@@ -349,18 +350,23 @@ static void stop_namespaces(void *arg)
 	client->ending = true;
 	doorbell_stop(&c->daemon->doorbell);
 	mount_ignore(&c->daemon->mount);
+	opening_end(client);
 	list_each_safe(pos, keep, &client->members)
 		client_stop(client, container_of(pos, struct member, link), NULL, NULL);
 }
 
-static void count_members(void *arg)
+enum { GOODBYES = 1, A_TEXT = 2 };	/* what the loop still has to do */
+
+static void see_whats_left(void *arg)
 {
 	struct call *c = arg;
 
-	c->result = !list_empty(&c->daemon->client.members);
+	c->result = (list_empty(&c->daemon->client.members) ? 0 : GOODBYES) |
+		    (opening_busy(&c->daemon->client) ? A_TEXT : 0);
 }
 
-/* Goodbyes are bounded (namespace.h); this is longer. */
+/* Goodbyes are bounded (namespace.h); this is longer.  What is made for a status file asks the
+ * loop: it must run on until that is done, which is a matter of the processor alone. */
 static void stop_loop(struct daemon *d)
 {
 	struct call c = { .daemon = d };
@@ -370,11 +376,11 @@ static void stop_loop(struct daemon *d)
 
 	loop_call(d->loop, stop_namespaces, &c);
 	for (;;) {
-		loop_call(d->loop, count_members, &c);
-		if (!c.result || loop_clock() >= end)
+		loop_call(d->loop, see_whats_left, &c);
+		if (!c.result || (!(c.result & A_TEXT) && loop_clock() >= end))
 			break;
-		if (poll(&p, 1, 100) > 0 && read(p.fd, &n, sizeof n) < 0)
-			break;
+		if (poll(&p, 1, 100) > 0)
+			(void)!read(p.fd, &n, sizeof n);
 	}
 	loop_stop(d->loop);
 	pthread_join(d->thread, NULL);

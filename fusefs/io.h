@@ -45,8 +45,7 @@ struct handle {
 	bool device;			/* a loop device's file */
 	bool writes;			/* opened for writing */
 	bool planned;			/* the volume is yet to be made: it is held from then on */
-	char *text;
-	size_t length;
+	struct text *text;		/* TEXT: what it says; NULL: that is being made (opening.h) */
 };
 
 struct io_counts {

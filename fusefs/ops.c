@@ -17,6 +17,7 @@
 #include <linux/fuse.h>
 #include "attribute.h"
 #include "change.h"
+#include "opening.h"
 #include "ops.h"
 #include "reserve.h"
 #include "text.h"
@@ -258,7 +259,7 @@ static void close_handle(struct client *c, struct handle *h)
 	if (h->volume)
 		mpio_put(h->volume);
 	names_closed(&c->names, h->node);
-	free(h->text);
+	text_put(c, h->text);
 	free(h);
 }
 
@@ -278,7 +279,9 @@ static int open_node(struct client *c, struct handle *h, struct node *node, int 
 	if ((flags & O_ACCMODE) != O_RDONLY && (node->kind != NODE_VOLUME || node->read_only))
 		return node->kind == NODE_VOLUME ? EROFS : EACCES;
 	if (node->kind == NODE_TEXT) {
-		h->text = text_make(c, node, &h->length);
+		if (text_is_long(node))
+			return 0;
+		h->text = text_make(c, node);
 		return h->text ? 0 : EIO;
 	}
 	if (!node->volume && !node->planned)
@@ -313,13 +316,23 @@ static struct handle *new_handle(fuse_req_t req, struct node *node, int flags)
 	return NULL;
 }
 
+static void answer_open(struct client *c, fuse_req_t req, struct handle *h, int error)
+{
+	/* A waiter that was killed has no file: nobody will release it. */
+	if (error)
+		fuse_reply_err(req, error);
+	if (error || reply_open(req, h) == -ENOENT)
+		close_handle(c, h);
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct handle *h = new_handle(req, node_of(req, ino), fi->flags);
 
-	/* A waiter that was killed has no file: nobody will release it. */
-	if (h && reply_open(req, h) == -ENOENT)
-		close_handle(client_of(req), h);
+	if (h && h->node->kind == NODE_TEXT && !h->text)
+		opening_wait(client_of(req), req, h, answer_open);
+	else if (h)
+		answer_open(client_of(req), req, h, 0);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -339,13 +352,13 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		io_read(&client_of(req)->io, req, h, size, offset);
 		return;
 	}
-	if (offset < 0 || (uint64_t)offset >= h->length) {
+	if (offset < 0 || (uint64_t)offset >= h->text->length) {
 		fuse_reply_buf(req, NULL, 0);
 		return;
 	}
-	if (size > h->length - (size_t)offset)
-		size = h->length - (size_t)offset;
-	fuse_reply_buf(req, h->text + offset, size);
+	if (size > h->text->length - (size_t)offset)
+		size = h->text->length - (size_t)offset;
+	fuse_reply_buf(req, h->text->data + offset, size);
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,

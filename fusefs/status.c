@@ -101,19 +101,6 @@ static json_t *client_json(struct client *c, json_t *namespaces)
 			 "devices", devices_known(c), "namespaces", namespaces);
 }
 
-json_t *client_status(struct client *c)
-{
-	json_t *namespaces = json_array(), *status;
-	struct list *pos;
-
-	list_each(pos, &c->members)
-		json_array_append_new(namespaces,
-				      namespace_status(container_of(pos, struct member, link)->ns));
-	status = client_json(c, namespaces);
-	complete_devices(status);
-	return status;
-}
-
 /*
  * In pieces.
  */
@@ -143,6 +130,7 @@ static void release(void *arg)
 struct beginning {
 	struct client *client;
 	json_t *devices, *status;
+	const char *only;
 };
 
 static void begin(void *arg)
@@ -151,10 +139,16 @@ static void begin(void *arg)
 	json_t *namespaces = json_array();
 	struct list *pos;
 
-	json_decref(b->client->devices);
-	b->client->devices = b->devices;
-	list_each(pos, &b->client->members)
-		json_array_append_new(namespaces, named(container_of(pos, struct member, link)->ns));
+	if (b->devices) {
+		json_decref(b->client->devices);
+		b->client->devices = b->devices;
+	}
+	list_each(pos, &b->client->members) {
+		struct namespace *ns = container_of(pos, struct member, link)->ns;
+
+		if (!b->only || strcmp(namespace_name(ns), b->only) == 0)
+			json_array_append_new(namespaces, named(ns));
+	}
 	b->status = client_json(b->client, namespaces);
 }
 
@@ -216,9 +210,9 @@ static int describe_all(struct client *c, json_t *ns)
 	return r ? r : p.gone;
 }
 
-json_t *status_collect(struct client *c, json_t *devices)
+json_t *status_collect(struct client *c, json_t *devices, const char *namespace)
 {
-	struct beginning b = { .client = c, .devices = devices };
+	struct beginning b = { .client = c, .devices = devices, .only = namespace };
 	json_t *status, *namespaces;
 
 	if (loop_call(c->loop, begin, &b) < 0)

@@ -6,10 +6,9 @@
 
 struct client;
 
-/* On the loop, all at once; a new reference, or NULL. */
-json_t *client_status(struct client *c);
-/* On any other thread: the loop describes a few volumes at a time, and serves I/O in between.
- * devices: attach_list() as it is now; taken. */
-json_t *status_collect(struct client *c, json_t *devices);
+/* On any thread but the loop's, which describes a few volumes at a time, and serves I/O in
+ * between.  devices: attach_list() as it is now, taken; NULL: as they were when somebody looked
+ * last.  namespace: of all there are only that one; NULL: all.  A new reference; NULL: no memory. */
+json_t *status_collect(struct client *c, json_t *devices, const char *namespace);
 
 #endif

@@ -4,12 +4,11 @@
 #include <string.h>
 #include "client.h"
 #include "log.h"
-#include "status.h"
 #include "text.h"
 #include "view.h"
 
 /* A file: either from a namespace's state or from the whole client's. */
-struct text {
+struct kind {
 	const char *name;
 	char *(*of_namespace)(const json_t *ns);
 	char *(*of_client)(const json_t *status);
@@ -40,7 +39,7 @@ static char *json_volumes(const json_t *ns)
 	return print_new(view_json_volumes(ns));
 }
 
-static const struct text texts[] = {
+static const struct kind kinds[] = {
 	{ "status", view_tree_status, NULL, false },
 	{ "status.json", view_json, NULL, false },
 	{ "servers", view_tree_servers, NULL, true },
@@ -55,7 +54,7 @@ static const struct text texts[] = {
 	{ "log", NULL, NULL, false },
 };
 
-#define TEXTS ((int)(sizeof texts / sizeof *texts))
+#define KINDS ((int)(sizeof kinds / sizeof *kinds))
 
 static int add_texts(struct names *n, struct node *parent, struct namespace *ns)
 {
@@ -63,9 +62,9 @@ static int add_texts(struct names *n, struct node *parent, struct namespace *ns)
 
 	if (!dir)
 		return -ENOMEM;
-	for (int i = 0; i < TEXTS; i++)
-		if (!texts[i].of_namespace == !ns &&
-		    !names_add_text(n, dir, texts[i].name, ns, i))
+	for (int i = 0; i < KINDS; i++)
+		if (!kinds[i].of_namespace == !ns &&
+		    !names_add_text(n, dir, kinds[i].name, ns, i))
 			return -ENOMEM;
 	return 0;
 }
@@ -105,24 +104,57 @@ static char *log_text(const struct client *c)
 	return text;
 }
 
-char *text_make(struct client *c, const struct node *node, size_t *length)
+static struct text *text_new(char *data)
 {
-	const struct text *t = &texts[node->text];
-	json_t *state = NULL;
-	char *text;
+	struct text *t = data ? malloc(sizeof *t) : NULL;
 
-	if (t->of_namespace) {
-		/* Its namespace may be on its way out while the file's node lives. */
-		if (node->ns)
-			state = t->no_volumes ? namespace_servers(node->ns) : namespace_status(node->ns);
-		text = state ? t->of_namespace(state) : NULL;
-	} else if (t->of_client) {
-		state = client_status(c);
-		text = state ? t->of_client(state) : NULL;
+	if (t)
+		*t = (struct text){ .users = 1, .length = strlen(data), .data = data };
+	else
+		free(data);
+	return t;
+}
+
+void text_put(struct client *c, struct text *t)
+{
+	if (!t || --t->users)
+		return;
+	c->texts_held -= t->length;
+	free(t->data);
+	free(t);
+}
+
+bool text_is_long(const struct node *node)
+{
+	const struct kind *k = &kinds[node->text];
+
+	return (k->of_namespace || k->of_client) && !k->no_volumes;
+}
+
+struct text *text_make(struct client *c, const struct node *node)
+{
+	const struct kind *k = &kinds[node->text];
+	struct text *t;
+	json_t *state;
+
+	if (!k->of_namespace) {
+		t = text_new(log_text(c));
 	} else {
-		text = log_text(c);
+		/* Its namespace may be on its way out while the file's node lives. */
+		state = node->ns ? namespace_servers(node->ns) : NULL;
+		t = state ? text_new(k->of_namespace(state)) : NULL;
+		json_decref(state);
 	}
-	json_decref(state);
-	*length = text ? strlen(text) : 0;
-	return text;
+	c->texts_held += t ? t->length : 0;
+	return t;
+}
+
+struct text *text_print(int which, const json_t *status)
+{
+	const struct kind *k = &kinds[which];
+	const json_t *ns = json_array_get(json_object_get(status, "namespaces"), 0);
+
+	if (k->of_client)
+		return text_new(k->of_client(status));
+	return ns ? text_new(k->of_namespace(ns)) : NULL;
 }

@@ -25,10 +25,11 @@ all_there() { [ "$(find "$W/clt/mnt/osl" -maxdepth 1 -name 'v*' | wc -l)" -ge "$
 wait_for 120 all_there || bail "all volumes are in the tree"
 
 cat >"$W/look.py" <<'END'
-import json, mmap, os, subprocess, sys, threading, time
+import errno, json, mmap, os, resource, subprocess, sys, threading, time
 rsconfig, run, mnt, pool, out, count = *sys.argv[1:6], int(sys.argv[6])
 fd, buf = os.open(mnt + "/osl/v00000", os.O_RDONLY | os.O_DIRECT), mmap.mmap(-1, 4096)
 failed = 0
+resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
 
 def check(name, good, why=""):
     global failed
@@ -61,6 +62,20 @@ expected = ["v%05d" % i for i in range(count)]
 check("each volume is there once, in order", names() == expected, names()[:10])
 check("with its state", all(v["size"] == 1 << 20 and v["state"] for v in status["namespaces"][0]["volumes"]))
 check("and is the one that is open", [v["name"] for v in status["namespaces"][0]["volumes"] if v["opens"]] == ["v00000"])
+
+# Texts that are held open are bounded, and there again when they are closed.
+held, why = [], None
+while len(held) < 4000 and why is None:
+    try:
+        held.append(os.open(mnt + "/.rsio/status.json", os.O_RDONLY))
+    except OSError as e:
+        why = e.errno
+length = len(os.pread(held[0], 1 << 27, 0))
+check("who opens the state without end is refused", why == errno.ENFILE, why)
+check("when 128 MiB are held", abs(len(held) * length / (128 << 20) - 1) < 0.1, (len(held), length))
+for f in held:
+    os.close(f)
+check("and not any more when they are closed", len(open(mnt + "/.rsio/status.json").read()) > length / 2)
 
 # What comes and goes: those that stay are there, once.
 going, over = expected[1::50], threading.Event()

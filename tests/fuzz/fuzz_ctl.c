@@ -41,8 +41,9 @@ int __wrap_loop_call(struct loop *l, void (*fn)(void *arg), void *arg)
 	return 0;
 }
 
-json_t *status_collect(struct client *c, json_t *devices)
+json_t *status_collect(struct client *c, json_t *devices, const char *namespace)
 {
+	(void)namespace;
 	json_decref(c->devices);
 	c->devices = devices;
 	return json_pack("{s:s, s:O?}", "version", "fuzz", "devices", c->devices);
