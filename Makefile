@@ -92,6 +92,12 @@ $(BUILD)/%.o: %.c $(BUILD)/.flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+# What rsagent deploy writes on a host.
+$(BUILD)/deploy_unit.inc: dist/rssrv.service $(BUILD)/.flags
+	$(Q)sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< >$@
+$(BUILD)/lib/deploy_unit.o: $(BUILD)/deploy_unit.inc
+$(BUILD)/lib/deploy_unit.o: private CPPFLAGS_ALL += -I$(BUILD)
+
 $(LIBRSIO): $(LIB_OBJ)
 $(BUILD)/libops.a: $(OPS_OBJ)
 $(BUILD)/tests/libtest.a: $(TEST_OBJ)

@@ -33,7 +33,7 @@ declare -A may=(
   [namespace]="session mpio path policy shares conf loop wire list sock secure discover manage histogram latency"
   [manage]="namespace session mpio conf ctl loop wire list secure"
   [probe]="namespace mpio conf loop wire secure"
-  [remote]="sock secure" [deploy]="remote conf" [term]=""
+  [remote]="sock secure" [deploy]="remote conf sock secure" [term]=""
 )
 without_log=" err log list crc wire policy shares histogram frame inflight "
 
@@ -64,7 +64,7 @@ doors=(
   '^ini\.h'             'lib/conf\.c'
   '^(ncurses|curses)'   'lib/term/.*'
   '^blkid'              'agent/volume[a-z_]*\.c'
-  '^jansson'            '(lib/(confine|ctl|latency|view|namespace|session|mpio|manage)[a-z_]*|fusefs/[a-z_]*|agent/[a-z_]*|ops/[a-z_]*|tui/.*|wizard/.*)\.[ch]'
+  '^jansson'            '(lib/(confine|ctl|latency|view|namespace|session|mpio|manage|deploy)[a-z_]*|fusefs/[a-z_]*|agent/[a-z_]*|ops/[a-z_]*|tui/.*|wizard/.*)\.[ch]'
 )
 # Of a program's files these never see JSON: they are the data path.
 no_json='^(agent/(serve|conn|conn_out|engine|engine_[a-z]*|arena|workers|handle)|fusefs/(io|range|interrupt|request))\.[ch]$'
