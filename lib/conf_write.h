@@ -100,13 +100,19 @@ struct conf_join {
 	const char *key;			/* NULL: what the file has */
 	const struct conf_join_portal *portals;
 	size_t portal_count;
+	/* This host's own, by name and address: taken only by a text that has neither a namespace nor an interface yet.
+	 * Without any the kernel chooses. */
+	const struct conf_join_portal *interfaces;
+	size_t interface_count;
 	const struct conf_join_portal *gone;	/* that the server had and has no more: known by address and port */
 	size_t gone_count;
 };
 /* Edits the client's text so; what it has already stays where it stands.  -EEXIST: the namespace has another id, or
- * the id another namespace. */
+ * the id another namespace.  A node name or a key that is given takes the place of the namespace's: all its servers
+ * know this client by one. */
 int conf_text_join(struct conf_text *t, const struct conf_join *j, struct err *e);
-/* Takes these portals away, known by address and port, and the namespace with its last one. */
+/* Takes these portals away, known by address and port, and the namespace with its last one.  -ENOTEMPTY: it is the
+ * only namespace, and a client has one at least. */
 int conf_text_leave(struct conf_text *t, const char *namespace, const struct conf_join_portal *portals, size_t count,
 		    struct err *e);
 /* A number that no namespace of the text has: made from the name, so that it is the same on every host, but for
@@ -114,6 +120,9 @@ int conf_text_leave(struct conf_text *t, const char *namespace, const struct con
 int conf_text_free_id(const struct conf_text *t, const char *namespace);
 /* The one namespace that the client's text has, into name: false when there is none, or several. */
 bool conf_text_only_namespace(const struct conf_text *t, char name[CONF_NAME_MAX + 1]);
+/* 64 hex digits that are this key, whatever it was made from.  The caller wipes them. */
+#define CONF_KEY_TEXT (2 * CONF_KEY_BYTES + 1)
+void conf_key_text(const struct conf_key *key, char text[CONF_KEY_TEXT]);
 /* This host's name as a node's: what is no name's character becomes '-'. */
 void conf_host_name(char name[CONF_NAME_MAX + 1]);
 

@@ -19,10 +19,17 @@ struct rsagent_client_options {
 
 struct rsagent_client;			/* a plan */
 
-/* The usual namespace (the only one there is) and this node's name, as the configuration says, for who has to make the
- * server's part first; "" where it says nothing (node: this host's name then).  0, or -errno: it cannot be read. */
-int rsagent_client_defaults(const struct rsagent_client_options *o, const char *namespace_wanted,
-			    char namespace[CONF_NAME_MAX + 1], char node[CONF_NAME_MAX + 1], int *id, struct err *e);
+/* What the configuration says of a namespace, for who has to make the server's part first. */
+struct rsagent_client_defaults {
+	char namespace[CONF_NAME_MAX + 1];	/* the one that was asked for; else the only one there is; else "" */
+	bool known;				/* the configuration has it */
+	int id;					/* its own, else one that is free */
+	char node[CONF_NAME_MAX + 1];		/* this node's name in it, else this host's */
+	char key[CONF_KEY_TEXT];		/* this node's key in it, as hex digits; "" none.  To be wiped */
+};
+/* wanted: a namespace, or NULL.  0, or -errno with e filled; mistakes of the file are printed. */
+int rsagent_client_defaults(const struct rsagent_client_options *o, const char *wanted,
+			    struct rsagent_client_defaults *d, struct err *e);
 /* Options and join are borrowed until the plan is freed.  NULL with e filled (mistakes of the file are printed). */
 struct rsagent_client *rsagent_client_plan(const struct rsagent_client_options *o, const struct conf_join *j, struct err *e);
 /* The same, to take a server away. */
