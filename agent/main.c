@@ -5,6 +5,7 @@
  * and looks once a second after sessions that nobody uses any more.
  */
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stddef.h>
@@ -27,6 +28,7 @@
 #include "listen.h"
 #include "lock.h"
 #include "log.h"
+#include "log_print.h"
 #include "metrics.h"
 #include "manage.h"
 #include "notify.h"
@@ -44,8 +46,8 @@
 
 struct options {
 	const char *conf, *run_dir, *state_dir, *log_level, *clear;
-	bool foreground, check, status;
-	int loops;
+	bool foreground, check, status, log, follow;
+	int loops, lines;
 };
 
 static const struct opt table[] = {
@@ -65,6 +67,12 @@ static const struct opt table[] = {
 	  "threads that serve connections (default: one per processor)", 1, LOOPS_MAX },
 	{ 0, "status", OPT_FLAG, NULL, offsetof(struct options, status),
 	  "print what the running rssrv says of itself, as JSON", 0, 0 },
+	{ 0, "log", OPT_FLAG, NULL, offsetof(struct options, log),
+	  "print the log of the rssrv that runs, or ran", 0, 0 },
+	{ 0, "lines", OPT_INT, "N", offsetof(struct options, lines),
+	  "of the log, the last N lines", 0, INT_MAX },
+	{ 0, "follow", OPT_FLAG, NULL, offsetof(struct options, follow),
+	  "after the log, what is logged from now on", 0, 0 },
 	{ 0, "clear-flush-error", OPT_STRING, "VOLUME", offsetof(struct options, clear),
 	  "tell the running rssrv that the volume's failed flush was dealt with", 0, 0 },
 	{ 0, NULL, OPT_FLAG, NULL, 0, NULL, 0, 0 },
@@ -517,7 +525,7 @@ static int ask_running(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { 0 };
+	struct options o = { .lines = -1 };
 	struct server *s = &server;
 	struct err e = { 0 };
 	int first;
@@ -527,6 +535,8 @@ int main(int argc, char **argv)
 	set_log_level(o.log_level);
 	if (o.status || o.clear)
 		return ask_running(&o);
+	if (o.log)
+		return log_print(o.run_dir, o.lines, o.follow);
 	s->conf_path = conf_path(o.conf);
 	s->conf = s->conf_path ? read_conf(s->conf_path) : NULL;
 	if (o.check && s->conf) {

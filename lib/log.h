@@ -70,6 +70,12 @@ struct log_reader *log_reader_open(const char *path, struct err *e);
  * this call could read them; what is returned comes after them.  A ring that was
  * made anew is followed. */
 ptrdiff_t log_reader_next(struct log_reader *r, char *buf, size_t size, uint64_t *lost);
+/* All that there is now, or a little less of a busy daemon's, with room for a 0 behind it; the caller
+ * frees.  0 or -errno. */
+#define LOG_READER_CHUNK (256u << 10)
+int log_reader_all(struct log_reader *r, char **text, size_t *size);
+/* Where the last so many of whole lines begin; -1: all of them. */
+char *log_last_lines(char *text, size_t size, int lines);
 void log_reader_close(struct log_reader *r);
 
 #endif

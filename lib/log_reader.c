@@ -239,6 +239,42 @@ ptrdiff_t log_reader_next(struct log_reader *r, char *buf, size_t size, uint64_t
 	return n;
 }
 
+/* Bounded, since a busy daemon may write as fast as we read. */
+int log_reader_all(struct log_reader *r, char **text, size_t *size)
+{
+	uint64_t lost;
+	ptrdiff_t n;
+
+	*size = 0;
+	*text = malloc(LOG_RING_BYTES + 2 * LOG_READER_CHUNK);
+	if (!*text)
+		return -ENOMEM;
+	while (*size < LOG_RING_BYTES + LOG_READER_CHUNK) {
+		n = log_reader_next(r, *text + *size, LOG_READER_CHUNK, &lost);
+		if (n < 0)
+			return (int)n;
+		if (n == 0)
+			break;
+		*size += (size_t)n;
+	}
+	return 0;
+}
+
+/* A newline ends a line: the one in front of the last N ends what is left out. */
+char *log_last_lines(char *text, size_t size, int lines)
+{
+	char *from = text + size;
+
+	if (lines < 0)
+		return text;
+	for (; lines > 0 && from > text; lines--) {
+		char *before = memrchr(text, '\n', (size_t)(from - text - 1));
+
+		from = before ? before + 1 : text;
+	}
+	return from;
+}
+
 void log_reader_close(struct log_reader *r)
 {
 	if (!r)

@@ -18,7 +18,6 @@
 #include "opt.h"
 
 #define TICK_MS 100
-#define CHUNK (256u << 10)
 
 struct options {
 	bool follow, json, audit;
@@ -155,42 +154,19 @@ static void print_loss(const struct printer *p, uint64_t lost)
 			p->logcat->name, (unsigned long long)lost);
 }
 
-/* The ring as it is now; bounded, since a busy daemon may write as fast as we read. */
 static int read_all(struct printer *p)
 {
-	uint64_t lost;
-	ptrdiff_t n;
+	int ret = log_reader_all(p->reader, &p->all, &p->size);
 
-	p->all = malloc(LOG_RING_BYTES + 2 * CHUNK);
-	if (!p->all)
-		return -ENOMEM;
-	while (p->size < LOG_RING_BYTES + CHUNK) {
-		n = log_reader_next(p->reader, p->all + p->size, CHUNK, &lost);
-		if (n < 0)
-			return (int)n;
-		if (n == 0)
-			break;
-		p->size += (size_t)n;
-	}
-	p->size = choose_lines(p, p->all, p->size);
-	return 0;
+	if (!ret)
+		p->size = choose_lines(p, p->all, p->size);
+	return ret;
 }
 
 static void print_last(const struct printer *p)
 {
-	char *from = p->all + p->size;
-	int left = p->options.lines;
+	char *from = log_last_lines(p->all, p->size, p->options.lines);
 
-	if (left < 0) {
-		from = p->all;
-	} else {
-		/* A newline ends a line: the one in front of the last N ends what is left out. */
-		for (; left > 0 && from > p->all; left--) {
-			char *before = memrchr(p->all, '\n', (size_t)(from - p->all - 1));
-
-			from = before ? before + 1 : p->all;
-		}
-	}
 	print_lines(p, from, (size_t)(p->all + p->size - from));
 }
 
@@ -208,7 +184,7 @@ static int follow(struct printer *p)
 	ptrdiff_t n;
 
 	for (;;) {
-		n = log_reader_next(p->reader, p->all, CHUNK, &lost);
+		n = log_reader_next(p->reader, p->all, LOG_READER_CHUNK, &lost);
 		if (n < 0)
 			return (int)n;
 		if (lost)

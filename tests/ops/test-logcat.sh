@@ -21,6 +21,15 @@ is "$("${logcat[@]}" -n 1)" "$(tail -n 1 "$W/all")" "-n 1 is the last line"
 is "$("${logcat[@]}" -n 0)" "" "-n 0 is nothing"
 is "$("${logcat[@]}" -n 1000000 | wc -l)" "$(wc -l <"$W/all")" "-n with more than there is prints all"
 
+server_log() { "$BUILD/rssrv" --log --run-dir "$W/s/run" "$@"; }
+is "$(server_log)" "$(cat "$W/all")" "rssrv --log prints the same"
+is "$(server_log --lines 2)" "$(tail -n 2 "$W/all")" "and the end of it"
+check_fails 1 "a server that never ran has none" "$BUILD/rssrv" --log --run-dir "$W/none"
+"$BUILD/rssrv" --log --run-dir "$W/s/run" --follow --lines 1 >"$W/server-followed" &
+server_follower=$!
+cleanup_fn end_process $server_follower
+wait_for 5 test -s "$W/server-followed"
+
 "${logcat[@]}" --json >"$W/json"
 is "$(jq -s length "$W/json")" "$(wc -l <"$W/all")" "--json has an object a line"
 is "$(jq -r '.node + "@rsio " + (.time | gsub("-"; "_") | sub("T"; "-") | sub("Z"; "")) +
@@ -37,6 +46,13 @@ start_server "$W/s"
 more_than_one() { [ "$(wc -l <"$W/followed")" -gt 1 ]; }
 check "-f goes on with the next life's lines" wait_for 5 more_than_one
 is "$(grep -cvE "$shape" "$W/followed" || true)" 0 "what is followed comes in whole lines"
+server_more_than_one() { [ "$(wc -l <"$W/server-followed")" -gt 1 ]; }
+check "as does rssrv --log --follow" wait_for 5 server_more_than_one
+is "$(cat "$W/server-followed")" "$(tail -n "$(wc -l <"$W/server-followed")" < <("${logcat[@]}"))" "with the same lines"
+ended_by_itself() { ! kill -0 "$pipe" 2>/dev/null; }
+server_log --follow --lines 1 | head -n 1 >"$W/head" &
+pipe=$!
+check "and ends when nobody reads it" wait_for 5 ended_by_itself
 check "both lives are in one log" test "$("${logcat[@]}" | wc -l)" -gt "$(wc -l <"$W/all")"
 
 # A follower whose reader went away ends although nothing is logged.
