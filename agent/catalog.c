@@ -182,6 +182,35 @@ struct offer *catalog_find(struct pool *p, const char *name, struct err *e)
 	return NULL;
 }
 
+/* The volume that is meant has another name by now, or is gone. */
+static int not_meant(const struct pool *p, const uint8_t *uuid, const char *name, struct err *e)
+{
+	for (const struct offer *o = p->offers; o; o = o->next)
+		if (o->volume && memcmp(o->volume->uuid, uuid, WIRE_UUID_SIZE) == 0)
+			return err_set(e, ESTALE, "the %s that was meant is %s by now", name, o->name);
+	return err_set(e, ENOENT, "the %s that was meant is not there any more: what has the name now is another one", name);
+}
+
+struct offer *catalog_find_meant(struct pool *p, const struct catalog_job *j, const char *name, struct err *e)
+{
+	struct offer *o = catalog_find(p, name, e);
+
+	if (!o || !j->uuid || memcmp(o->volume->uuid, j->uuid, WIRE_UUID_SIZE) == 0)
+		return o;
+	not_meant(p, j->uuid, name, e);
+	err_next(e, "rsvol ls shows what there is");
+	return NULL;
+}
+
+int catalog_check_generation(const struct volume *v, const struct catalog_job *j, struct err *e)
+{
+	if (!j->generation || j->generation == v->generation)
+		return 0;
+	err_set(e, ESTALE, "%s has other content by now than when this was asked for: it was rolled back, cut or replaced", v->name);
+	err_next(e, "look at it, and ask once more if it still is to be done");
+	return -ESTALE;
+}
+
 bool catalog_is_snapshot_of(const struct offer *o, const char *volume)
 {
 	size_t n = strlen(volume);
@@ -516,7 +545,7 @@ static int cut(struct pool *p, struct offer *o, int fd, uint64_t size, bool conf
 static int resize(struct pool *p, struct catalog_job *j, const char *name, uint64_t size, bool shrink, int *fd,
 		  struct err *e)
 {
-	struct offer *o = catalog_find(p, name, e);
+	struct offer *o = catalog_find_meant(p, j, name, e);
 	struct stat st;
 	int r;
 
@@ -526,6 +555,9 @@ static int resize(struct pool *p, struct catalog_job *j, const char *name, uint6
 	if (*fd < 0 || fstat(*fd, &st) < 0)
 		return err_sys(e, errno, "cannot open %s/%s", p->path, o->file);
 	progress_stage(j->progress, "resizing");
+	r = (uint64_t)st.st_size == size ? 0 : catalog_check_generation(o->volume, j, e);
+	if (r)
+		return r;
 	if ((uint64_t)st.st_size > size)
 		r = cut(p, o, *fd, size, shrink, e);
 	else

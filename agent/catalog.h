@@ -10,6 +10,11 @@
  * A change that an earlier life of the server has made for the same request is found
  * by its id, and is success at once.
  *
+ * A name may stand for another volume by the time that a request is carried out, which may have been sent
+ * long before and be sent again to a server that was started anew.  So a request can say which one it
+ * means: by its UUID (else ENOENT, or ESTALE where that one has another name now), and where content is about
+ * to be lost by its generation too (ESTALE).
+ *
  * All return 0 or -errno with e filled: EINVAL a name or size that cannot be, ENOENT,
  * EEXIST, EBUSY it is open (who has it is in the text), ENOSPC also where the pool would
  * promise more than it has, EREMOTE another server owns the pool, EROFS,
@@ -43,6 +48,8 @@ int catalog_size(int64_t size, struct err *e);
 struct catalog_job {
 	const char *id;			/* of the request: kept as made-by; NULL: none */
 	struct progress *progress;	/* NULL: nobody looks */
+	const uint8_t *uuid;		/* of the volume that is meant (of a snapshot: its own); NULL: whichever has the name */
+	uint64_t generation;		/* rollback, resize: that it is to have; 0: any */
 	double hold_limit;		/* seconds that writes may be held; 0: as usual (hold.h) */
 	uint64_t held;			/* out: ns that they were */
 };

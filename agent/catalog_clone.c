@@ -40,14 +40,14 @@ static char *join(char *const *list)
 	return text;
 }
 
-static int begin(struct clone *k, const char *from, struct err *e)
+static int begin(struct clone *k, const struct catalog_job *j, const char *from, struct err *e)
 {
 	struct registry *g = k->from->server->registry;
 	int r = catalog_enter(k->from, e);
 
 	if (r)
 		return r;
-	r = snap_source(k->from, from, &k->source, e);
+	r = snap_source(k->from, j, from, &k->source, e);
 	catalog_leave(k->from);
 	if (r)
 		return r;
@@ -209,7 +209,7 @@ static int make(struct pool *from, const char *name, struct pool *p, struct cata
 	if (!k)
 		return err_set(e, ENOMEM, "no memory to clone %s", name);
 	k->from = from;
-	r = begin(k, name, e);
+	r = begin(k, j, name, e);
 	if (!r)
 		r = catalog_enter(p, e);
 	if (!r) {

@@ -80,6 +80,10 @@ bool catalog_made_by(const struct meta *m, const struct catalog_job *j);
 
 /* Under p->catalog.  The offer of what is there and in use; NULL with e. */
 struct offer *catalog_find(struct pool *p, const char *name, struct err *e);
+/* The same, and it is the one that the job means. */
+struct offer *catalog_find_meant(struct pool *p, const struct catalog_job *j, const char *name, struct err *e);
+/* Has it the content that the job means?  0; -ESTALE with e. */
+int catalog_check_generation(const struct volume *v, const struct catalog_job *j, struct err *e);
 /* Nobody has it open, and nobody can open it until it is let go. */
 int catalog_bar(struct offer *o, struct err *e);
 void catalog_unbar(struct offer *o);

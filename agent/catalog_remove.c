@@ -109,7 +109,7 @@ static int commit_rename(struct catalog_change *c, const char *name, const char 
 
 	if (r)
 		return r;
-	o = catalog_find(p, name, e);
+	o = catalog_find_meant(p, c->job, name, e);
 	if (!o)
 		return -e->code;
 	r = catalog_bar(o, e);
@@ -208,7 +208,7 @@ static bool removed_before(const struct catalog_change *c, int r)
 
 static int remove_volume(struct catalog_change *c, const char *name, bool snapshots_too, struct err *e)
 {
-	struct offer *o = catalog_find(c->pool, name, e);
+	struct offer *o = catalog_find_meant(c->pool, c->job, name, e);
 	unsigned n = catalog_count_snapshots(c->pool, name);
 
 	if (!o)
@@ -256,7 +256,7 @@ int catalog_snapshot_remove(struct pool *p, struct catalog_job *j, const char *n
 		return r;
 	progress_stage(j->progress, "removing");
 	snprintf(whole, sizeof(whole), "%s@%s", name, snapshot);
-	o = catalog_find(p, whole, e);
+	o = catalog_find_meant(p, j, whole, e);
 	r = o ? commit_remove(&c, o, e) : -e->code;
 	catalog_leave(p);
 	change_end(&c);

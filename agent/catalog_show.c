@@ -12,7 +12,7 @@
 int catalog_set_locked(struct pool *p, const struct catalog_job *j, const char *name, const struct catalog_key *keys,
 		       size_t n, struct err *e)
 {
-	struct offer *o = catalog_find(p, name, e);
+	struct offer *o = catalog_find_meant(p, j, name, e);
 	struct meta m;
 	int r = o ? meta_read(p->dirfd, o->meta, &m, e) : -e->code;
 

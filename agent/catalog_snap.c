@@ -125,9 +125,9 @@ static int check_source(const struct pool *p, const struct offer *o, struct err 
 	return -EOPNOTSUPP;
 }
 
-int snap_source(struct pool *p, const char *name, struct snap_source *s, struct err *e)
+int snap_source(struct pool *p, const struct catalog_job *j, const char *name, struct snap_source *s, struct err *e)
 {
-	struct offer *o = catalog_find(p, name, e);
+	struct offer *o = catalog_find_meant(p, j, name, e);
 	int r = o ? check_source(p, o, e) : -e->code;
 
 	if (r)
@@ -173,8 +173,8 @@ static int there_already(const char *name, const char *snapshot, struct err *e)
 /*
  * Snapshots.
  */
-static int find_sources(struct pool *p, const char *const *names, size_t n, const char *snapshot, struct snap_source *s,
-			struct err *e)
+static int find_sources(struct pool *p, const struct catalog_job *j, const char *const *names, size_t n,
+			const char *snapshot, struct snap_source *s, struct err *e)
 {
 	char whole[CATALOG_NAME_MAX], path[CATALOG_PATH_MAX];
 	uint64_t bytes = 0;
@@ -182,7 +182,7 @@ static int find_sources(struct pool *p, const char *const *names, size_t n, cons
 	int r = 0;
 
 	for (size_t i = 0; i < n && !r; i++) {
-		r = snap_source(p, names[i], &s[i], e);
+		r = snap_source(p, j, names[i], &s[i], e);
 		if (r)
 			break;
 		bytes += snapshot_space(p, &s[i]);
@@ -361,7 +361,7 @@ static int find_all(struct snap *s, struct err *e)
 		r = catalog_enter(part->pool, e);
 		if (r)
 			break;
-		r = find_sources(part->pool, names, part->n, s->snapshot, part->sources, e);
+		r = find_sources(part->pool, s->job, names, part->n, s->snapshot, part->sources, e);
 		if (r == -EEXIST && made_snapshot_before(part->pool, s->job, names[0], s->snapshot))
 			r = made++ == k ? 0 : r;
 		else if (!r && made)
@@ -467,15 +467,19 @@ struct rollback {
 	struct snap_source volume, snapshot;
 };
 
-static int begin_rollback(struct pool *p, struct rollback *b, const char *name, const char *snapshot, struct err *e)
+static int begin_rollback(struct pool *p, const struct catalog_job *j, struct rollback *b, const char *name,
+			  const char *snapshot, struct err *e)
 {
+	static const struct catalog_job any;
 	char whole[CATALOG_NAME_MAX];
 	uint64_t more;
-	int r = snap_source(p, name, &b->volume, e);
+	int r = snap_source(p, j, name, &b->volume, e);
 
 	snprintf(whole, sizeof(whole), "%s@%s", name, snapshot);
 	if (!r)
-		r = snap_source(p, whole, &b->snapshot, e);
+		r = catalog_check_generation(b->volume.volume, j, e);
+	if (!r)
+		r = snap_source(p, &any, whole, &b->snapshot, e);
 	if (r)
 		return r;
 	more = b->snapshot.size > b->volume.size ? b->snapshot.size - b->volume.size : 0;
@@ -539,7 +543,7 @@ int catalog_rollback(struct pool *p, struct catalog_job *j, const char *name, co
 	if (!r)
 		r = catalog_enter(p, e);
 	if (!r) {
-		r = begin_rollback(p, b, name, snapshot, e);
+		r = begin_rollback(p, j, b, name, snapshot, e);
 		/* It was done, and so is not open or older any more. */
 		if (b->volume.volume && catalog_made_by(&b->volume.meta, j)) {
 			if (!r)

@@ -16,7 +16,7 @@ struct snap_source {
 };
 
 /* Under p->catalog.  s was zero. */
-int snap_source(struct pool *p, const char *name, struct snap_source *s, struct err *e);
+int snap_source(struct pool *p, const struct catalog_job *j, const char *name, struct snap_source *s, struct err *e);
 int snap_still(struct pool *p, const struct snap_source *s, struct err *e);	/* is the name still that one? */
 void snap_sources_free(struct snap_source *s, size_t n);
 /* The content that n volumes have in one moment, each into a file: of the same file system where its

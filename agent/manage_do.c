@@ -16,12 +16,15 @@
 #define AT(field) offsetof(struct manage_work, field)
 #define NAME(member, field, needed) { member, MEMBER_NAME, AT(field), needed, 1, CONF_NAME_MAX, 0 }
 #define SNAP(member, field, needed) { member, MEMBER_SNAPSHOT, AT(field), needed, 1, CONF_NAME_MAX, 0 }
+#define UUID { "uuid", MEMBER_UUID, AT(uuid), false, 0, 0, AT(has_uuid) }
+#define GENERATION { "generation", MEMBER_GENERATION, AT(generation), false, 0, 0, 0 }
 #define SIZE_MOST 9223372036854775296u	/* 2^63 - 512 */
 #define END { NULL, 0, 0, false, 0, 0, 0 }
 
 static struct catalog_job job_of(struct task *t)
 {
-	return (struct catalog_job){ .id = t->id, .progress = &t->progress, .hold_limit = t->work.hold_limit };
+	return (struct catalog_job){ .id = t->id, .progress = &t->progress, .hold_limit = t->work.hold_limit,
+				     .uuid = t->work.has_uuid ? t->work.uuid : NULL, .generation = t->work.generation };
 }
 
 /* What is there now, by the names of the volumes. */
@@ -301,17 +304,21 @@ static const struct member create_members[] = {
 };
 static const struct member resize_members[] = {
 	NAME("volume", volume, true),
+	UUID,
+	GENERATION,
 	{ "size", MEMBER_SIZE, AT(size), true, 512, SIZE_MOST, 0 },
 	{ "confirm", MEMBER_TEXT, AT(confirm), false, 1, WIRE_VOLUME_NAME_MAX, AT(has_confirm) },
 	END
 };
 static const struct member rename_members[] = {
 	NAME("volume", volume, true),
+	UUID,
 	NAME("to", to, true),
 	END
 };
 static const struct member remove_members[] = {
 	NAME("volume", volume, true),
+	UUID,
 	{ "confirm", MEMBER_TEXT, AT(confirm), true, 1, WIRE_VOLUME_NAME_MAX, AT(has_confirm) },
 	{ "snapshots", MEMBER_BOOL, AT(snapshots), false, 0, 0, 0 },
 	END
@@ -324,17 +331,21 @@ static const struct member snapshot_members[] = {
 };
 static const struct member snapshot_remove_members[] = {
 	NAME("volume", volume, true),
+	UUID,
 	SNAP("snapshot", snapshot, true),
 	END
 };
 static const struct member rollback_members[] = {
 	NAME("volume", volume, true),
+	UUID,
+	GENERATION,
 	SNAP("snapshot", snapshot, true),
 	{ "confirm", MEMBER_TEXT, AT(confirm), true, 1, WIRE_VOLUME_NAME_MAX, AT(has_confirm) },
 	END
 };
 static const struct member clone_members[] = {
 	{ "volume", MEMBER_SOURCE, AT(volume), true, 1, WIRE_VOLUME_NAME_MAX, 0 },
+	UUID,
 	NAME("to", to, false),
 	NAME("prefix", prefix, false),
 	{ "count", MEMBER_COUNT, AT(count), false, 1, CATALOG_CLONES_MAX, 0 },
@@ -343,12 +354,14 @@ static const struct member clone_members[] = {
 };
 static const struct member copy_members[] = {
 	{ "volume", MEMBER_SOURCE, AT(volume), true, 1, WIRE_VOLUME_NAME_MAX, 0 },
+	UUID,
 	NAME("to", to, true),
 	NAME("pool", pool, false),
 	END
 };
 static const struct member limit_members[] = {
 	NAME("volume", volume, true),
+	UUID,
 	NAME("client", client, false),
 	{ "iops", MEMBER_COUNT, AT(iops), false, 0, 1000000000, AT(has_iops) },
 	{ "mbps", MEMBER_REAL, AT(mbps), false, 0, 1000000000, AT(has_mbps) },
@@ -357,16 +370,19 @@ static const struct member limit_members[] = {
 };
 static const struct member access_members[] = {
 	NAME("volume", volume, true),
+	UUID,
 	{ "clients", MEMBER_CLIENTS, AT(clients), true, 1, ACCESS_CLIENTS_MAX, 0 },
 	END
 };
 static const struct member label_members[] = {
 	NAME("volume", volume, true),
+	UUID,
 	{ "text", MEMBER_TEXT, AT(text), true, 0, LABEL_MAX, 0 },
 	END
 };
 static const struct member schedule_members[] = {
 	NAME("volume", volume, true),
+	UUID,
 	{ "every", MEMBER_REAL, AT(every), true, 0, EVERY_MAX * 1000ull, 0 },
 	{ "keep", MEMBER_COUNT, AT(keep), false, 1, KEEP_MAX, 0 },
 	END

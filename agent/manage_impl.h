@@ -41,11 +41,12 @@ struct manage_work {
 	char confirm[WIRE_VOLUME_NAME_MAX + 1];
 	char text[LABEL_MAX + 1];
 	char **volumes, **clients;	/* NULL-terminated; clients NULL: every client */
-	uint64_t size, count, iops, keep;
+	uint8_t uuid[WIRE_UUID_SIZE];	/* of the volume that is meant */
+	uint64_t size, count, iops, keep, generation;
 	double mbps, burst, hold_limit, every;
 	uint64_t due;			/* schedule.c: when it was; 0: perhaps it is not yet */
 	bool preallocate, if_missing, snapshots;
-	bool has_confirm, has_mbps, has_iops, has_burst;
+	bool has_uuid, has_confirm, has_mbps, has_iops, has_burst;
 };
 
 /* Where it is to be done, once the asker's right was looked at. */

@@ -20,6 +20,8 @@ enum member_kind {
 	MEMBER_COUNT,		/* min to max */
 	MEMBER_REAL,		/* min to max thousandths */
 	MEMBER_BOOL,
+	MEMBER_UUID,		/* as text; 16 bytes */
+	MEMBER_GENERATION,	/* as text, since it has 64 bits */
 };
 
 struct member {

@@ -130,6 +130,22 @@ static int take_real(struct manage_work *w, const struct member *m, const json_t
 	return 0;
 }
 
+static int take_identity(struct manage_work *w, const struct member *m, const json_t *j, struct err *e)
+{
+	const char *text = json_string_value(j);
+	char *at = (char *)w + m->offset, *end;
+	unsigned long long n;
+
+	if (m->kind == MEMBER_UUID)
+		return text && uuid_parse(text, (uint8_t *)at) == 0 ? 0 : mistake(w, m, "is not a UUID", e);
+	errno = 0;
+	n = text && *text >= '1' && *text <= '9' ? strtoull(text, &end, 10) : 0;
+	if (!n || *end || errno)
+		return mistake(w, m, "is not a generation, which is a text of digits", e);
+	memcpy(at, &(uint64_t){ n }, sizeof(uint64_t));
+	return 0;
+}
+
 static int take(struct manage_work *w, const struct member *m, const json_t *j, struct err *e)
 {
 	switch (m->kind) {
@@ -143,6 +159,9 @@ static int take(struct manage_work *w, const struct member *m, const json_t *j, 
 		return take_list(w, m, j, e);
 	case MEMBER_REAL:
 		return take_real(w, m, j, e);
+	case MEMBER_UUID:
+	case MEMBER_GENERATION:
+		return take_identity(w, m, j, e);
 	case MEMBER_BOOL:
 		if (!json_is_boolean(j))
 			return mistake(w, m, "has to be true or false", e);

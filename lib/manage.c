@@ -467,6 +467,7 @@ struct manage *manage_work(struct namespace *ns, const struct manage_wish *w, js
 		manage_free(m);
 		return NULL;
 	}
+	manage_identify(m);
 	if (m->server)
 		manage_begin(m, MANAGE_STARTING);
 	return m;

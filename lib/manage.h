@@ -6,7 +6,9 @@
  * Work has an id, made here and random.  It is started, and from then on asked about: after
  * 2 ms first, and every 250 ms in the end.  A path that is lost, a session that is made anew,
  * a server that was restarted: whatever was asked is asked again with the same id, for which
- * the server does the work once.
+ * the server does the work once.  It names the volume by its UUID too, as this client knows it when the work is
+ * begun: what is asked again long afterwards does not hit another one that was given the name
+ * meanwhile.
  */
 #ifndef RSIO_MANAGE_H
 #define RSIO_MANAGE_H

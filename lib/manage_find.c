@@ -197,6 +197,34 @@ int manage_find(struct manage *m, struct err *e)
 	return m->server ? 0 : -e->code;
 }
 
+/* Done once more it would lose what was written since it was done. */
+static bool loses_content(const struct manage *m, const char *op)
+{
+	return !strcmp(op, "rollback") || (!strcmp(op, "resize") && json_object_get(m->work, "confirm"));
+}
+
+void manage_identify(struct manage *m)
+{
+	const char *op = member(m->work, "op"), *volume = member(m->work, "volume"), *snapshot = member(m->work, "snapshot");
+	char name[WIRE_VOLUME_NAME_MAX + 1], uuid[2 * WIRE_UUID_SIZE + 5], *at = uuid;
+	const struct mpio *v;
+
+	if (!op || !volume || !strcmp(op, "create") || json_object_get(m->work, "uuid"))
+		return;
+	if (!strcmp(op, "snapshot_remove") && snapshot)
+		snprintf(name, sizeof name, "%s@%s", volume, snapshot);
+	else
+		snprintf(name, sizeof name, "%s", volume);
+	v = namespace_volume(m->ns, name);
+	if (!v)
+		return;
+	for (size_t i = 0; i < WIRE_UUID_SIZE; i++)
+		at += sprintf(at, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", v->info.uuid[i]);
+	json_object_set_new(m->work, "uuid", json_string(uuid));
+	if (loses_content(m, op))
+		json_object_set_new(m->work, "generation", json_sprintf("%llu", (unsigned long long)v->info.generation));
+}
+
 /* Several servers. */
 
 static void part_done(void *arg, const char *server, json_t *result, const struct err *e)

@@ -65,6 +65,8 @@ struct session *manage_server(const struct namespace *ns, const char *name);	/* 
 struct session *manage_server_of(const struct namespace *ns, const char *volume, struct err *e);
 /* Sets m->server by what the work names, or starts to ask all servers for their pools.  0 or -errno. */
 int manage_find(struct manage *m, struct err *e);
+/* Says in the work which volume is meant, unless that was said. */
+void manage_identify(struct manage *m);
 /* All servers are asked the question.  0 or -errno. */
 int manage_ask_each(struct manage *m, const json_t *question, struct err *e);
 /* All have answered: the server that is to make the volume, or NULL with e filled. */

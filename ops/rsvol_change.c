@@ -122,6 +122,17 @@ static bool has_device(const struct rsvol *rv, const struct rsvol_name *n, const
 	return false;
 }
 
+/* The one that was looked at, and perhaps asked about, whatever has the name when the server does it. */
+static void identify(json_t *w, const json_t *volume, bool content)
+{
+	json_t *uuid = json_object_get(volume, "uuid"), *generation = json_object_get(volume, "generation");
+
+	if (json_is_string(uuid))
+		json_object_set(w, "uuid", uuid);
+	if (json_is_string(uuid) && json_is_string(generation) && content)
+		json_object_set(w, "generation", generation);
+}
+
 int rsvol_resize(const struct rsvol *rv, char **operands)
 {
 	struct rsvol_name n = rsvol_volume(operands[0]);
@@ -138,7 +149,6 @@ int rsvol_resize(const struct rsvol *rv, char **operands)
 	if (!volume)
 		return rsvol_failed(rv, &n, &e);
 	now = (uint64_t)json_integer_value(json_object_get(volume, "size"));
-	json_decref(volume);
 	size = new_size(operands[1], now);
 	if (rv->grow_fs && size < now)
 		rsvol_usage("--grow-fs is for more, not for less");
@@ -146,9 +156,10 @@ int rsvol_resize(const struct rsvol *rv, char **operands)
 		return rsvol_failed(rv, &n, &e);
 	w = work("resize", &n);
 	json_object_set_new(w, "size", json_integer((json_int_t)size));
-	if (shrinks(rv, &n, size, now)) {
+	identify(w, volume, size < now);
+	json_decref(volume);
+	if (shrinks(rv, &n, size, now))
 		json_object_set_new(w, "confirm", json_string(n.volume));
-	}
 	status = rsvol_work(rv, &n, "resizing", w, &reply);
 	if (status)
 		return status;
@@ -227,11 +238,14 @@ int rsvol_rm(const struct rsvol *rv, char **operands)
 	if (!volume)
 		return rsvol_failed(rv, &n, &e);
 	good = describe(rv, volume, rsvol_full(&n, namespace, full), what, sizeof what, &e);
-	json_decref(volume);
-	if (!good)
-		return rsvol_failed(rv, &n, &e);
-	rsvol_confirm(rv, &n, what);
 	w = work("remove", &n);
+	identify(w, volume, false);
+	json_decref(volume);
+	if (!good) {
+		json_decref(w);
+		return rsvol_failed(rv, &n, &e);
+	}
+	rsvol_confirm(rv, &n, what);
 	json_object_set_new(w, "confirm", json_string(n.volume));
 	if (rv->snapshots)
 		json_object_set_new(w, "snapshots", json_true());

@@ -169,5 +169,64 @@ exec(open(DIR + "/jobs.py").read())
 boss = Node("boss").login()
 is_("a removal was done", boss.work("remove", open(DIR + "/id").read(), volume="later", confirm="later"), None)
 fails("another one has nothing to remove", "ENOENT", lambda: boss.work("remove", volume="later", confirm="later"))
+about = lambda name: boss.control("volume", name=name)["volume"]
+for v in ("first", "second", "grown", "back"):
+    boss.work("create", volume=v, size=2 * M)
+    boss.work("snapshot", volumes=[v], name="s")
+c = Node("second").login()
+c.open("back")
+c.write(0, b"newer".ljust(512))
+c.must(CLOSE, handle=1)
+json.dump({v: about(v) for v in ("first", "second", "grown", "back", "first@s")}, open(DIR + "/seen", "w"))
+back, sent = about("back"), os.urandom(16).hex()
+boss.work("rollback", sent, volume="back", snapshot="s", confirm="back", uuid=back["uuid"], generation=back["generation"])
+open(DIR + "/id", "w").write(sent)
+EOT
+
+# What is sent again to a server that was started anew means the volume that it meant, not what has the name by then.
+kill_server "$W"
+start_server "$W"
+PYTHONPATH=$W scenario "$W" <<'EOT'
+exec(open(DIR + "/jobs.py").read())
+boss, sent = Node("boss").login(), open(DIR + "/id").read()
+seen = json.load(open(DIR + "/seen"))
+meant = lambda name: dict(volume=name, uuid=seen[name]["uuid"])
+whole = lambda name: dict(meant(name), generation=seen[name]["generation"])
+back = lambda ident: boss.work("rollback", ident, snapshot="s", confirm="back", **whole("back"))
+read = lambda: (c.open("back"), c.read(0, 5), c.must(CLOSE, handle=1))[1]
+c = Node("second").login()
+is_("a rollback was done", (back(sent), read()), (None, bytes(5)))
+c.open("back")
+c.write(0, b"after".ljust(512))
+c.must(CLOSE, handle=1)
+boss.work("label", volume="back", text="so that another request was the last")
+fails("it is not done again, when nobody knows it any more", "ESTALE", lambda: back(os.urandom(16).hex()), "other content")
+is_("what was written since is there", read(), b"after")
+boss.work("resize", volume="back", size=M, confirm="back")
+boss.work("resize", volume="back", size=2 * M)
+cut = lambda **m: boss.work("resize", size=M, confirm="back", **m)
+fails("nor cut, of another generation", "ESTALE", lambda: cut(**whole("back")), "back has other content")
+is_("so it has its size", listed(boss)["back"], 2 * M)
+
+boss.work("remove", volume="first", confirm="first", snapshots=True)
+boss.work("create", volume="first", size=2 * M)
+boss.work("snapshot", volumes=["first"], name="s")
+boss.work("rename", volume="second", to="moved")
+boss.work("create", volume="second", size=2 * M)
+files_before = files()
+for op, more in (("remove", dict(confirm="first", snapshots=True)), ("rename", dict(to="x")), ("resize", dict(size=4 * M)),
+                 ("resize", dict(size=M, confirm="first")), ("rollback", dict(snapshot="s", confirm="first")),
+                 ("clone", dict(to="x")), ("copy", dict(to="x")), ("label", dict(text="x")), ("access", dict(clients=["boss"])),
+                 ("limit", dict(iops=9)), ("schedule", dict(every=3600, keep=2))):
+    fails("%s of another volume of that name" % op, "ENOENT", lambda: boss.work(op, **dict(meant("first"), **more)), "is another one")
+    fails("%s of one that was renamed" % op, "ESTALE",
+          lambda: boss.work(op, **dict(meant("second"), **{k: "second" if k == "confirm" else m for k, m in more.items()})), "is moved by now")
+fails("removal of another snapshot of that name", "ENOENT",
+      lambda: boss.work("snapshot_remove", volume="first", snapshot="s", uuid=seen["first@s"]["uuid"]), "is another one")
+is_("nothing was changed by that", (files(), listed(boss)["first"]), (files_before, 2 * M))
+boss.work("resize", size=3 * M, **meant("grown"))
+is_("the right one is", listed(boss)["grown"], 3 * M)
+fails("what is no UUID", "EINVAL", lambda: boss.work("remove", volume="first", confirm="first", uuid="1"), '"uuid"')
+fails("what is no generation", "EINVAL", lambda: boss.work("resize", volume="first", size=M, generation="-1"), '"generation"')
 EOT
 done_testing

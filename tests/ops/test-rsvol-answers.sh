@@ -14,7 +14,7 @@ rsvol: start rsiod, or name its directory with --run-dir$nl" ls
 # What is asked, exactly.
 start_daemon <<'END'
 {"manage":{"namespace":"osl","server":"big-9","id":"0","result":{"volumes":["v"],"pool":"fast","held":0.125}},
- "ask":{"namespace":"osl","answers":[{"server":"big-9","answer":{"volume":{"name":"v","size":1048576,"taken":"2026-11-20T10:00:00Z","snapshots":[]}}}]},
+ "ask":{"namespace":"osl","answers":[{"server":"big-9","answer":{"volume":{"name":"v","size":1048576,"uuid":"U","generation":"7","taken":"2026-11-20T10:00:00Z","snapshots":[]}}}]},
  "namespaces":{"namespaces":["osl","two"]}}
 END
 m='{"do":"manage",'
@@ -23,13 +23,13 @@ asked "$m"'"namespace":"osl","work":{"op":"create","pool":"fast","preallocate":t
 expect 0 "osl:v: created, 512 B in pool fast$nl" "" create v 512 --server big-9
 asked "$m"'"server":"big-9","work":{"op":"create","size":512,"volume":"v"}}'
 expect 0 "osl:v: 1.5 MiB now$nl" "" resize v +512K
-asked "$m"'"work":{"op":"resize","size":1572864,"volume":"v"}}'
+asked "$m"'"work":{"op":"resize","size":1572864,"uuid":"U","volume":"v"}}'
 expect 0 "osl:v: 512 KiB now$nl" "" resize v 512K --confirm osl:v
-asked "$m"'"work":{"confirm":"v","op":"resize","size":524288,"volume":"v"}}'
+asked "$m"'"work":{"confirm":"v","generation":"7","op":"resize","size":524288,"uuid":"U","volume":"v"}}'
 expect 0 "osl:v: is w now$nl" "" rename osl/v osl/w
 asked "$m"'"namespace":"osl","work":{"op":"rename","to":"w","volume":"v"}}'
 expect 0 "osl:v: removed$nl" "" rm v --confirm v --snapshots
-asked "$m"'"work":{"confirm":"v","op":"remove","snapshots":true,"volume":"v"}}'
+asked "$m"'"work":{"confirm":"v","op":"remove","snapshots":true,"uuid":"U","volume":"v"}}'
 expect 0 "osl:v@monday: removed$nl" "" rm v@monday
 asked "$m"'"work":{"op":"snapshot_remove","snapshot":"monday","volume":"v"}}'
 expect 0 "osl:v, osl:w: snapshot monday taken${nl}writes were held for 125.0 ms$nl" "" snapshot osl:v osl/w --name monday --hold 500ms

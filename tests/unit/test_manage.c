@@ -330,6 +330,33 @@ static void server_restarted_after_a_remove(void **state)
 	assert_non_null(told.result);
 }
 
+/* What it was when the work began, also for a server that was started anew and perhaps has another of that name. */
+static void the_volume_is_meant_not_its_name(void **state)
+{
+	struct request *first, *again;
+
+	(void)state;
+	START(.text = "{\"op\":\"rollback\",\"volume\":\"vol\",\"snapshot\":\"s\",\"confirm\":\"vol\"}");
+	first = asked(a, "start");
+	assert_true(says(first, "\"uuid\":\"") && says(first, "\"generation\":\""));
+	restart();
+	again = asked(a, "start");
+	assert_int_equal(again->h.length, first->h.length);
+	assert_memory_equal(again->payload, first->payload, first->h.length);
+	say(a, again, DONE);
+	wait_done();
+	START(.text = "{\"op\":\"remove\",\"volume\":\"vol\",\"confirm\":\"vol\",\"uuid\":\"as said\"}");
+	first = asked(a, "start");
+	assert_true(says(first, "\"uuid\":\"as said\""));
+	say(a, first, DONE);
+	wait_done();
+	START(.text = RESIZE);
+	first = asked(a, "start");
+	assert_true(says(first, "\"uuid\":\"") && !says(first, "\"generation\""));
+	say(a, first, DONE);
+	wait_done();
+}
+
 /* But who was never asked before has not removed it. */
 static void nothing_to_remove(void **state)
 {
@@ -589,6 +616,7 @@ int main(void)
 		WORK(server_restarted_after_a_remove), WORK(nothing_to_remove), WORK(cancelled), WORK(cancelled_too_late),
 		WORK(forgotten_is_not_sent), WORK(forgotten_is_not_sent_again), WORK(limited),
 		cmocka_unit_test_setup_teardown(silent, begin_impatient, end_work), WORK(the_end_of_the_namespace),
+		WORK(the_volume_is_meant_not_its_name),
 		WORK(names), TWO(the_only_pool), TWO(several_pools), TWO(a_shared_pool), TWO(another_is_the_owner),
 		TWO(no_end_of_owners), TWO(all_are_asked),
 	};
