@@ -1,4 +1,5 @@
 /* daemon.c - see daemon.h. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -75,6 +76,25 @@ void daemon_ready(void)
 		log_debug("main", "whoever started this has gone");
 	close(ready_pipe);
 	ready_pipe = -1;
+}
+
+/* Before Linux 5.9 there was no call for it. */
+void close_from(int first)
+{
+	struct dirent *d;
+	DIR *open_ones;
+	int fd;
+
+	if (close_range((unsigned)first, ~0U, 0) == 0)
+		return;
+	open_ones = opendir("/proc/self/fd");
+	while (open_ones && (d = readdir(open_ones))) {
+		fd = atoi(d->d_name);
+		if (fd >= first && fd != dirfd(open_ones))
+			close(fd);
+	}
+	if (open_ones)
+		closedir(open_ones);
 }
 
 int make_directories(const char *path, struct err *e)

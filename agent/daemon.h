@@ -14,6 +14,9 @@ void daemon_fork(void);
 /* In the child: usable now.  Lets go of the terminal. */
 void daemon_ready(void);
 
+/* All descriptors from first on. */
+void close_from(int first);
+
 int make_directories(const char *path, struct err *e);	/* as mkdir -p, mode 0755 */
 
 /* Becomes that user for good, with no capability but keep (bits); NULL: rsio, where there

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "daemon.h"
 #include "engine.h"
 #include "fence_command.h"
 #include "log.h"
@@ -158,7 +159,7 @@ static void __attribute__((noreturn)) runner_main(const char *command, int from)
 	/* Nothing of rssrv's that is open goes along, above all none with a lock (lock.h). */
 	if (from != 3)
 		from = dup2(from, 3);
-	close_range(4, ~0U, 0);
+	close_from(4);
 	while (take(from, &t, fds) > 0) {
 		t.server[WIRE_NAME_MAX] = t.namespace[WIRE_NAME_MAX] = t.client[WIRE_NAME_MAX] = 0;
 		if (fork() == 0)

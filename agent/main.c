@@ -530,7 +530,7 @@ int main(int argc, char **argv)
 	struct err e = { 0 };
 	int first;
 
-	close_range(3, ~0U, 0);		/* a daemon keeps nothing open that its starter had */
+	close_from(3);		/* a daemon keeps nothing open that its starter had */
 	opt_parse(&program, &o, argc, argv, &first);
 	set_log_level(o.log_level);
 	if (o.status || o.clear)

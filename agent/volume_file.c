@@ -31,6 +31,8 @@ int store_read(int fd, void *buf, uint32_t count, uint64_t offset, int flags)
 			continue;
 		if (n < 0)
 			return -errno;
+		if (n == 0 && (flags & RWF_NOWAIT))
+			return -EAGAIN;		/* some kernels say so of what is not in the page cache */
 		if (n == 0) {
 			memset(p, 0, count);
 			return 0;

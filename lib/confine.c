@@ -108,14 +108,18 @@ int confine(struct confinement *c, uint64_t keep, bool connects, const struct co
 
 const char *confine_text(const struct confinement *c, char out[200])
 {
+	int n = 0;
+
 	if (c->without)
 		snprintf(out, 200, "not confined: it runs with %s", c->without);
 	else if (!c->dropped)
 		snprintf(out, 200, "not confined");
 	else
-		snprintf(out, 200, "confined: capabilities %llx, %s, %s%d", (unsigned long long)c->capabilities,
-			 c->calls ? "seccomp" : "no seccomp (the kernel has none)",
-			 c->files ? "Landlock ABI " : "no Landlock (the kernel has none) ", c->files);
+		n = snprintf(out, 200, "confined: capabilities %llx, %s, %s", (unsigned long long)c->capabilities,
+			     c->calls ? "seccomp" : "no seccomp (the kernel has none)",
+			     c->files ? "Landlock ABI " : "no Landlock (the kernel has none)");
+	if (n > 0 && c->files)
+		snprintf(out + n, (size_t)(200 - n), "%d", c->files);
 	return out;
 }
 
