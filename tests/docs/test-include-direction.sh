@@ -64,7 +64,7 @@ doors=(
   '^ini\.h'             'lib/conf\.c'
   '^(ncurses|curses)'   'lib/term/.*'
   '^blkid'              'agent/volume[a-z_]*\.c'
-  '^jansson'            '(lib/(confine|ctl|latency|view|namespace|session|mpio|manage|deploy)[a-z_]*|fusefs/[a-z_]*|agent/[a-z_]*|ops/[a-z_]*|tui/.*|wizard/.*)\.[ch]'
+  '^jansson'            '(lib/(confine|ctl|latency|view|namespace|session|mpio|manage|deploy|probe)[a-z_]*|fusefs/[a-z_]*|agent/[a-z_]*|ops/[a-z_]*|tui/.*|wizard/.*)\.[ch]'
 )
 # Of a program's files these never see JSON: they are the data path.
 no_json='^(agent/(serve|conn|conn_out|engine|engine_[a-z]*|arena|workers|handle)|fusefs/(io|range|interrupt|request))\.[ch]$'
