@@ -251,4 +251,23 @@ void deploy_plan_free(struct deploy_plan *p);	/* NULL is fine; keys are wiped */
 /* The host's, a new reference; NULL: it has none that can be read. */
 json_t *deploy_manifest_read(const struct deploy_facts *f);
 
+/* Doing it. */
+
+struct remote;
+struct deploy_run;			/* under way */
+/* While the caller looks whether the server works, often: the host hears that somebody is there. 0, or -errno: it
+ * is lost. */
+int deploy_alive(struct deploy_run *run);
+
+struct deploy_calls {
+	void (*progress)(void *arg, const char *text);	/* what is being done now */
+	/* All steps are done: is it as it should be?  -errno with e filled: no, and all is undone.  May be NULL. */
+	int (*verify)(void *arg, struct deploy_run *run, struct err *e);
+	void *arg;
+};
+
+/* root's login.  0: it is done and stays.  -errno with e filled: nothing of it stays, or e says what does. */
+int deploy_do(struct remote *r, const struct deploy_binary *b, const struct deploy_plan *p,
+	      const struct deploy_calls *calls, struct err *e);
+
 #endif

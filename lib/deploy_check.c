@@ -32,6 +32,7 @@ static struct deploy_finding *find(struct deploy_findings *out, enum deploy_leve
 	va_start(args, fmt);
 	vsnprintf(f->text, sizeof(f->text), fmt, args);
 	va_end(args);
+	err_clean(f->text);		/* it may have been cut within a character */
 	return f;
 }
 
@@ -43,6 +44,7 @@ static void next(struct deploy_finding *f, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(f->next, sizeof(f->next), fmt, args);
 	va_end(args);
+	err_clean(f->next);
 }
 
 static void check_program(const struct deploy_facts *f, const struct deploy_wish *w, struct deploy_findings *out)

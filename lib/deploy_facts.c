@@ -342,7 +342,7 @@ static void take_state(struct reader *r, struct line *l)
 
 static void take_note(struct reader *r, struct line *l)
 {
-	if (r->f->note_count < sizeof(r->f->notes) / sizeof(r->f->notes[0]) &&
+	if (*l->rest && r->f->note_count < sizeof(r->f->notes) / sizeof(r->f->notes[0]) &&
 	    (r->f->notes[r->f->note_count] = keep(r, l->rest)))
 		r->f->note_count++;
 }

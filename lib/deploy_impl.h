@@ -2,6 +2,7 @@
 #ifndef RSIO_DEPLOY_IMPL_H
 #define RSIO_DEPLOY_IMPL_H
 
+#include <stdio.h>
 #include "deploy.h"
 
 /* The host's configuration with what is wanted in it; old->text NULL: made anew. */
@@ -18,6 +19,8 @@ void deploy_binary_path(const char *sha, char out[DEPLOY_BINARY_MAX]);
 /* systemctl enable's link. */
 #define DEPLOY_WANTS DEPLOY_UNIT_DIR "/multi-user.target.wants"
 #define DEPLOY_WANTED DEPLOY_WANTS "/rssrv.service"
+/* In single quotes, as a shell takes it. */
+void deploy_quote(FILE *out, const char *text);
 /* The unit's text (dist/rssrv.service). */
 extern const char deploy_unit_text[];
 /* SHA-256 of bytes as hex digits; "" when that cannot be computed. */

@@ -11,7 +11,6 @@
 #include <string.h>
 #include "deploy.h"
 #include "deploy_impl.h"
-#include "remote.h"
 
 static struct deploy_secret none;
 
@@ -113,17 +112,18 @@ static void drop_state(struct deploy_plan *p, const struct deploy_facts *f, cons
 static char *sweep(const json_t *manifest)
 {
 	const json_t *made = json_object_get(manifest, "directories");
-	char *text = NULL, *word;
+	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
 	for (size_t i = json_array_size(made); out && i-- > 0;) {
 		const char *path = json_string_value(json_array_get(made, i));
 
-		word = path ? remote_quote(path) : NULL;
-		if (word)
-			fprintf(out, "rmdir %s 2>/dev/null\n", word);
-		free(word);
+		if (!path)
+			continue;
+		fputs("rmdir ", out);
+		deploy_quote(out, path);
+		fputs(" 2>/dev/null\n", out);
 	}
 	if (out)
 		fprintf(out, "exit 0\n");
@@ -146,14 +146,15 @@ struct deploy_plan *deploy_plan_remove(const struct deploy_facts *f, bool with_v
 		json_decref(manifest);
 		return NULL;
 	}
-	pool = pool ? pool : DEPLOY_POOL;
+	pool = pool && pool[0] == '/' ? pool : DEPLOY_POOL;
 	stop(p, f, pool);
 	drop_unit(p, f);
 	drop_programs(p, f);
 	leave_volumes(p, f, pool, with_volumes);
 	drop_state(p, f, pool);
-	if (user && f->server_uid >= 0)
-		deploy_add_text(p, DEPLOY_REMOVES, json_pack("{ss ss}", "do", "remove-user", "name", user), &none, "removes the user %s", user);
+	if (user && strcmp(user, DEPLOY_USER) == 0 && f->server_uid >= 0)
+		deploy_add_text(p, DEPLOY_REMOVES, json_pack("{ss ss}", "do", "remove-user", "name", user), &none,
+				"removes the user %s", user);
 	p->sweep = sweep(manifest);
 	p->no_memory |= !p->sweep;
 	json_decref(manifest);

@@ -122,8 +122,7 @@ static const char tail[] =
 "all </dev/null 2>/dev/null\n"
 "exit 0\n";
 
-/* In single quotes, as the shell takes it. */
-static void quoted(FILE *out, const char *text)
+void deploy_quote(FILE *out, const char *text)
 {
 	fputc('\'', out);
 	for (; *text; text++) {
@@ -132,7 +131,7 @@ static void quoted(FILE *out, const char *text)
 		else
 			fputc(*text, out);
 	}
-	fputs("'\n", out);
+	fputc('\'', out);
 }
 
 char *deploy_script(const struct deploy_ask *ask, const char *marker)
@@ -144,7 +143,8 @@ char *deploy_script(const struct deploy_ask *ask, const char *marker)
 	if (!out)
 		return NULL;
 	fprintf(out, "mark=%s port=%d pool=", marker, ask->port ? ask->port : DEPLOY_PORT);
-	quoted(out, ask->pool ? ask->pool : DEPLOY_POOL);
+	deploy_quote(out, ask->pool ? ask->pool : DEPLOY_POOL);
+	fputc('\n', out);
 	fputs(head, out);
 	fputs(middle, out);
 	fputs(tail, out);
