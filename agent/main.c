@@ -40,12 +40,13 @@
 #include "serve.h"
 #include "server.h"
 #include "status.h"
+#include "steps.h"
 #include "watch.h"
 
 #define LEAVE_TIME 5		/* seconds for what is being carried out */
 
 struct options {
-	const char *conf, *run_dir, *state_dir, *log_level, *clear;
+	const char *conf, *run_dir, *state_dir, *log_level, *clear, *steps, *steps_undo;
 	bool foreground, check, status, log, follow;
 	int loops, lines;
 };
@@ -75,6 +76,10 @@ static const struct opt table[] = {
 	  "after the log, what is logged from now on", 0, 0 },
 	{ 0, "clear-flush-error", OPT_STRING, "VOLUME", offsetof(struct options, clear),
 	  "tell the running rssrv that the volume's failed flush was dealt with", 0, 0 },
+	{ 0, "steps", OPT_STRING, "DIR", offsetof(struct options, steps),
+	  "change this host as lines on standard input say, for rsagent; DIR keeps what undoes it", 0, 0 },
+	{ 0, "steps-undo", OPT_STRING, "DIR", offsetof(struct options, steps_undo),
+	  "undo what such a run has left that was killed", 0, 0 },
 	{ 0, NULL, OPT_FLAG, NULL, 0, NULL, 0, 0 },
 };
 
@@ -537,6 +542,8 @@ int main(int argc, char **argv)
 		return ask_running(&o);
 	if (o.log)
 		return log_print(o.run_dir, o.lines, o.follow);
+	if (o.steps || o.steps_undo)
+		return o.steps ? steps_main(o.steps) : steps_undo_main(o.steps_undo);
 	s->conf_path = conf_path(o.conf);
 	s->conf = s->conf_path ? read_conf(s->conf_path) : NULL;
 	if (o.check && s->conf) {
