@@ -128,6 +128,7 @@ $(UNIT_OPS): $(LIBOPS)
 $(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(LIBTEST) $(LIBRSIO)
 	$(call say,LINK)
 	$(call link,-lcmocka)
+$(BUILD)/tests/tools/client_change: $(LIBOPS)
 $(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(LIBRSIO)
 $(VERIFY): $(BUILD)/tests/%: $(BUILD)/tests/verify/%.o $(LIBRSIO)
 $(TOOLS) $(VERIFY):

@@ -38,7 +38,7 @@ static size_t address_bytes(const char *text, unsigned char bytes[64])
 	return 17 + (size_t)snprintf((char *)bytes + 17, 46, "%s", scope ? scope : "");
 }
 
-static bool same_address(const char *a, const char *b)
+bool conf_same_address(const char *a, const char *b)
 {
 	unsigned char one[64], other[64];
 	size_t n = address_bytes(a, one);
@@ -85,7 +85,7 @@ static bool is_portal(const struct conf_text *t, const struct conf_place *at, co
 	int usual = usual_port(t, at->namespace);
 	char address[CONF_LINE_MAX + 1];
 
-	return conf_text_get(t, at, "address", address, sizeof(address)) > 0 && same_address(address, p->address) &&
+	return conf_text_get(t, at, "address", address, sizeof(address)) > 0 && conf_same_address(address, p->address) &&
 	       number(t, at, "port", usual) == (p->port ? p->port : usual);
 }
 
@@ -148,7 +148,7 @@ static bool stays(const struct conf_text *t, const struct conf_join *j, const st
 	int usual = usual_port(t, j->namespace);
 
 	for (size_t i = 0; i < j->portal_count; i++)
-		if (same_address(j->portals[i].address, gone->address) &&
+		if (conf_same_address(j->portals[i].address, gone->address) &&
 		    (j->portals[i].port ? j->portals[i].port : usual) == (gone->port ? gone->port : usual))
 			return true;
 	return false;

@@ -120,6 +120,8 @@ int conf_text_leave(struct conf_text *t, const char *namespace, const struct con
 int conf_text_free_id(const struct conf_text *t, const char *namespace);
 /* The one namespace that the client's text has, into name: false when there is none, or several. */
 bool conf_text_only_namespace(const struct conf_text *t, char name[CONF_NAME_MAX + 1]);
+/* Two ways to write an address, or a host's name. */
+bool conf_same_address(const char *a, const char *b);
 /* 64 hex digits that are this key, whatever it was made from.  The caller wipes them. */
 #define CONF_KEY_TEXT (2 * CONF_KEY_BYTES + 1)
 void conf_key_text(const struct conf_key *key, char text[CONF_KEY_TEXT]);
