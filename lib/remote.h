@@ -6,7 +6,7 @@
  * remote_open.  Everything has a time limit; nothing is left waiting for a host that says
  * nothing.  Nothing secret is ever part of a command: passwords and scripts travel through
  * the channel's input, after the host's first word.  SIGPIPE is ignored in the process from
- * remote_open on.
+ * remote_open on.  `e` is never NULL.
  *
  * WHAT IS RUN is a script for a POSIX sh, whatever the account's login shell is: the login shell
  * is given one line that it understands the same in sh, csh and fish, which starts an sh that
@@ -117,7 +117,7 @@ int remote_talk_end_input(struct remote_talk *t, struct err *e);	/* the script r
 const char *remote_talk_stderr(struct remote_talk *t);
 /* After EPIPE: its status, 128 + signal, or -1 when that is not known. */
 int remote_talk_status(const struct remote_talk *t);
-void remote_talk_free(struct remote_talk *t);		/* NULL is fine; ends the script by its input's end and a hangup */
+void remote_talk_free(struct remote_talk *t);		/* NULL is fine; the script's input ends, and who reads what it prints is gone */
 
 /* Must be called at least every few seconds while nothing else of this header is: answers the
  * host and notices that it is gone.  0, or ECONNRESET. */
