@@ -34,11 +34,12 @@ static const char blanks[] = " \t\v\f\r";
 /* Sections. */
 
 /* A [server] of the client belongs to the [namespace] above it, so two
- * namespaces may have one of the same name; a second [namespace] or [server] of
- * the server is another kind of mistake, which conf_server.c explains. */
+ * namespaces may have one of the same name, as have two servers of a fleet; a second
+ * [namespace] or [server] of the server is another kind of mistake, which conf_server.c explains. */
 static void check_duplicate(struct conf_parse *p, const struct conf_section *s)
 {
-	bool of_namespace = conf_is_kind(s, "server");
+	bool of_namespace = conf_is_kind(s, "server") || conf_is_kind(s, "client");
+	bool of_server = p->file == CONF_FILE_FLEET && !of_namespace && !conf_is_kind(s, "namespace");
 
 	if (p->file == CONF_FILE_SERVER && (of_namespace || conf_is_kind(s, "namespace")))
 		return;
@@ -47,7 +48,8 @@ static void check_duplicate(struct conf_parse *p, const struct conf_section *s)
 	for (const struct conf_section *other = s; other-- > p->sections;) {
 		if (!other->row)
 			continue;
-		if (of_namespace && conf_is_kind(other, "namespace"))
+		if ((of_namespace && conf_is_kind(other, "namespace")) ||
+		    (of_server && conf_is_kind(other, "server")))
 			return;
 		if (other->row == s->row && strcmp(other->name, s->name) == 0) {
 			conf_section_mistake(p, s, "is the same section as in line %d",
@@ -465,6 +467,7 @@ static void *build(struct conf_parse *p)
 	case CONF_FILE_CLIENT: return conf_client_build(p);
 	case CONF_FILE_SERVER: return conf_server_build(p);
 	case CONF_FILE_HOSTS: return conf_hosts_build(p);
+	case CONF_FILE_FLEET: return conf_fleet_build(p);
 	}
 	return NULL;
 }
@@ -475,6 +478,7 @@ static void unbuild(enum conf_file file, void *result)
 	case CONF_FILE_CLIENT: conf_client_free(result); break;
 	case CONF_FILE_SERVER: conf_server_free(result); break;
 	case CONF_FILE_HOSTS: conf_hosts_free(result); break;
+	case CONF_FILE_FLEET: conf_fleet_free(result); break;
 	}
 }
 
@@ -548,6 +552,11 @@ struct conf_server *conf_server_parse(const char *path, const char *text, size_t
 struct conf_hosts *conf_hosts_read(const char *path, struct conf_report *report)
 {
 	return read_file(CONF_FILE_HOSTS, path, (gid_t)-1, report);
+}
+
+struct conf_fleet *conf_fleet_read(const char *path, struct conf_report *report)
+{
+	return read_file(CONF_FILE_FLEET, path, (gid_t)-1, report);
 }
 
 /* Names and places. */

@@ -216,6 +216,36 @@ struct conf_hosts {
 	size_t count;
 };
 
+struct conf_fleet_client {	/* fleet [client NAME], of the namespace above it */
+	char name[CONF_NAME_MAX + 1];
+	char *host;		/* [user@]host[:port], a name of the file of hosts, or "local"; NULL: the client's name */
+	char *config;		/* its configuration there; NULL: /etc/rscltcfg */
+	int line;
+};
+
+struct conf_fleet_server {	/* fleet [server NAME] */
+	char *host;		/* NULL: the server's name */
+	struct conf_server *conf;	/* as its own file would be read, but for the keys, which are none */
+	char *text;		/* its own file, without [clients] */
+	int line;
+};
+
+struct conf_fleet_namespace {
+	char name[CONF_NAME_MAX + 1];
+	int id;
+	struct conf_fleet_client *clients;
+	size_t client_count;
+	struct conf_fleet_server *servers;
+	size_t server_count;
+	int line;
+};
+
+struct conf_fleet {
+	struct conf_fleet_namespace *namespaces;
+	size_t count;
+};
+#define CONF_FLEET_LOCAL "local"
+
 struct conf_report {
 	char **lines;		/* one mistake each, in file order */
 	size_t count;
@@ -238,6 +268,9 @@ void conf_server_free(struct conf_server *c);
 struct conf_hosts *conf_hosts_read(const char *path, struct conf_report *report);
 void conf_hosts_free(struct conf_hosts *h);
 bool conf_host_has_role(const struct conf_host *h, const char *role);	/* CONF_ROLE_ALL: every host */
+/* A fleet, which has no keys in it either. */
+struct conf_fleet *conf_fleet_read(const char *path, struct conf_report *report);
+void conf_fleet_free(struct conf_fleet *f);
 void conf_report_free(struct conf_report *r);
 /* Warnings, for --check: keys that are easy to guess, that two have, that wait to be taken away. */
 void conf_client_check_keys(const struct conf_client *c, struct conf_report *report);
@@ -265,7 +298,7 @@ bool conf_volume_valid(const char *name);
 int conf_split_volume(const char *text, char *namespace, char *volume, struct err *e);
 
 /* The key table, for tests and the man page check. */
-enum conf_file { CONF_FILE_CLIENT, CONF_FILE_SERVER, CONF_FILE_HOSTS };
+enum conf_file { CONF_FILE_CLIENT, CONF_FILE_SERVER, CONF_FILE_HOSTS, CONF_FILE_FLEET };
 enum conf_need {
 	CONF_OPTIONAL,
 	CONF_REQUIRED,

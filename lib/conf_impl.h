@@ -102,6 +102,7 @@ struct conf_parse {
 	const char *path;
 	gid_t key_group;	/* that may read keys beside the owner; (gid_t)-1: not decided yet */
 	struct stat st;		/* of the file */
+	bool of_fleet;		/* a server's, put together from a fleet's file */
 	struct conf_section *sections;
 	size_t section_count;
 	struct conf_mistake *mistakes;
@@ -185,5 +186,6 @@ void conf_copy_name(char to[CONF_NAME_MAX + 1], const struct conf_section *s);
 struct conf_client *conf_client_build(struct conf_parse *p);
 struct conf_server *conf_server_build(struct conf_parse *p);
 struct conf_hosts *conf_hosts_build(struct conf_parse *p);
+struct conf_fleet *conf_fleet_build(struct conf_parse *p);
 
 #endif

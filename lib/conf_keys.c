@@ -26,6 +26,12 @@ static const struct conf_section_row section_rows[] = {
 	{ CONF_FILE_SERVER, "pool", CONF_NAMED, false },
 	{ CONF_FILE_SERVER, "volume", CONF_NAMED, false },
 	{ CONF_FILE_HOSTS, "host", CONF_NAMED, false },
+	{ CONF_FILE_FLEET, "namespace", CONF_NAMED, false },
+	{ CONF_FILE_FLEET, "client", CONF_NAMED, false },
+	{ CONF_FILE_FLEET, "server", CONF_NAMED, false },
+	{ CONF_FILE_FLEET, "interface", CONF_NAMED, false },
+	{ CONF_FILE_FLEET, "pool", CONF_NAMED, false },
+	{ CONF_FILE_FLEET, "volume", CONF_NAMED, false },
 };
 #define SECTION_ROWS (sizeof(section_rows) / sizeof(section_rows[0]))
 
@@ -118,6 +124,7 @@ static const struct conf_section_row section_rows[] = {
 #define CLT CONF_FILE_CLIENT
 #define SRV CONF_FILE_SERVER
 #define HST CONF_FILE_HOSTS
+#define FLT CONF_FILE_FLEET
 
 static const struct conf_key_row key_rows[] = {
 	{ CLT, "defaults", "port", "1..65535", "5000", "The portals' port.",
@@ -270,6 +277,14 @@ static const struct conf_key_row key_rows[] = {
 	  MAY, CONF_TYPE_LIST, AT(conf_host, roles), 0, 0 },
 	{ HST, "host", "namespace", "name", NULL, "The namespace that its server is of.",
 	  MAY, CONF_TYPE_NAME, AT(conf_host, namespace), 0, 0 },
+
+	/* Beside the server's keys, which a fleet's sections of the same names take: in_file(). */
+	{ FLT, "client", "host", "[user@]host[:port]", "NAME", "Where the client is.",
+	  MAY, CONF_TYPE_TEXT, AT(conf_fleet_client, host), 0, 0 },
+	{ FLT, "client", "config", "file", "/etc/rscltcfg", "Its configuration there.",
+	  MAY, CONF_TYPE_PATH, AT(conf_fleet_client, config), 0, 0 },
+	{ FLT, "server", "host", "[user@]host[:port]", "NAME", "Where the server is.",
+	  MAY, CONF_TYPE_TEXT, AT(conf_fleet_server, host), 0, 0 },
 };
 #define KEY_ROWS (sizeof(key_rows) / sizeof(key_rows[0]))
 
@@ -307,6 +322,11 @@ const char *conf_hint(char *buf, size_t size, const char *word, const char *cons
 	return buf;
 }
 
+static bool in_file(const struct conf_key_row *row, enum conf_file file)
+{
+	return row->file == file || (file == CONF_FILE_FLEET && row->file == CONF_FILE_SERVER);
+}
+
 const struct conf_key_row *conf_key_find(const struct conf_section_row *section, const char *name,
 					 char *hint, size_t size)
 {
@@ -316,7 +336,7 @@ const struct conf_key_row *conf_key_find(const struct conf_section_row *section,
 	for (size_t i = 0; i < KEY_ROWS; i++) {
 		const struct conf_key_row *row = &key_rows[i];
 
-		if (row->file != section->file)
+		if (!in_file(row, section->file))
 			continue;
 		if (strcmp(row->section, section->kind) != 0) {
 			if (!elsewhere && strcmp(row->name, name) == 0)

@@ -218,7 +218,8 @@ static void check_list(struct conf_parse *p, const struct conf_section *s, const
 		while (i < c->client_count && (strncmp(c->clients[i].name, *name, (size_t)n) != 0 || c->clients[i].name[n]))
 			i++;
 		if (i == c->client_count)
-			conf_key_mistake(p, s, key, "'%.*s' is not in [clients]", n, *name);
+			conf_key_mistake(p, s, key, p->of_fleet ? "there is no [client %.*s] in its namespace" :
+					 "'%.*s' is not in [clients]", n, *name);
 	}
 }
 

@@ -1,6 +1,7 @@
 /*
- * fuzz_conf.c - a configuration file, read as the client's and as the server's.
+ * fuzz_conf.c - a configuration file, read as the client's, the server's and a fleet's.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "conf.h"
@@ -125,11 +126,46 @@ static void check_server(const struct conf_server *s)
 	}
 }
 
+/* What was taken there is taken again by who is given a server's part. */
+static void check_fleet(const struct conf_fleet *f)
+{
+	struct conf_report report;
+
+	for (size_t i = 0; i < f->count; i++) {
+		const struct conf_fleet_namespace *ns = &f->namespaces[i];
+
+		fuzz_check(conf_name_valid(ns->name) && ns->server_count);
+		for (size_t k = 0; k < ns->client_count; k++)
+			fuzz_check(conf_name_valid(ns->clients[k].name));
+		for (size_t k = 0; k < ns->server_count; k++) {
+			const struct conf_fleet_server *s = &ns->servers[k];
+			char *text;
+			struct conf_server *again;
+
+			check_server(s->conf);
+			fuzz_check(asprintf(&text, "%s\n[clients]\n", s->text) > 0);
+			for (size_t c = 0; c < ns->client_count; c++) {
+				char *more;
+
+				fuzz_check(asprintf(&more, "%s%s key%zu\n", text, ns->clients[c].name, c) > 0);
+				free(text);
+				text = more;
+			}
+			again = conf_server_parse(path, text, strlen(text), &report);
+			fuzz_check(again != NULL);
+			conf_report_free(&report);
+			conf_server_free(again);
+			free(text);
+		}
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct conf_report report;
 	struct conf_client *c;
 	struct conf_server *s;
+	struct conf_fleet *f;
 
 	make_files(data, size);
 	c = conf_client_read(path, (gid_t)-1, &report);
@@ -144,6 +180,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (s)
 		check_server(s);
 	conf_server_free(s);
+	conf_report_free(&report);
+
+	f = conf_fleet_read(path, &report);
+	check_report(&report, f != NULL);
+	if (f)
+		check_fleet(f);
+	conf_fleet_free(f);
 	conf_report_free(&report);
 	memfile_end();
 	return 0;

@@ -224,7 +224,15 @@ static void conf_seeds(void)
 		"[namespace osl]\nnamespaceid = 1\n[server a]\nserverid = 1\n[clients]\n"
 		"sles1 @credential:good\nvenus @credential:key\n";
 
+	static const char fleet[] =
+		"[namespace osl]\nnamespaceid = 1\n[client ws1]\nhost = local\nconfig = /etc/c\n[server a]\nserverid = 1\n"
+		"host = root@a:22\n[interface if0]\naddress = 10.0.0.1\n[pool main]\npath = /srv\nmanage = ws1\n"
+		"[volume v]\npath = /dev/sdb\nclients = ws1:ro\n[namespace lab]\nnamespaceid = 2\n[server a]\nserverid = 1\n"
+		"host = b\n[interface if0]\ndevice = eth0\n";
+
 	seed_begin("conf");
+	seed_add(fleet, sizeof(fleet) - 1);
+	seed_write("fleet");
 	seed_add(client, sizeof(client) - 1);
 	seed_write("key-file");
 	seed_add(server, sizeof(server) - 1);

@@ -10,7 +10,7 @@
 
 int main(void)
 {
-	static const char *const files[] = { "rscltcfg", "rssrvcfg", "hosts" };
+	static const char *const files[] = { "rscltcfg", "rssrvcfg", "hosts", "fleet" };
 	static const char *const needs[] = { "optional", "required", "inert" };
 	size_t count;
 	const struct conf_key_row *rows = conf_key_table(&count);
