@@ -45,6 +45,9 @@
  * in flight is held.  How long a command itself takes is never a reason.  (What else
  * such a session wants waits with it, as with a disk that is slow: for a second.)
  *
+ * WHAT TAKES LONG, a discard or a copy of many megabytes, is a row of short jobs, between two of which it is
+ * parked: it is not waited for to its end.  serve_pieces.c says why the files are of one moment all the same.
+ *
  * A CONNECTION THAT ENDS while its writes are held takes them back at once
  * (workers_cancel looks among the parked, too), so a FENCE is answered during a hold, and says
  * of them that they were not done; they are sent again over another path, and are held

@@ -229,14 +229,6 @@ static void run_flush(struct job *j)
 	j->result = volume_flush(j->handle->volume);
 }
 
-static void run_zero(struct job *j)
-{
-	if (serve_too_late(j))
-		return;
-	j->result = volume_zero(j->handle->volume, j->count, j->offset, j->type == WIRE_DISCARD,
-				j->flags & WIRE_FLAG_FUA);
-}
-
 /* A store may tell extents apart that are smaller than 512 bytes: the answer is then
  * about the beginning of the range. */
 static unsigned extents_most(uint32_t count)
@@ -383,7 +375,7 @@ static enum wire_status handle_volume(struct conn *c, struct handle *h, const ui
 	case WIRE_DISCARD:
 	case WIRE_WRITE_ZEROES:
 		COUNT(c->traffic.others, 1);
-		return start_job(c, h, JOB_SLOW, run_zero, 0);
+		return start_job(c, h, JOB_SLOW, serve_run_zero, 0);
 	case WIRE_STATUS:
 		COUNT(c->traffic.others, 1);
 		return start_job(c, h, JOB_SLOW, run_status,

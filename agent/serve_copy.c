@@ -4,16 +4,12 @@
  * For whoever asks, it is a write of the volume that it goes to and a read of the one that
  * it is of.  So all that holds of a write holds of it: it waits while the volume is
  * held for a snapshot, a limit counts it, the table of what was done has it, and a FENCE of its
- * connection is not answered while a worker is at it.  That is why the worker looks between
- * two pieces whether the connection is still there: what it stops in the middle counts as not
- * done and is sent again, and a piece that is copied twice is the same.  A read needs none
- * of this, and what is written to the source meanwhile may be in the copy or not, as with any
- * read beside a write.
+ * connection is not answered while a worker is at it, which is why it is carried out piece by
+ * piece (serve_pieces.c).  A read needs none of this, and what is written to the source meanwhile
+ * may be in the copy or not, as with any read beside a write.
  */
-#include <errno.h>
 #include "conn.h"
 #include "serve.h"
-#include "workers.h"
 
 enum wire_status serve_copy_source(struct conn *c, struct handle *h, const uint8_t *payload, struct copy_source *out)
 {
@@ -41,19 +37,4 @@ enum wire_status serve_copy_source(struct conn *c, struct handle *h, const uint8
 	if (v == h->volume && out->offset < r->offset + r->count && r->offset < out->offset + r->count)
 		return WIRE_E_INVALID;
 	return WIRE_OK;
-}
-
-static bool go_on(void *arg)
-{
-	struct job *j = arg;
-
-	return !atomic_load_explicit(j->dropped, memory_order_relaxed) && !serve_too_late(j);
-}
-
-void serve_run_copy(struct job *j)
-{
-	int r = volume_copy(j->handle->volume, j->count, j->offset, j->source->volume, j->source_offset, go_on, j);
-
-	if (r != -ECANCELED || !j->result)	/* else go_on has said why */
-		j->result = r;
 }

@@ -202,10 +202,8 @@ int volume_read(struct volume *v, void *buf, uint32_t count, uint64_t offset);
 int volume_write(struct volume *v, const void *buf, uint32_t count, uint64_t offset, bool fua);
 int volume_flush(struct volume *v);		/* -EUCLEAN: an earlier one failed */
 int volume_zero(struct volume *v, uint32_t count, uint64_t offset, bool discard, bool fua);
-/* volume_copy.c: what `from` has at from_offset, holes as holes.  Between pieces go_on(arg) says
- * whether to: else -ECANCELED.  The ranges do not overlap. */
-int volume_copy(struct volume *v, uint32_t count, uint64_t offset, struct volume *from, uint64_t from_offset,
-		bool (*go_on)(void *arg), void *arg);
+/* volume_copy.c: what `from` has at from_offset, holes as holes.  The ranges do not overlap. */
+int volume_copy(struct volume *v, uint32_t count, uint64_t offset, struct volume *from, uint64_t from_offset);
 /* Extents from offset on, at most max of them; returns how many, at least 1, or -errno. */
 int volume_extents(struct volume *v, uint32_t count, uint64_t offset, uint8_t *out, unsigned max);
 int volume_size_now(struct volume *v, uint64_t *size);	/* asks the kernel; of one that is open */

@@ -2,7 +2,7 @@
  * volume_copy.c - from one volume into another, or within one, without the network.
  *
  * Where both are files of one file system the kernel copies, and shares blocks where it can;
- * else what is read is written.  Each piece goes through what any other change of the volume
+ * else what is read is written.  Each part goes through what any other change of the volume
  * goes through: a copy of one moment that is being made (cow.h) has the old content first.
  */
 #include <errno.h>
@@ -11,7 +11,6 @@
 #include "cow.h"
 #include "volume_impl.h"
 
-#define PIECE (4u << 20)
 #define BUFFER (1u << 20)
 
 struct copy {
@@ -75,7 +74,7 @@ static int copy_data(struct copy *c, uint32_t count, uint64_t offset, uint64_t f
 }
 
 /* The beginning of it that is of one kind: how much that is, or -errno. */
-static int64_t copy_piece(struct copy *c, uint32_t count, uint64_t offset, uint64_t from_offset)
+static int64_t copy_part(struct copy *c, uint32_t count, uint64_t offset, uint64_t from_offset)
 {
 	uint32_t kind = WIRE_EXTENT_DATA;
 	uint64_t length = count;
@@ -94,8 +93,7 @@ static int64_t copy_piece(struct copy *c, uint32_t count, uint64_t offset, uint6
 	return r < 0 ? r : (int64_t)length;
 }
 
-int volume_copy(struct volume *v, uint32_t count, uint64_t offset, struct volume *from, uint64_t from_offset,
-		bool (*go_on)(void *arg), void *arg)
+int volume_copy(struct volume *v, uint32_t count, uint64_t offset, struct volume *from, uint64_t from_offset)
 {
 	struct copy c = {
 		.to = v, .from = from,
@@ -104,11 +102,7 @@ int volume_copy(struct volume *v, uint32_t count, uint64_t offset, struct volume
 	int64_t n = 0;
 
 	while (count && n >= 0) {
-		if (!go_on(arg)) {
-			n = -ECANCELED;
-			break;
-		}
-		n = copy_piece(&c, count < PIECE ? count : PIECE, offset, from_offset);
+		n = copy_part(&c, count, offset, from_offset);
 		if (n < 0)
 			break;
 		count -= (uint32_t)n;

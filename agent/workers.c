@@ -176,9 +176,9 @@ static struct job *run_flushes(struct job *jobs)
 	return jobs;
 }
 
-/* Returns the finished jobs that are not posted yet, at least one: they keep
- * their volume, and so *k, alive until the caller is done with it. */
-static struct job *run_jobs(struct work *k, struct job *jobs)
+/* Returns the finished jobs that are not posted yet, at least one, or *again, one that is to be queued
+ * again: they keep their volume, and so *k, alive until the caller is done with it. */
+static struct job *run_jobs(struct work *k, struct job *jobs, struct job **again)
 {
 	struct job *held = NULL, **end = &held, *next;
 	uint64_t since = 0, now;
@@ -188,6 +188,10 @@ static struct job *run_jobs(struct work *k, struct job *jobs)
 	for (struct job *j = jobs; j; j = next) {
 		next = j->next;
 		run_one(j);
+		if (j->again) {		/* it is the only one */
+			*again = j;
+			break;
+		}
 		j->next = NULL;
 		*end = j;
 		end = &j->next;
@@ -267,10 +271,24 @@ static void end(struct workers *w, struct work *k, const struct batch *b, uint64
 		k->flushing = false;
 }
 
+/* The rest of a job: after end(), so that while its volume is held it is parked.  Once its connection is
+ * closed it has ended: workers_cancel may have been here before.  lock is held. */
+static void queue_again(struct workers *w, struct job *j, struct job **done)
+{
+	j->again = false;
+	if (!atomic_load_explicit(j->dropped, memory_order_acquire)) {
+		workers_enqueue(w, j);
+		return;
+	}
+	j->result = -ECANCELED;
+	j->next = *done;
+	*done = j;
+}
+
 static void *worker(void *arg)
 {
 	struct workers *w = arg;
-	struct job *done = NULL;
+	struct job *done = NULL, *again = NULL;
 	struct batch b = { .jobs = NULL };
 	uint64_t took = 0;
 	struct work *k;
@@ -290,12 +308,15 @@ static void *worker(void *arg)
 		post_all(&done);
 		if (k) {
 			took = workers_clock();
-			done = b.flush ? run_flushes(b.jobs) : run_jobs(k, b.jobs);
+			done = b.flush ? run_flushes(b.jobs) : run_jobs(k, b.jobs, &again);
 			took = workers_clock() - took;
 		}
 		pthread_mutex_lock(&w->lock);
 		if (k)
 			end(w, k, &b, took);
+		if (again)
+			queue_again(w, again, &done);
+		again = NULL;
 	}
 	w->threads--;
 	pthread_cond_broadcast(&w->ended);

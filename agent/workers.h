@@ -14,6 +14,9 @@
  * turns (job_queue.h), and so have a device's volumes.  While several clients use a volume
  * whose jobs take long, a worker takes few at once, or the one that asks for little
  * would find all of them busy with the other's.
+ *
+ * A job that takes long may stop in the middle and be queued again, for others to have their turn.  It is
+ * held, and taken back, like one that has not begun.
  */
 #ifndef RSSRV_WORKERS_H
 #define RSSRV_WORKERS_H
@@ -51,7 +54,8 @@ struct job {
 	struct work *work;
 	enum job_kind kind;
 	bool changes;			/* waits while its volume is held */
-	void (*run)(struct job *j);	/* on the worker; sets result */
+	void (*run)(struct job *j);	/* on the worker; sets result, or again */
+	bool again;			/* JOB_SLOW: it is not done, and is run once more when it has its turn */
 	int result;			/* 0 or -errno; -ECANCELED: was not started */
 
 	/* What serve.c wants to be done. */
@@ -62,6 +66,7 @@ struct job {
 	uint8_t type, flags;
 	struct handle *source;		/* copy: a reference; else NULL */
 	uint64_t source_offset;
+	uint32_t done, piece;		/* serve_pieces.c's: bytes */
 	uint8_t *payload;		/* a buffer of the job's own, or NULL */
 	struct out *reply;		/* read and status: room for the answer */
 	uint32_t reply_length, reply_crc;

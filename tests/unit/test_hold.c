@@ -78,7 +78,7 @@ static void run_gated(struct job *j)
 	pthread_mutex_unlock(&gate);
 }
 
-static void submit(struct volume *v, uint8_t type, int cookie, void (*run)(struct job *), struct conn *c)
+static struct job *new_job(struct volume *v, uint8_t type, int cookie, void (*run)(struct job *), struct conn *c)
 {
 	struct job *j = calloc(1, sizeof(*j));
 
@@ -92,7 +92,93 @@ static void submit(struct volume *v, uint8_t type, int cookie, void (*run)(struc
 	j->changes = type == WIRE_WRITE;
 	j->run = run;
 	j->cookie = (uint64_t)cookie;
-	workers_submit(server.workers, j);
+	return j;
+}
+
+static void submit(struct volume *v, uint8_t type, int cookie, void (*run)(struct job *), struct conn *c)
+{
+	workers_submit(server.workers, new_job(v, type, cookie, run, c));
+}
+
+/* Without an end, until it is told. */
+static atomic_int pieces;
+static atomic_bool enough;
+
+static void run_piece(struct job *j)
+{
+	struct timespec pause = { 0, 200000 };
+
+	nanosleep(&pause, NULL);
+	atomic_fetch_add(&pieces, 1);
+	j->result = 0;
+	j->again = !atomic_load(&enough);
+}
+
+static bool goes_on_from(int n)
+{
+	struct timespec pause = { 0, 1000000 };
+
+	for (int i = 0; i < 10000 && atomic_load(&pieces) < n + 3; i++)
+		nanosleep(&pause, NULL);
+	return atomic_load(&pieces) >= n + 3;
+}
+
+static void what_takes_long_is_held_in_the_middle(void **state)
+{
+	struct err e = { 0 };
+	struct hold *h;
+	int n;
+
+	(void)state;
+	atomic_store(&enough, false);
+	submit(a, WIRE_WRITE, 1, run_piece, NULL);
+	submit(a, WIRE_WRITE, 2, run_piece, NULL);
+	assert_true(goes_on_from(atomic_load(&pieces)));
+	for (int i = 0; i < 20; i++) {
+		h = hold_begin(&a, 1, LONG, &e);
+		assert_non_null(h);
+		n = atomic_load(&pieces);
+		submit(a, WIRE_READ, 3, run_noted, NULL);
+		assert_true(reaches(&back, i + 1));
+		assert_int_equal(atomic_load(&pieces), n);
+		assert_int_equal(hold_end(h, NULL, &e), 0);
+		assert_true(goes_on_from(n));
+	}
+	atomic_store(&enough, true);
+	assert_true(reaches(&back, 22));
+	assert_int_equal(atomic_load(&cancelled), 0);
+}
+
+/* Of those who wait for a turn, of those that are held, and of those that a worker is at. */
+static void the_rest_of_what_takes_long_is_taken_back(void **state)
+{
+	struct conn *gone = (struct conn *)&gate, *other = (struct conn *)&never;
+	static atomic_bool dropped;
+	struct err e = { 0 };
+	struct hold *h = NULL;
+
+	(void)state;
+	for (int i = 0; i < 40; i++) {
+		atomic_store(&dropped, false);
+		atomic_store(&enough, false);
+		for (int k = 0; k < 6; k++) {
+			struct job *j = new_job(a, WIRE_WRITE, k, run_piece, k % 2 ? gone : other);
+
+			j->dropped = k % 2 ? &dropped : &never;
+			workers_submit(server.workers, j);
+		}
+		assert_true(goes_on_from(atomic_load(&pieces)));
+		if (i % 2)
+			assert_non_null(h = hold_begin(&a, 1, LONG, &e));
+		atomic_store(&dropped, true);
+		workers_cancel(server.workers, gone);
+		assert_true(reaches(&cancelled, 3 * (i + 1)));
+		if (i % 2)
+			assert_int_equal(hold_end(h, NULL, &e), 0);
+		atomic_store(&enough, true);
+		assert_true(reaches(&back, 6 * (i + 1)));
+	}
+	assert_int_equal(atomic_load(&cancelled), 120);
 }
 
 static void changes_wait_and_reads_do_not(void **state)
@@ -493,6 +579,8 @@ int main(void)
 		TEST(too_long_a_clone),
 		TEST(too_much_memory),
 		TEST(held_writes_are_taken_back),
+		TEST(what_takes_long_is_held_in_the_middle),
+		TEST(the_rest_of_what_takes_long_is_taken_back),
 		TEST(two_holds),
 		TEST(what_cannot_be_held),
 		TEST(pairs_are_never_torn),
