@@ -110,6 +110,7 @@ static int make_pairs(struct probe *p, struct err *e)
 		snprintf(pair->address, sizeof(pair->address), "%s", portal_address(p, pair->portal));
 		pair->port = (int)json_integer_value(json_object_get(path, "port"));
 		pair->round_trip = -1;
+		pair->server_id = -1;
 	}
 	json_decref(status);
 	return n ? 0 : err_set(e, EHOSTUNREACH, "none of this host's interfaces is of the kind of any portal of namespace %s",
@@ -248,6 +249,7 @@ static void look_at_path(struct probe *p, const json_t *path, const json_t *serv
 		pair->state = PROBE_ANSWERED;
 		snprintf(pair->server, sizeof(pair->server), "%s", text_of(server, "name"));
 		snprintf(pair->version, sizeof(pair->version), "%s", text_of(server, "version"));
+		pair->server_id = (int)json_integer_value(json_object_get(server, "id"));
 	}
 	if (*text_of(path, "refused"))
 		pair->state = PROBE_ANSWERED;

@@ -32,6 +32,7 @@ struct probe_pair {
 	bool good;				/* all that was asked for */
 	bool in_use;				/* the key is right, and this node is logged in there from elsewhere: rsiod */
 	char server[64], version[64];		/* who answered; "" nobody */
+	int server_id;				/* -1: nobody did */
 	size_t volumes;				/* that it offers */
 	char volume[CONF_VOLUME_MAX + 1];	/* whose block was read; "" none */
 	double round_trip;			/* seconds; < 0: not known */

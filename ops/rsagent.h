@@ -23,7 +23,7 @@ struct rsagent_command {
 	int (*run)(void *options, int count, char **words, struct err *e);
 };
 
-extern const struct rsagent_command rsagent_key, rsagent_hosts;
+extern const struct rsagent_command rsagent_deploy, rsagent_upgrade, rsagent_undeploy, rsagent_key, rsagent_hosts;
 /* The i-th, in the order of the help; NULL behind the last. */
 const struct rsagent_command *rsagent_command(size_t i);
 

@@ -1,0 +1,299 @@
+/* rsagent_deploy_host.c - one host: what it is, what it is to be, and the way there. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+#include "rsagent_deploy.h"
+#include "secure.h"
+
+#define FACTS_SECONDS 30
+
+/* What it is. */
+
+static int make_marker(char marker[33], struct err *e)
+{
+	uint8_t bytes[16];
+
+	if (secure_random(bytes, sizeof(bytes)))
+		return err_set(e, EIO, "no random numbers");
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		sprintf(marker + 2 * i, "%02x", bytes[i]);
+	return 0;
+}
+
+/* The pool is asked about by its path, which a manifest may know better: then it is asked again. */
+static int ask_facts(struct deploy_host *h, const char *pool, struct err *e)
+{
+	const struct deploy_ask ask = { .pool = pool, .port = h->w.port };
+	struct remote_result result = { 0 };
+	char marker[33], *script;
+	int r = make_marker(marker, e);
+
+	script = r ? NULL : deploy_script(&ask, marker);
+	if (!script)
+		return r ? r : err_set(e, ENOMEM, "no memory");
+	rsagent_progress(h->t, "looking at the host");
+	r = remote_run(h->r, "looking at the host", script, NULL, 0, DEPLOY_FACTS_MAX, FACTS_SECONDS, &result, e);
+	free(script);
+	if (!r) {
+		deploy_facts_free(h->f);
+		h->f = deploy_facts_parse(result.out, result.out_size, marker, e);
+		r = h->f ? 0 : -e->code;
+		secure_wipe(result.out, result.out_size);	/* its configuration, with keys, was in it */
+	}
+	remote_result_free(&result);
+	return r;
+}
+
+static int look(struct deploy_host *h, struct err *e)
+{
+	const char *pool = h->job->o->pool, *had;
+	int r;
+
+	h->w.port = h->job->o->port ? h->job->o->port : DEPLOY_PORT;
+	r = ask_facts(h, pool, e);
+	if (!r)
+		r = deploy_has(h->f, &h->is, e);
+	if (r)
+		return r;
+	h->manifest = deploy_manifest_read(h->f);
+	had = json_string_value(json_object_get(h->manifest, "pool"));
+	if (!pool && had)
+		pool = had;
+	else if (!pool && *h->is.pool)
+		pool = h->is.pool;
+	snprintf(h->pool, sizeof(h->pool), "%s", pool ? pool : DEPLOY_POOL);
+	if (*h->is.namespace && !h->job->o->port)
+		h->w.port = h->is.port;
+	if (strcmp(h->pool, h->job->o->pool ? h->job->o->pool : DEPLOY_POOL) != 0 || h->w.port != (h->job->o->port ? h->job->o->port : DEPLOY_PORT))
+		r = ask_facts(h, h->pool, e);
+	return r;
+}
+
+/* What it is to be. */
+
+/* Beside this program: where make install puts those of all machines, and where make builds this one's. */
+static int find_binary(struct deploy_host *h, struct err *e)
+{
+	const char *given = h->job->o->binary, *machine = h->f->machine;
+	char self[PATH_MAX], *slash;
+	struct utsname own;
+	ssize_t n;
+
+	if (given)
+		return deploy_binary_read(given, &h->w.binary, e);
+	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	self[n > 0 ? n : 0] = 0;
+	slash = strrchr(self, '/');
+	if (!slash)
+		return err_set(e, ENOENT, "this program does not know where it is; --binary FILE says where rssrv-static is");
+	*slash = 0;
+	snprintf(h->binary, sizeof(h->binary), "%.3900s/../lib/rsio/rssrv-%.31s", self, machine);
+	if (access(h->binary, R_OK) && !uname(&own) && strcmp(own.machine, machine) == 0)
+		snprintf(h->binary, sizeof(h->binary), "%.3900s/rssrv-static", self);
+	if (!access(h->binary, R_OK))
+		return deploy_binary_read(h->binary, &h->w.binary, e);
+	err_set(e, ENOENT, "there is no rssrv for %s here", machine);
+	err_next(e, "build it on a machine of %s (make; build/rssrv-static) and name it with --binary FILE", machine);
+	return -ENOENT;
+}
+
+/* A host's name as a server's. */
+static void server_name(const char *host, char name[CONF_NAME_MAX + 1])
+{
+	size_t n = strcspn(host, ".");
+
+	snprintf(name, CONF_NAME_MAX + 1, "%.*s", (int)(n < CONF_NAME_MAX ? n : CONF_NAME_MAX), host);
+	for (char *c = name; *c; c++)
+		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", *c))
+			*c = '-';
+	if (!conf_name_valid(name))
+		snprintf(name, CONF_NAME_MAX + 1, "server");
+}
+
+static int take_portals(struct deploy_host *h, struct err *e)
+{
+	char list[1024], *save = NULL;
+	struct sock_addr a;
+
+	for (size_t i = 0; i < h->is.portal_count; i++)
+		h->w.portals[h->w.portal_count++] = h->is.portals[i];
+	if (!h->job->o->portals) {
+		if (!h->w.portal_count)
+			deploy_choose_portals(h->f, &h->w);
+		return 0;
+	}
+	snprintf(list, sizeof(list), "%s", h->job->o->portals);
+	for (char *word = strtok_r(list, ", ", &save); word; word = strtok_r(NULL, ", ", &save)) {
+		if (sock_parse(word, 0, &a) || h->w.portal_count >= CONF_IFACE_MAX)
+			return err_set(e, EINVAL, "--portal: %s is no address, or one too many", word);
+		sock_format(&a, h->w.portals[h->w.portal_count++].address);
+	}
+	return 0;
+}
+
+static int wish(struct deploy_host *h, struct err *e)
+{
+	const struct deploy_job *job = h->job;
+	int r;
+
+	server_name(h->f->host, h->server);
+	h->w.pool = h->pool;
+	h->w.namespace = job->namespace;
+	h->w.namespace_id = job->namespace_id;
+	h->w.server = job->o->server ? job->o->server : h->server;
+	h->w.server_id = job->o->server_id ? atoi(job->o->server_id) : job->ids ? job->ids[h->t->host - job->first] : 0;
+	h->w.client = h->w.by = job->node;
+	h->w.key = job->key;
+	h->w.when = time(NULL);
+	h->w.binary_only = job->what == DEPLOY_UPGRADE;
+	r = find_binary(h, e);
+	if (!r)
+		r = take_portals(h, e);
+	if (r || !*h->is.namespace)
+		return r;
+	if (job->what == DEPLOY_INSTALL && strcmp(h->is.namespace, job->namespace) != 0) {
+		err_set(e, EEXIST, "it serves the namespace %s already, not %s", h->is.namespace, job->namespace);
+		err_next(e, "--namespace %s, or rsagent undeploy first: its volumes stay", h->is.namespace);
+		return -EEXIST;
+	}
+	h->w.namespace = h->is.namespace;
+	h->w.namespace_id = h->is.namespace_id;
+	h->w.server = h->is.server;
+	h->w.server_id = h->is.server_id;
+	return 0;
+}
+
+/* The way there. */
+
+static void show_progress(void *arg, const char *text)
+{
+	struct deploy_host *h = arg;
+
+	rsagent_progress(h->t, "%s", text);
+}
+
+static int verify(void *arg, struct deploy_run *run, struct err *e)
+{
+	struct deploy_host *h = arg;
+
+	return deploy_verify(h, run, e);
+}
+
+static int confirm(struct deploy_host *h, struct err *e)
+{
+	char question[300];
+	int r;
+
+	if (h->job->o->yes)
+		return 0;
+	snprintf(question, sizeof(question), "Shall that be done on %.200s", h->t->host->name);
+	r = rsagent_confirm(h->t, question, e);
+	if (r == -ENOTTY)
+		err_next(e, "--yes does it without asking; --dry-run only shows it");
+	return r;
+}
+
+/* Volumes are gone for good: the host's name is to be said again. */
+static int confirm_volumes(struct deploy_host *h, struct err *e)
+{
+	char question[400], answer[300] = "";
+	int r;
+
+	if (!h->job->o->with_volumes || !h->f->volume_count)
+		return 0;
+	if (h->job->o->confirm)
+		snprintf(answer, sizeof(answer), "%s", h->job->o->confirm);
+	else {
+		snprintf(question, sizeof(question), "%zu volumes and snapshots will be gone for good. The host's name, to do that: ",
+			 h->f->volume_count);
+		r = rsagent_ask(h->t, question, false, answer, sizeof(answer), e);
+		if (r == -ENOTTY)
+			err_next(e, "--confirm HOST says it without a terminal");
+		if (r)
+			return r;
+	}
+	if (strcmp(answer, h->t->host->name) == 0)
+		return 0;
+	return err_set(e, ECANCELED, "that is not this host's name; nothing was changed");
+}
+
+static int make_plan(struct deploy_host *h, struct err *e)
+{
+	int r;
+
+	if (h->job->what == DEPLOY_UPGRADE && !h->manifest) {
+		err_set(e, ENOENT, "rsagent deployed nothing there that could be upgraded");
+		err_next(e, "rsagent deploy does");
+		return -ENOENT;
+	}
+	if (h->job->what == DEPLOY_UNDEPLOY) {
+		r = find_binary(h, e);
+		h->plan = r ? NULL : deploy_plan_remove(h->f, h->job->o->with_volumes, e);
+		return h->plan ? 0 : -e->code;
+	}
+	r = wish(h, e);
+	if (r)
+		return r;
+	deploy_check(h->f, &h->w, time(NULL), &h->findings);
+	h->plan = deploy_plan_make(h->f, &h->w, e);
+	return h->plan ? 0 : -e->code;
+}
+
+static int carry_out(struct deploy_host *h, struct err *e)
+{
+	const struct deploy_calls calls = { .progress = show_progress, .verify = h->plan->serves ? verify : NULL, .arg = h };
+	int r;
+
+	if (!h->plan->count)
+		return 0;
+	r = confirm_volumes(h, e);
+	if (!r)
+		r = confirm(h, e);
+	if (!r)
+		r = deploy_do(h->r, &h->w.binary, h->plan, &calls, e);
+	json_object_set_new(h->t->result, "changed", json_boolean(!r));
+	return r;
+}
+
+static int run(struct deploy_host *h, struct err *e)
+{
+	int r = look(h, e);
+
+	if (!r)
+		r = make_plan(h, e);
+	if (r)
+		return r;
+	deploy_show(h);
+	r = deploy_refused(&h->findings, e);
+	if (r || h->job->o->dry_run)
+		return r;
+	r = carry_out(h, e);
+	if (!r && h->job->own && !h->job->o->no_client)
+		r = h->job->what == DEPLOY_INSTALL ? deploy_join(h, e) : h->job->what == DEPLOY_UNDEPLOY ? deploy_leave(h, e) : 0;
+	return r;
+}
+
+int deploy_host_run(struct rsagent_task *t, struct err *e)
+{
+	struct deploy_host *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h)
+		return err_set(e, ENOMEM, "no memory");
+	h->t = t;
+	h->job = t->arg;
+	h->r = rsagent_login(t, RSAGENT_ROOT, e);
+	r = h->r ? run(h, e) : -e->code;
+	remote_close(h->r);
+	deploy_plan_free(h->plan);
+	deploy_facts_free(h->f);
+	json_decref(h->manifest);
+	free(h);
+	return r;
+}
