@@ -138,6 +138,7 @@ struct deploy_facts {
 
 struct deploy_ask {			/* what the script is to look at, beside what it always does */
 	const char *pool;		/* NULL: DEPLOY_POOL */
+	char *const *more_pools;	/* NULL at the end; or NULL */
 	int port;
 };
 /* The script's text for sh's standard input, a new string; marker: random hex digits. */
@@ -182,6 +183,9 @@ struct deploy_wish {
 	const char *by;			/* the node that deploys, for the manifest */
 	int64_t when;			/* seconds since 1970, for the manifest */
 	bool binary_only;		/* upgrade: the configuration stays as it is */
+	/* A fleet's: the whole configuration, which the caller has made, and pools beside the first. */
+	const struct deploy_secret *config;	/* NULL: the host's own, with what stands above in it */
+	char *const *more_pools;	/* NULL at the end; or NULL */
 };
 /* Portals where the host has addresses that this host reaches without a router, else where the login
  * came to; one of each interface, at most CONF_IFACE_MAX.  How many. */

@@ -10,6 +10,8 @@ int deploy_config_from(const struct deploy_secret *old, const struct deploy_wish
 		       struct err *e);
 /* Whether the host's configuration has a pool there. */
 bool deploy_has_pool(const struct deploy_facts *f, const char *path);
+/* Whether a server that has read the one takes the other without a start. */
+bool deploy_reloads(const struct deploy_secret *now, const struct deploy_secret *then);
 /* What the host will have; old NULL: its first. */
 json_t *deploy_manifest(const struct deploy_facts *f, const struct deploy_wish *w, const struct deploy_secret *config,
 			const json_t *old);

@@ -158,6 +158,8 @@ static void make_places(struct making *m)
 	if (m->w->binary_only)
 		return;
 	directory(m->p, m->f, m->w->pool, 0750, DEPLOY_USER ":" DEPLOY_USER);
+	for (char *const *more = m->w->more_pools; more && *more; more++)
+		directory(m->p, m->f, *more, 0750, DEPLOY_USER ":" DEPLOY_USER);
 	own_volumes(m);
 }
 
@@ -188,7 +190,8 @@ static int configure(struct making *m)
 	deploy_sha(m->config.text, m->config.size, sha);
 	if (same_file(m->f, DEPLOY_CONFIG, sha, 0640, "root:" DEPLOY_USER))
 		return 0;
-	if (m->running && m->f->config.text && deploy_has_pool(m->f, m->w->pool)) {
+	if (m->running && m->f->config.text && (m->w->config ? deploy_reloads(&m->f->config, &m->config) :
+						deploy_has_pool(m->f, m->w->pool))) {
 		m->reload = true;
 		undo_with(m->p, hangup(m->f));
 	} else {

@@ -109,18 +109,16 @@ static const char tail[] =
 "	PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin:$PATH; export PATH\n"
 "	say \"$mark begin\"; host\n"
 "	for f in " DEPLOY_LIB " " DEPLOY_LIB "/rssrv-* " DEPLOY_MANIFEST " " DEPLOY_PROGRAM " " DEPLOY_CONFIG " "
-		DEPLOY_UNIT " " DEPLOY_WANTED " " DEPLOY_STATE " " DEPLOY_RUN " \"$pool\"; do path \"$f\"; done\n"
-"	for place in " DEPLOY_LIB " /usr/local/sbin /etc /var/lib " DEPLOY_STATE " \"$pool\"; do place \"$place\"; done\n"
-"	for d in " DEPLOY_LIB " /usr/local/sbin " DEPLOY_STATE " \"$pool\"; do lacks \"$d\"; done\n"
+		DEPLOY_UNIT " " DEPLOY_WANTED " " DEPLOY_STATE " " DEPLOY_RUN " \"$pool\" \"$@\"; do path \"$f\"; done\n"
+"	for place in " DEPLOY_LIB " /usr/local/sbin /etc /var/lib " DEPLOY_STATE " \"$pool\" \"$@\"; do place \"$place\"; done\n"
+"	for d in " DEPLOY_LIB " /usr/local/sbin " DEPLOY_STATE " \"$pool\" \"$@\"; do lacks \"$d\"; done\n"
 "	[ -d /run/systemd/system ] && lacks " DEPLOY_WANTS "\n"
 "	[ -e " DEPLOY_STAGING " ] && say 'has staging'\n"
 "	[ -S " DEPLOY_RUN "/rsiod.sock ] && say 'has rsiod'\n"
 "	text config " DEPLOY_CONFIG "; text manifest " DEPLOY_MANIFEST "\n"
 "	has ip && links; listeners; others; pool; state\n"
 "	say \"$mark end\"\n"
-"}\n"
-"all </dev/null 2>/dev/null\n"
-"exit 0\n";
+"}\n";
 
 void deploy_quote(FILE *out, const char *text)
 {
@@ -144,10 +142,12 @@ char *deploy_script(const struct deploy_ask *ask, const char *marker)
 		return NULL;
 	fprintf(out, "mark=%s port=%d pool=", marker, ask->port ? ask->port : DEPLOY_PORT);
 	deploy_quote(out, ask->pool ? ask->pool : DEPLOY_POOL);
-	fputc('\n', out);
-	fputs(head, out);
-	fputs(middle, out);
-	fputs(tail, out);
+	fprintf(out, "\n%s%s%sall", head, middle, tail);
+	for (char *const *more = ask->more_pools; more && *more; more++) {
+		fputc(' ', out);
+		deploy_quote(out, *more);
+	}
+	fputs(" </dev/null 2>/dev/null\nexit 0\n", out);
 	if (fclose(out)) {
 		free(text);
 		return NULL;

@@ -244,6 +244,8 @@ int deploy_config_from(const struct deploy_secret *old, const struct deploy_wish
 	struct conf_report report = { NULL, 0, 0 };
 
 	*out = (struct deploy_secret){ NULL, 0 };
+	if (w->config)
+		old = w->config;
 	d.text = conf_text_of(CONF_FILE_SERVER, DEPLOY_CONFIG, old->text ? old->text : first,
 			      old->text ? old->size : strlen(first), e);
 	if (!d.text)
@@ -254,9 +256,11 @@ int deploy_config_from(const struct deploy_secret *old, const struct deploy_wish
 			set_number(&d, "namespace", w->namespace, "port", w->port);
 		set_number(&d, "server", w->server, "serverid", w->server_id);
 	}
-	add_portals(&d, w);
-	add_client(&d, w);
-	add_pool(&d, w);
+	if (!w->config) {
+		add_portals(&d, w);
+		add_client(&d, w);
+		add_pool(&d, w);
+	}
 	if (!d.r)
 		d.r = conf_text_check(d.text, &report, e);
 	conf_report_free(&report);
