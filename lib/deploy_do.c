@@ -25,6 +25,7 @@
 #define CHUNK (256u << 10)
 #define STALL 20			/* seconds in which the host takes nothing, or says nothing new */
 #define ALIVE_EVERY 3			/* seconds */
+#define STILL_EVERY 10			/* seconds */
 #define MARGIN 30			/* seconds more than a step may take by itself */
 
 struct deploy_run {
@@ -32,6 +33,9 @@ struct deploy_run {
 	struct remote_talk *talk;
 	const struct deploy_calls *calls;
 	int64_t said;			/* ms: when the host was last told anything */
+	int64_t shown;			/* ms: when progress was last said */
+	char doing[200];
+	enum { COPYING, DOING, COMMITTING } stage;
 	unsigned trouble;		/* lines of undoing that say what could not be undone */
 	char first_trouble[200];
 	char marker[33];		/* of the script's lines */
@@ -56,6 +60,20 @@ static void progress(struct deploy_run *run, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	snprintf(run->doing, sizeof(run->doing), "%.190s", text);
+	run->shown = now_ms();
+	run->calls->progress(run->calls->arg, text);
+}
+
+/* Who waits for us sees that we wait. */
+static void still(struct deploy_run *run)
+{
+	char text[220];
+
+	if (!run->calls->progress || now_ms() - run->shown < STILL_EVERY * 1000)
+		return;
+	snprintf(text, sizeof(text), "still: %s", run->doing);
+	run->shown = now_ms();
 	run->calls->progress(run->calls->arg, text);
 }
 
@@ -174,6 +192,7 @@ static json_t *answer(struct deploy_run *run, int seconds, struct err *e)
 				err_set(e, ECONNRESET, "the link to the host was lost");
 				return NULL;
 			}
+			still(run);
 			poll(&p, 1, 200);
 			continue;
 		}
@@ -332,26 +351,54 @@ static bool drain(struct deploy_run *run, int seconds)
 	return e.code == EPIPE;
 }
 
-/* Has all of it undone, and says how that went behind what failed. */
+/* Behind what failed: what is there now. */
+static void add_outcome(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void add_outcome(struct err *e, const char *fmt, ...)
+{
+	char text[ERR_TEXT_MAX];
+	va_list args;
+	int n = snprintf(text, sizeof(text), "%.300s; ", e->text);
+
+	va_start(args, fmt);
+	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, args);
+	va_end(args);
+	memcpy(e->text, text, sizeof(text));
+	err_clean(e->text);
+}
+
+/* Has all of it undone. */
 static void undo(struct deploy_run *run, struct err *e)
 {
 	static const char line[] = "{\"do\":\"undo\"}\n";
-	char text[300];
-	bool ended;
 
 	progress(run, "undoing what was done");
-	snprintf(text, sizeof(text), "%.299s", e->text);
-	ended = !send_text(run, line, strlen(line), NULL);
-	ended = drain(run, 120) && (ended || remote_talk_status(run->talk) >= 0);
-	if (run->trouble)
-		snprintf(e->text, sizeof(e->text), "%s; undone, but for %u things, the first: %.100s", text, run->trouble, run->first_trouble);
+	send_text(run, line, strlen(line), NULL);
+	if (!drain(run, 120))
+		add_outcome(e, "the link is lost, and the host undoes by itself, within 20 seconds, all that was done");
+	else if (run->trouble)
+		add_outcome(e, "undone, but for %u things, the first: %s", run->trouble, run->first_trouble);
 	else
-		snprintf(e->text, sizeof(e->text), "%s; %s", text, ended ? "all that was done there is undone" :
-			 "the host undoes all by itself within 20 seconds");
+		add_outcome(e, "all that was done there is undone");
 }
 
-static int converse(struct deploy_run *run, const struct deploy_binary *b, const struct deploy_plan *p, bool *undoable,
-		    struct err *e)
+static void failed(struct deploy_run *run, struct err *e)
+{
+	switch (run->stage) {
+	case COPYING:
+		add_outcome(e, e->code == ECONNRESET || e->code == ETIMEDOUT ?
+			    "nothing was changed there but for a part of the copy, which the host removes by itself" : "nothing was changed there");
+		break;
+	case DOING:
+		undo(run, e);
+		break;
+	case COMMITTING:
+		add_outcome(e, "whether all was done or all is undone the host did not say any more");
+		err_next(e, "the same command again finds out, and does what is left");
+		break;
+	}
+}
+
+static int converse(struct deploy_run *run, const struct deploy_binary *b, const struct deploy_plan *p, struct err *e)
 {
 	const struct deploy_boot boot = {
 		.marker = run->marker, .dir = DEPLOY_STAGING, .size = b->size, .sha = b->sha, .machine = b->machine,
@@ -363,22 +410,26 @@ static int converse(struct deploy_run *run, const struct deploy_binary *b, const
 		run->talk = remote_talk(run->r, "deploying", script, STALL, e);
 	free(script);
 	r = r ? r : run->talk ? wait_for(run, &boot, DEPLOY_BOOT_SEND, STALL, e) : -e->code;
-	if (!r)
+	if (!r) {
 		r = copy(run, b, e);
-	if (!r)
-		r = wait_for(run, &boot, DEPLOY_BOOT_STEPS, 60, e);
+		/* A script that takes no more has said why. */
+		if (!r || r == -EPIPE)
+			r = wait_for(run, &boot, DEPLOY_BOOT_STEPS, 60, e);
+	}
 	if (!r)
 		r = hello(run, b, e);
-	*undoable = !r;
-	if (!r)
-		r = do_steps(run, p, e);
+	if (r)
+		return r;
+	run->stage = DOING;
+	r = do_steps(run, p, e);
 	if (!r && run->calls->verify)
 		r = run->calls->verify(run->calls->arg, run, e);
-	if (!r) {
-		*undoable = false;
-		r = commit(run, e);
-		*undoable = r && r != -ECONNRESET && r != -EPIPE && r != -ETIMEDOUT;
-	}
+	if (r)
+		return r;
+	run->stage = COMMITTING;
+	r = commit(run, e);
+	if (r && r != -ECONNRESET && r != -EPIPE && r != -ETIMEDOUT)
+		run->stage = DOING;		/* it said no */
 	return r;
 }
 
@@ -394,7 +445,6 @@ int deploy_do(struct remote *r, const struct deploy_binary *b, const struct depl
 	      const struct deploy_calls *calls, struct err *e)
 {
 	struct deploy_run run = { .r = r, .calls = calls };
-	bool undoable = false;
 	uint8_t bytes[16];
 	int result;
 
@@ -402,10 +452,10 @@ int deploy_do(struct remote *r, const struct deploy_binary *b, const struct depl
 		return err_set(e, EIO, "no random numbers");
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		sprintf(run.marker + 2 * i, "%02x", bytes[i]);
-	result = converse(&run, b, p, &undoable, e);
-	if (undoable)
-		undo(&run, e);
-	else if (!result)
+	result = converse(&run, b, p, e);
+	if (result)
+		failed(&run, e);
+	else
 		drain(&run, 30);
 	remote_talk_free(run.talk);
 	if (!result)
