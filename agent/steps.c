@@ -51,6 +51,10 @@
 
 #define MADE "made"		/* in DIR: the directories that were made for it, a line each, outer ones first */
 
+/* Seconds that another process in DIR is given to end: one that is dying; the commands of one that was killed. */
+#define WAIT 2
+#define WAIT_UNDO 60
+
 /*
  * Answers.
  */
@@ -103,6 +107,10 @@ static const struct {
 	{ "made", undo_made, NULL },
 	{ "mode", undo_mode, NULL },
 	{ "run", undo_run, NULL },
+	{ "user", undo_user, NULL },
+	{ "remove-user", undo_user, NULL },
+	{ "start", undo_start, NULL },
+	{ "stop", undo_stop, NULL },
 };
 
 static int kind_of(const json_t *entry)
@@ -221,6 +229,18 @@ static int do_step(struct steps *s, const struct step *step, json_t *answer, str
 		break;
 	case STEP_RUN:
 		return steps_run(s, step, answer, e);
+	case STEP_USER:
+		r = steps_user(s, step, &changed, e);
+		break;
+	case STEP_REMOVE_USER:
+		r = steps_remove_user(s, step, &changed, e);
+		break;
+	case STEP_START:
+		r = steps_start(s, step, &changed, e);
+		break;
+	case STEP_STOP:
+		r = steps_stop(s, step, &changed, e);
+		break;
 	default:
 		return err_set(e, ENOSYS, "step %s is not known here", step_name(step->what));
 	}
@@ -390,11 +410,11 @@ static void keep_secrets(void)
 }
 
 /* What an earlier run left.  *undone: how much of it was undone. */
-static int recover(struct steps *s, const char *dir, size_t *undone, struct err *e)
+static int recover(struct steps *s, const char *dir, int wait, size_t *undone, struct err *e)
 {
 	struct undone u = { .done = 0 };
 	bool committed;
-	int r = trail_open(&s->trail, dir, &committed, e);
+	int r = trail_open(&s->trail, dir, wait, &committed, e);
 
 	if (r < 0)
 		return r;
@@ -450,7 +470,7 @@ int steps_main(const char *dir)
 	keep_secrets();
 	r = steps_input_open(&in, 0, &e);
 	if (!r)
-		r = recover(&s, dir, &undone, &e);
+		r = recover(&s, dir, WAIT, &undone, &e);
 	if (!r)
 		outcome = take_lines(&s, undone);
 	if (r)
@@ -475,7 +495,7 @@ int steps_undo_main(const char *dir)
 	keep_secrets();
 	r = steps_input_open(&in, -1, &e);
 	if (!r)
-		r = recover(&s, dir, &undone, &e);
+		r = recover(&s, dir, WAIT_UNDO, &undone, &e);
 	if (r)
 		say_error(&s, &e);
 	else

@@ -70,6 +70,7 @@ uint64_t steps_now(void);		/* ms */
 /*
  * The trail: what is about to be done, on stable storage before it is (steps_trail.c).
  */
+#define TRAIL_KEPT "kept"		/* names of copies in DIR begin so; they go with the trail */
 struct trail_entry {
 	json_t *what;
 	off_t at;			/* in the file */
@@ -86,8 +87,8 @@ struct trail {
 	size_t count, room;
 };
 /* What an earlier run left is read.  *committed: it was to stay, and only has to be tidied up.
- * 0, or -errno: -EBUSY when another process is at it. */
-int trail_open(struct trail *t, const char *dir, bool *committed, struct err *e);
+ * 0, or -errno: -EBUSY when another process is at it, and still is after that many seconds. */
+int trail_open(struct trail *t, const char *dir, int wait, bool *committed, struct err *e);
 void trail_close(struct trail *t);
 int trail_note(struct trail *t, json_t *what, struct err *e);	/* takes what, also when it fails */
 int trail_mark_undone(struct trail *t, size_t i, struct err *e);
@@ -132,7 +133,6 @@ int undo_start(struct steps *s, const json_t *entry, struct err *e);
 int undo_stop(struct steps *s, const json_t *entry, struct err *e);
 /* After the commit: what was put aside for undoing goes.  0 or -errno with e filled. */
 int tidy_replaced(struct steps *s, const json_t *entry, struct err *e);
-int tidy_user(struct steps *s, const json_t *entry, struct err *e);
 
 /*
  * Paths (steps_path.c).

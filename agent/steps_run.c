@@ -32,7 +32,8 @@ const char *steps_which(const char *name, char path[PATH_MAX])
 	return NULL;
 }
 
-static void __attribute__((noreturn)) become(char *const *argv, int out)
+/* DIR's lock stays with it (dir): nobody undoes what it may still be doing. */
+static void __attribute__((noreturn)) become(char *const *argv, int out, int dir)
 {
 	static char *plain[] = { (char *)"PATH=" PATHS, (char *)"LC_ALL=C", (char *)"HOME=/root", NULL };
 	char path[PATH_MAX];
@@ -44,6 +45,7 @@ static void __attribute__((noreturn)) become(char *const *argv, int out)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	setpgid(0, 0);
+	fcntl(dir, F_SETFD, 0);
 	dup2(null, 0);
 	dup2(out, 1);
 	dup2(out, 2);
@@ -143,7 +145,7 @@ int steps_command(struct steps *s, struct steps_command *c, struct err *e)
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
 	pid = fork();
 	if (pid == 0)
-		become(c->argv, fds[1]);
+		become(c->argv, fds[1], s->trail.dir);
 	close(fds[1]);
 	if (pid < 0) {
 		close(fds[0]);

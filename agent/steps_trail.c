@@ -7,6 +7,7 @@
  *
  * The commit is a change of the file's name to journal.committed.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -100,16 +101,21 @@ static int load(struct trail *t, const char *name, struct err *e)
 	return r;
 }
 
-static int open_dir(struct trail *t, struct err *e)
+/* A command that a killed run has started has the lock until it ends. */
+static int open_dir(struct trail *t, int wait, struct err *e)
 {
+	uint64_t until = steps_now() + 1000u * (unsigned)wait;
 	struct stat st;
+	int r;
 
 	t->dir = open(t->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (t->dir < 0 || fstat(t->dir, &st) < 0)
 		return err_sys(e, errno, "cannot use %s", t->path);
 	if (st.st_uid != geteuid() || st.st_mode & 022)
 		return err_set(e, EPERM, "%s is not this user's alone: others could change what is done", t->path);
-	if (flock(t->dir, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+	while ((r = flock(t->dir, LOCK_EX | LOCK_NB)) < 0 && errno == EWOULDBLOCK && steps_now() < until)
+		usleep(20000);
+	if (r < 0 && errno == EWOULDBLOCK) {
 		err_set(e, EBUSY, "%s: another deploy of this host is under way", t->path);
 		err_next(e, "wait until it has ended; one whose link was lost is undone within %d s", STEPS_SILENCE);
 		return -EBUSY;
@@ -117,7 +123,7 @@ static int open_dir(struct trail *t, struct err *e)
 	return 0;
 }
 
-int trail_open(struct trail *t, const char *dir, bool *committed, struct err *e)
+int trail_open(struct trail *t, const char *dir, int wait, bool *committed, struct err *e)
 {
 	uint32_t id;
 	int r;
@@ -128,7 +134,7 @@ int trail_open(struct trail *t, const char *dir, bool *committed, struct err *e)
 	if (secure_random(&id, sizeof(id)) < 0)
 		return err_set(e, EIO, "no random numbers");
 	snprintf(t->id, sizeof(t->id), "%08x", id);
-	r = open_dir(t, e);
+	r = open_dir(t, wait, e);
 	if (!r)
 		r = load(t, COMMITTED, e);
 	*committed = t->fd >= 0;
@@ -228,13 +234,27 @@ int trail_commit(struct trail *t, struct err *e)
 	return r ? err_sys(e, -r, "cannot rename %s/" JOURNAL, t->path) : 0;
 }
 
+static void remove_kept(const struct trail *t)
+{
+	DIR *d = opendir(t->path);
+
+	for (struct dirent *f; d && (f = readdir(d));)
+		if (strncmp(f->d_name, TRAIL_KEPT, strlen(TRAIL_KEPT)) == 0)
+			unlinkat(t->dir, f->d_name, 0);
+	if (d)
+		closedir(d);
+}
+
 int trail_end(struct trail *t, struct err *e)
 {
-	if (t->fd < 0)
+	if (t->fd < 0) {
+		remove_kept(t);		/* of a change that was not noted any more */
 		return 0;
+	}
 	if ((unlinkat(t->dir, JOURNAL, 0) < 0 && errno != ENOENT) ||
 	    (unlinkat(t->dir, COMMITTED, 0) < 0 && errno != ENOENT) || fsync(t->dir) < 0)
 		return err_sys(e, errno, "cannot remove %s/" JOURNAL, t->path);
+	remove_kept(t);
 	forget(t);
 	return 0;
 }

@@ -15,7 +15,7 @@ steps_scenario()	# PART
 
 	mkdir -p "$W/$1"
 	# Mounts of its own; $W/… is looked at from in there.
-	unshare -m --propagation private python3 "$(dirname "$SELF")/steps.py" "$W/$1" "$BUILD/rssrv" "$1" >"$said" 2>&1 || status=$?
+	unshare -m -n --propagation private python3 "$(dirname "$SELF")/steps.py" "$W/$1" "$BUILD/rssrv" "$1" >"$said" 2>&1 || status=$?
 	while IFS= read -r line; do
 		case $line in
 		"ok "*) ok "${line#ok }" ;;
@@ -27,4 +27,6 @@ steps_scenario()	# PART
 }
 
 steps_scenario undo
+steps_scenario users
+steps_scenario server
 done_testing
