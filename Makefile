@@ -105,7 +105,9 @@ $(LIBRSIO) $(BUILD)/libops.a $(BUILD)/tests/libtest.a:
 	$(call say,AR)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-link = $(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(1) $(LDLIBS_ALL)
+# What calls stands before what is called.
+archives = $(filter %/libops.a,$^) $(filter-out %/libops.a,$(filter %.a,$^))
+link = $(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(archives) $(1) $(LDLIBS_ALL)
 
 $(BUILD)/rssrv: $(AGENT_OBJ) $(LIBRSIO)
 $(BUILD)/rsiod: $(FUSEFS_OBJ) $(LIBRSIO)

@@ -38,7 +38,7 @@ struct child {
 	double began, heard;
 	double kill_at;			/* 0: it was not told to end */
 	unsigned asks;			/* the number of its question; 0: it has none */
-	bool secret, ended;
+	bool secret, edits, ended;
 	char *question;
 	char last[160];			/* line of progress */
 };
@@ -145,15 +145,15 @@ static void start(struct many *a, struct child *c)
 
 static void answer(struct child *c, int code, const char *text, size_t size)
 {
-	struct task_answer head = { (uint16_t)code, (uint16_t)size };
+	struct task_answer head = { (uint32_t)code, (uint32_t)size };
 
 	free(c->question);
 	c->question = NULL;
 	c->asks = 0;
 	c->heard = now();
-	/* It waits for this, so there is room. */
-	if (send(c->fd, &head, sizeof(head), MSG_NOSIGNAL | MSG_MORE) == (ssize_t)sizeof(head) && size)
-		send(c->fd, text, size, MSG_NOSIGNAL);
+	/* It waits for this and reads all of it. */
+	if (!task_send(c->fd, &head, sizeof(head)) && size)
+		task_send(c->fd, text, size);
 }
 
 static void end_of(struct child *c, json_t *message)
@@ -183,9 +183,11 @@ static void message_of(struct many *a, struct child *c, const char *line, size_t
 		screen_progress(&a->screen, host, text);
 	} else if ((text = json_string_value(json_object_get(message, "output")))) {
 		screen_output(&a->screen, host, text);
-	} else if ((text = json_string_value(json_object_get(message, "ask")))) {
+	} else if ((text = json_string_value(json_object_get(message, "ask"))) ||
+		   (text = json_string_value(json_object_get(message, "edit")))) {
 		free(c->question);
 		c->question = strdup(text);
+		c->edits = json_object_get(message, "edit") != NULL;
 		c->secret = json_is_true(json_object_get(message, "secret"));
 		c->asks = ++a->asked;
 	} else if (json_object_get(message, "end")) {
@@ -260,6 +262,19 @@ static void receive(struct many *a, struct child *c)
 
 /* Questions, the oldest first. */
 
+/* Nobody is heard of meanwhile, which is not their fault. */
+static void edit(struct many *a, struct child *c)
+{
+	size_t size = 0;
+	char *text = NULL;
+	int r = editor_run(c->outcome->host->name, c->question, &text, &size);
+
+	answer(c, -r, text, r ? 0 : size);
+	free(text);
+	for (size_t i = 0; i < a->count; i++)
+		a->children[i].heard = now();
+}
+
 static void ask_next(struct many *a)
 {
 	struct child *first = NULL;
@@ -273,6 +288,10 @@ static void ask_next(struct many *a)
 	}
 	if (!first || a->asking)
 		return;
+	if (first->edits) {
+		edit(a, first);
+		return;
+	}
 	r = screen_ask(&a->screen, first->outcome->host->name, first->question, first->secret);
 	if (r)
 		answer(first, -r, "", 0);
@@ -396,6 +415,8 @@ static int show(const struct many *a, const struct rsagent_outcome *all)
 
 	for (size_t i = 0; i < a->count; i++)
 		status |= !all[i].done;
+	if (a->m->step && !status)
+		return 0;
 	if (a->remote->json)
 		r = table_print_json(all, a->count);
 	else if (a->m->show)
@@ -429,7 +450,7 @@ int rsagent_many(const struct rsagent_many *m, const struct rsagent_remote *remo
 {
 	struct many a = {
 		.m = m, .remote = remote, .count = hosts->count, .signals = -1,
-		.screen = { .quiet = remote->quiet, .json = remote->json, .one = hosts->count == 1, .tty = -1 },
+		.screen = { .quiet = remote->quiet, .json = remote->json, .one = hosts->count == 1, .bare = m->bare || hosts->count == 1, .tty = -1 },
 	};
 	struct rsagent_outcome *all = calloc(hosts->count, sizeof(*all));
 	sigset_t before;

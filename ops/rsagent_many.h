@@ -45,6 +45,8 @@ struct rsagent_many {
 	void *arg;
 	double grace;			/* seconds from SIGTERM to SIGKILL; 0: 10 */
 	bool endless;			/* it may be silent: no limit */
+	bool step;			/* of something larger: without a failure nothing is shown at the end */
+	bool bare;			/* outputs never have the host's name in front */
 };
 
 /* Exit status: 0 when all hosts are done, 1 when one or more are not. */
@@ -63,6 +65,9 @@ void rsagent_output(struct rsagent_task *t, const char *text);
 /* The answer to a question, without its end of line; secret: it is not shown when typed, and the caller
  * wipes it.  -ENOTTY without a terminal, -ECANCELED with ^C or ^D, with e filled. */
 int rsagent_ask(struct rsagent_task *t, const char *question, bool secret, char *answer, size_t size, struct err *e);
+/* The text as the user's editor has left it, which the caller frees; the parent has the terminal meanwhile, and
+ * all other hosts wait.  Nothing secret: an editor keeps copies. */
+int rsagent_edit(struct rsagent_task *t, const char *text, char **edited, struct err *e);
 /* "question [yes/no]?": 0 only for yes; -ECANCELED for no. */
 int rsagent_confirm(struct rsagent_task *t, const char *question, struct err *e);
 

@@ -10,19 +10,22 @@
 
 #define TASK_ANSWER_MAX 1024
 #define TASK_QUESTION_MAX 4096
+#define TASK_TEXT_MAX (1 << 20)	/* to be edited */
 
 /* From the parent to the child, in front of the answer. */
 struct task_answer {
-	uint16_t code;			/* errno; 0: there is one */
-	uint16_t size;
+	uint32_t code;			/* errno; 0: there is one */
+	uint32_t size;
 };
 
+int task_send(int fd, const void *from, size_t size);	/* all of it: 0 or -errno */
 void task_tell(struct rsagent_task *t, json_t *message);	/* takes message */
 
 /* rsagent_screen.c: the terminal.  Lines that come while a question stands there wait for its answer. */
 struct screen {
 	bool quiet, json;
-	bool one;			/* host only: outputs have no name in front */
+	bool one;			/* host only */
+	bool bare;			/* outputs have no name in front */
 	int tty;			/* -1: there is no question now */
 	struct termios before;
 	char *held;			/* lines for standard error */
@@ -37,6 +40,9 @@ int screen_ask(struct screen *s, const char *host, const char *question, bool se
  * is over, but with -EAGAIN. */
 int screen_answer(struct screen *s, char *answer, size_t size);
 void screen_end_question(struct screen *s);	/* without an answer; harmless when there is none */
+
+/* rsagent_editor.c: the user's editor on a text; the caller frees edited.  0 or -errno; -ECANCELED: it failed. */
+int editor_run(const char *name, const char *text, char **edited, size_t *size);
 
 /* rsagent_table.c: the end. */
 void table_print(const struct rsagent_outcome *all, size_t count);

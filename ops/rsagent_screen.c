@@ -45,7 +45,7 @@ void screen_output(struct screen *s, const char *host, const char *text)
 	for (const char *line = text; *line;) {
 		int n = (int)strcspn(line, "\n");
 
-		fprintf(to, "%s%s%.*s\n", s->one ? "" : host, s->one ? "" : ": ", n, line);
+		fprintf(to, "%s%s%.*s\n", s->bare ? "" : host, s->bare ? "" : ": ", n, line);
 		line += n + (line[n] != 0);
 	}
 	fflush(to);

@@ -1,8 +1,8 @@
 /*
  * rsagent_task.c - the child's side of rsagent_many.h: what it tells, and what it asks.
  *
- * To the parent a JSON object a line, from it the answers: a byte that is 0 or an errno, the
- * length in two bytes, the text.  An answer may be a password, so nothing of it is kept here.
+ * To the parent a JSON object a line, from it the answers: 0 or an errno, the length, the text.
+ * An answer may be a password, so nothing of it is kept here.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -14,8 +14,10 @@
 #include "rsagent_many_impl.h"
 #include "secure.h"
 
-static int send_all(int fd, const char *bytes, size_t size)
+int task_send(int fd, const void *from, size_t size)
 {
+	const char *bytes = from;
+
 	while (size) {
 		ssize_t n = send(fd, bytes, size, MSG_NOSIGNAL);
 
@@ -35,8 +37,8 @@ void task_tell(struct rsagent_task *t, json_t *message)
 	char *line = message ? json_dumps(message, JSON_COMPACT) : NULL;
 
 	json_decref(message);
-	if (line && !send_all(t->fd, line, strlen(line)))
-		send_all(t->fd, "\n", 1);
+	if (line && !task_send(t->fd, line, strlen(line)))
+		task_send(t->fd, "\n", 1);
 	free(line);
 }
 
@@ -118,7 +120,7 @@ int rsagent_ask(struct rsagent_task *t, const char *question, bool secret, char 
 	if (r)
 		return err_sys(e, -r, "cannot ask");
 	if (head.code)
-		return no_answer(head.code, e);
+		return no_answer((int)head.code, e);
 	if (head.size >= size) {
 		char rest[TASK_ANSWER_MAX];
 
@@ -129,6 +131,27 @@ int rsagent_ask(struct rsagent_task *t, const char *question, bool secret, char 
 	r = receive_all(t->fd, answer, head.size);
 	answer[r ? 0 : head.size] = 0;
 	return r ? err_sys(e, -r, "cannot ask") : 0;
+}
+
+int rsagent_edit(struct rsagent_task *t, const char *text, char **edited, struct err *e)
+{
+	struct task_answer head;
+	int r;
+
+	*edited = NULL;
+	task_tell(t, json_pack("{s:s}", "edit", text));
+	r = receive_all(t->fd, &head, sizeof(head));
+	if (!r && (head.code || head.size > TASK_TEXT_MAX))
+		r = head.code ? -(int)head.code : -EPROTO;
+	if (!r)
+		*edited = calloc(1, head.size + 1);
+	if (*edited)
+		r = receive_all(t->fd, *edited, head.size);
+	else if (!r)
+		r = -ENOMEM;
+	if (r == -ECANCELED)
+		return err_set(e, ECANCELED, "the editor failed; nothing was changed");
+	return r ? err_sys(e, -r, "cannot have it edited") : 0;
 }
 
 int rsagent_confirm(struct rsagent_task *t, const char *question, struct err *e)
