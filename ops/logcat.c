@@ -76,7 +76,7 @@ static json_t *iso_time(const json_t *stamp)
 
 /* A line as an object.  One that is not of this shape is all text, with nulls
  * in the other places. */
-static json_t *line_object(const char *line)
+json_t *logcat_line(const char *line)
 {
 	const char *rest = line;
 	json_t *node = take(&rest, "@rsio "), *stamp = node ? take(&rest, " (GMT) ") : NULL;
@@ -114,12 +114,12 @@ static void print_lines(const struct printer *p, char *text, size_t size)
 	text[size] = 0;
 	for (; (end = strchr(text, '\n')); text = end + 1) {
 		*end = 0;
-		print_object(line_object(text));
+		print_object(logcat_line(text));
 	}
 }
 
 /* "… (GMT) LEVEL (audit): …": the place counts, as the text may say anything. */
-static bool is_audit(const char *line, const char *end)
+bool logcat_is_audit(const char *line, const char *end)
 {
 	const char *at = memmem(line, (size_t)(end - line), " (GMT) ", 7);
 
@@ -137,7 +137,7 @@ static size_t choose_lines(const struct printer *p, char *text, size_t size)
 	for (char *line = text; line < text + size; line = end) {
 		end = memchr(line, '\n', (size_t)(text + size - line));
 		end = end ? end + 1 : text + size;
-		if (!is_audit(line, end))
+		if (!logcat_is_audit(line, end))
 			continue;
 		memmove(to, line, (size_t)(end - line));
 		to += end - line;

@@ -7,7 +7,10 @@
 
 /* In the help's order: a server's life, looking, changing, what is on this host. */
 static const struct rsagent_command *const commands[] = {
-	&rsagent_deploy, &rsagent_upgrade, &rsagent_undeploy, &rsagent_key, &rsagent_hosts,
+	&rsagent_deploy, &rsagent_upgrade, &rsagent_undeploy,
+	&rsagent_status, &rsagent_ls, &rsagent_log, &rsagent_restart,
+	&rsagent_config, &rsagent_client_add, &rsagent_client_rm,
+	&rsagent_key, &rsagent_key_rotate, &rsagent_hosts,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 #define PREFIX (sizeof("rsagent ") - 1)

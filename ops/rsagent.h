@@ -23,7 +23,11 @@ struct rsagent_command {
 	int (*run)(void *options, int count, char **words, struct err *e);
 };
 
-extern const struct rsagent_command rsagent_deploy, rsagent_upgrade, rsagent_undeploy, rsagent_key, rsagent_hosts;
+extern const struct rsagent_command
+	rsagent_deploy, rsagent_upgrade, rsagent_undeploy,
+	rsagent_status, rsagent_ls, rsagent_log, rsagent_restart,
+	rsagent_config, rsagent_client_add, rsagent_client_rm,
+	rsagent_key, rsagent_key_rotate, rsagent_hosts;
 /* The i-th, in the order of the help; NULL behind the last. */
 const struct rsagent_command *rsagent_command(size_t i);
 
@@ -61,6 +65,13 @@ struct rsagent_remote {
 
 /* The longest key that fits into a line beside a name. */
 #define RSAGENT_KEY_MAX 150
+
+struct rsagent_key_text {
+	char text[2 * RSAGENT_KEY_MAX];
+};
+/* To be wiped by the caller.  0 or -errno with e filled. */
+int rsagent_key_make(struct rsagent_key_text *k, struct err *e);
+int rsagent_key_read(const char *path, struct rsagent_key_text *k, struct err *e);	/* a line; "-": standard input */
 
 /* What to do with one key in a file. */
 struct rsagent_edit {

@@ -45,11 +45,7 @@ static const struct opt table[] = {
 	{ 0, NULL, OPT_FLAG, NULL, 0, NULL, 0, 0 },
 };
 
-struct key_text {
-	char text[2 * RSAGENT_KEY_MAX];
-};
-
-static int make(struct key_text *k, struct err *e)
+int rsagent_key_make(struct rsagent_key_text *k, struct err *e)
 {
 	uint8_t bits[SECURE_KEY_SIZE];
 
@@ -62,7 +58,7 @@ static int make(struct key_text *k, struct err *e)
 }
 
 /* A line, or what there is up to the end; its end is cut off. */
-static int read_line(int fd, struct key_text *k, struct err *e)
+static int read_line(int fd, struct rsagent_key_text *k, struct err *e)
 {
 	size_t n = 0;
 
@@ -84,7 +80,7 @@ static int read_line(int fd, struct key_text *k, struct err *e)
 	return 0;
 }
 
-static int read_from(const char *path, struct key_text *k, struct err *e)
+int rsagent_key_read(const char *path, struct rsagent_key_text *k, struct err *e)
 {
 	int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), r;
 
@@ -98,7 +94,7 @@ static int read_from(const char *path, struct key_text *k, struct err *e)
 
 /* Without echo, and without signals that would leave the terminal so: ^C is a byte that no
  * key has. */
-static int prompt(int tty, const char *text, struct key_text *k, struct err *e)
+static int prompt(int tty, const char *text, struct rsagent_key_text *k, struct err *e)
 {
 	struct termios before, quiet;
 	int r;
@@ -119,9 +115,9 @@ static int prompt(int tty, const char *text, struct key_text *k, struct err *e)
 	return r;
 }
 
-static int ask(struct key_text *k, struct err *e)
+static int ask(struct rsagent_key_text *k, struct err *e)
 {
-	struct key_text again = { "" };
+	struct rsagent_key_text again = { "" };
 	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY), r;
 
 	if (tty < 0)
@@ -136,11 +132,11 @@ static int ask(struct key_text *k, struct err *e)
 	return r;
 }
 
-static int get(const struct options *o, struct key_text *k, struct err *e)
+static int get(const struct options *o, struct rsagent_key_text *k, struct err *e)
 {
 	if (o->from)
-		return read_from(o->from, k, e);
-	return o->ask ? ask(k, e) : make(k, e);
+		return rsagent_key_read(o->from, k, e);
+	return o->ask ? ask(k, e) : rsagent_key_make(k, e);
 }
 
 static int put(const struct options *o, const char *key, struct err *e)
@@ -190,7 +186,7 @@ static int run(void *options, int count, char **words, struct err *e)
 {
 	const struct options *o = options;
 	const char *why = wrong(o);
-	struct key_text k = { "" };
+	struct rsagent_key_text k = { "" };
 	int r;
 
 	(void)words;	/* no part of it is shown: it may be a key */

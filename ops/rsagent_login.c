@@ -91,15 +91,15 @@ static void take_words(const char *said, int code, struct err *e)
 		err_next(e, "%.*s", (int)strcspn(next, "\n"), next);
 }
 
-static int failed(const char *what, const struct remote_result *result, struct err *e)
+int rsagent_script_error(const char *said, int status, struct err *e)
 {
-	const char *said = result->err ? result->err : "";
+	int code = status == 127 ? ENOENT : status == RSAGENT_CHANGED ? ESTALE : EREMOTEIO;
 
-	if (*said)
-		take_words(said, result->status == 127 ? ENOENT : EREMOTEIO, e);
+	if (said && *said)
+		take_words(said, code, e);
 	else
-		err_set(e, EREMOTEIO, "%s ended with status %d", what, result->status);
-	return -EREMOTEIO;
+		err_set(e, code, "what ran on the host ended with status %d", status);
+	return -code;
 }
 
 char *rsagent_run(struct remote *r, const char *what, const char *script, const void *input, size_t input_size,
@@ -109,7 +109,7 @@ char *rsagent_run(struct remote *r, const char *what, const char *script, const 
 	char *out = NULL;
 
 	if (!remote_run(r, what, script, input, input_size, OUTPUT_MAX, seconds, &result, e) &&
-	    (!result.status || failed(what, &result, e) == 0)) {
+	    (!result.status || !rsagent_script_error(result.err, result.status, e))) {
 		out = result.out;
 		if (size)
 			*size = result.out_size;
