@@ -143,7 +143,8 @@ static int run_rm(void *options, int count, char **words, struct err *e)
 const struct rsagent_command rsagent_client_add = {
 	.program = {
 		.name = "rsagent client add",
-		.synopsis = "--node NODE (--to FILE | --from FILE) [options] HOST...",
+		.synopsis = "--node NODE (--to FILE | --from FILE)\n"
+			    "    [options] HOST...",
 		.about = "Lets a client log in to the servers on these hosts, with the same key on all.",
 		.table = add_table,
 		.operands = "HOST",
@@ -158,7 +159,7 @@ const struct rsagent_command rsagent_client_rm = {
 	.program = {
 		.name = "rsagent client rm",
 		.synopsis = "--node NODE [--yes] [options] HOST...",
-		.about = "Takes a client's keys away from the servers on these hosts, and its rights; it is\n"
+		.about = "Takes a client's keys and rights away from the servers on these hosts; it is\n"
 			 "cut off at once.",
 		.table = rm_table,
 		.operands = "HOST",

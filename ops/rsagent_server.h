@@ -13,7 +13,7 @@
 
 /* A row of an options' table; type has a member run_dir. */
 #define RSAGENT_RUN_DIR_OPTION(type)						\
-	{ 0, "run-dir", OPT_STRING, "DIR", offsetof(type, run_dir),		\
+	{ 0, "server-run-dir", OPT_STRING, "DIR", offsetof(type, run_dir),	\
 	  "where rssrv keeps its socket and log there (/run/rsio)", 0, 0 }
 
 /* A script that runs the host's rssrv with these words, which end with NULL; run_dir NULL: the usual one.  The
