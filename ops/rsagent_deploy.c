@@ -151,6 +151,7 @@ static int run(struct deploy_options *o, enum deploy_what what, int count, char 
 
 	/* Keys and passwords are in this process, also in memory of libraries: no core file, and nobody looks in. */
 	prctl(PR_SET_DUMPABLE, 0);
+	log_set_level(LOG_LEVEL_ERROR);
 	if (rsagent_hosts_find(&o->remote, count, words, &hosts, e))
 		return RSAGENT_USAGE;
 	job.first = hosts.list;

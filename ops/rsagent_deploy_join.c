@@ -177,7 +177,7 @@ int deploy_verify(struct deploy_host *h, struct deploy_run *run, struct err *e)
 	conf = conf_for(h, e);
 	if (!conf)
 		return -e->code;
-	log_set_stderr(0);
+	log_set_level(LOG_LEVEL_ERROR);
 	w.conf = conf;
 	w.namespace = namespace_number(conf, h->w.namespace);
 	r = probe_run(&w, &result, e);
@@ -204,6 +204,16 @@ static int confirm_file(struct deploy_host *h, const struct rsagent_client *c, s
 	return r;
 }
 
+static void say_client(struct deploy_host *h, const char *what, const char *next)
+{
+	char text[PATH_MAX + 100];
+
+	snprintf(text, sizeof(text), "%s%s%s", what, *next ? "; " : "", next);
+	err_clean(text);
+	json_object_set_new(h->t->result, "client", json_string(text));
+	json_object_set_new(h->t->result, "text", json_string(text));
+}
+
 /* A client that does not run is no failure of the deploy: it is said how it is started. */
 static void load(struct deploy_host *h, const struct rsagent_client *c)
 {
@@ -215,13 +225,11 @@ static void load(struct deploy_host *h, const struct rsagent_client *c)
 	if (!rsagent_client_load(c, &seen, &e)) {
 		json_object_set_new(h->t->result, "volumes", json_integer((json_int_t)seen.volumes));
 		json_object_set_new(h->t->result, "mount", json_string(seen.mount));
-		snprintf(text, sizeof(text), "%zu volumes in %s/%s", seen.volumes, seen.mount, h->w.namespace);
+		snprintf(text, sizeof(text), "%zu volumes in %.4000s/%.40s", seen.volumes, seen.mount, h->w.namespace ? h->w.namespace : "");
+		say_client(h, text, "");
 	} else {
-		snprintf(text, sizeof(text), "%s%s%s", e.text, *e.next ? "; " : "", e.next);
+		say_client(h, e.text, e.next);
 	}
-	err_clean(text);
-	json_object_set_new(h->t->result, "client", json_string(text));
-	json_object_set_new(h->t->result, "text", json_string(text));
 }
 
 static int change_file(struct deploy_host *h, struct rsagent_client *c, struct err *e)
@@ -273,6 +281,10 @@ int deploy_leave(struct deploy_host *h, struct err *e)
 		return 0;
 	c = rsagent_client_plan_leave(&h->job->o->client, namespace, portals, count, e);
 	r = c ? change_file(h, c, e) : -e->code;
+	if (!c && r == -ENOTEMPTY) {	/* the last one: what is there stays, and what to do with it is said */
+		say_client(h, e->text, e->next);
+		return 0;
+	}
 	if (!r)
 		load(h, c);
 	rsagent_client_free(c);
