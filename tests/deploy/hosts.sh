@@ -95,6 +95,8 @@ host_add()	# NAME [size=256M]: a host that is up, with sshd; size is what all of
 	mount -t tmpfs -o "mode=755,size=$size" host "$dir"
 	cleanup_fn umount -l "$dir"
 	mkdir "$dir"/{upper,work,root,run} && mkdir -m 1777 "$dir/tmp"
+	# Nothing of the machine's own /root is there, however much that is to remove.
+	mkdir -m 700 "$dir/upper/root" && python3 -c 'import os, sys; os.setxattr(sys.argv[1], "trusted.overlay.opaque", b"y")' "$dir/upper/root"
 	printf '\nHost %s\n\tHostName %s\n' "$name" "$(host_addr "$name")" >>"$HOME/.ssh/config"
 	host_boot "$name"
 	host_furnish "$name"
