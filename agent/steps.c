@@ -129,6 +129,7 @@ static void say_trouble(struct steps *s, const char *how, const json_t *entry, c
 }
 
 struct undone {
+	bool quiet;			/* of trouble nothing is said yet: it is all tried again at the end */
 	size_t done, trouble, left;	/* entries: undone; said not to be as it was; still to be undone */
 	struct err first;		/* of the trouble */
 };
@@ -141,6 +142,8 @@ static void undo_entry(struct steps *s, size_t i, struct undone *u)
 
 	r = kind < 0 ? err_set(&e, EUCLEAN, "the journal has an entry that is not known here") :
 		       kinds[kind].undo(s, entry, &e);
+	if (r && u->quiet)
+		return;
 	if (r) {
 		say_trouble(s, "undo", entry, &e);
 		if (!u->trouble++)
@@ -252,7 +255,7 @@ static void take_step(struct steps *s, const struct step *step)
 {
 	size_t before = s->trail.count;
 	json_t *answer = json_pack("{s:b}", "ok", 1);
-	struct undone u = { .done = 0 };
+	struct undone u = { .quiet = true };
 	struct err e = { .code = 0 };
 
 	if (do_step(s, step, answer, &e) < 0) {

@@ -170,7 +170,7 @@ int undo_made(struct steps *s, const json_t *entry, struct err *e)
 	(void)s;
 	if (parent < 0)
 		return parent == -ENOENT ? 0 : parent;
-	if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+	if (steps_is_there(parent, name, NULL) && unlinkat(parent, name, AT_REMOVEDIR) < 0)
 		r = -errno;
 	if (r == -ENOTEMPTY || r == -EEXIST) {
 		name_some(parent, name, within, sizeof(within));

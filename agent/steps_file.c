@@ -352,7 +352,8 @@ int undo_replaced(struct steps *s, const json_t *entry, struct err *e)
 	if (r)
 		return r < 0 ? r : 0;
 	r = *p.old ? restore_old(&p, entry, e) : take_away(&p, entry, e);
-	if ((!r || r == -ECANCELED) && unlinkat(p.dir, p.new, 0) < 0 && errno != ENOENT)
+	/* Looked at first: where nothing can be written nothing can be removed, not even what is not there. */
+	if ((!r || r == -ECANCELED) && steps_is_there(p.dir, p.new, NULL) && unlinkat(p.dir, p.new, 0) < 0)
 		r = -errno;
 	if (!r && fsync(p.dir) < 0)
 		r = -errno;
@@ -368,7 +369,7 @@ int tidy_replaced(struct steps *s, const json_t *entry, struct err *e)
 	(void)s;
 	if (r)
 		return r < 0 ? r : 0;
-	if (*p.new && unlinkat(p.dir, p.new, 0) < 0 && errno != ENOENT)
+	if (*p.new && steps_is_there(p.dir, p.new, NULL) && unlinkat(p.dir, p.new, 0) < 0)
 		r = err_sys(e, errno, "cannot remove what was left beside %s", p.path);
 	if (!r && *p.old)
 		r = steps_remove_all(p.dir, p.old, e);
@@ -421,6 +422,8 @@ static int remove_place(struct steps *s, const struct place *p, bool tree, bool 
 	json_t *entry;
 	int r = check_removable(p, tree, e);
 
+	if (!r && tree)
+		r = steps_no_mounts(p->dir, p->name, p->path, e);
 	if (r)
 		return r;
 	entry = json_pack("{s:s, s:s, s:s}", "do", "remove", "path", p->path, "old", p->old);

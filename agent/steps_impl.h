@@ -147,6 +147,7 @@ int steps_owner(const char *text, uid_t *uid, gid_t *gid, struct err *e);	/* NUL
 bool steps_same_owner(const struct stat *st, mode_t mode, uid_t uid, gid_t gid);
 /* All that is in and below it, and it; no symbolic link is followed, nothing mounted is entered. */
 int steps_remove_all(int parent, const char *name, struct err *e);
+int steps_no_mounts(int parent, const char *name, const char *path, struct err *e);	/* in it; else -EBUSY */
 int steps_rename_new(int dir, const char *from, const char *to);	/* not over what is there; 0 or -errno */
 bool steps_is_there(int dir, const char *name, struct stat *st);
 

@@ -215,40 +215,58 @@ int steps_owner(const char *text, uid_t *uid, gid_t *gid, struct err *e)
 
 /*
  * Removing a tree.
+ *
+ * Nothing that is mounted in it is entered: not another file system, nor a part of the same one that is mounted
+ * there as well, which has the same device number.  What tells is the number of the mount.
  */
-static int remove_below(int parent, const char *name, dev_t dev, int depth);
+static long mount_of(int fd)
+{
+	char path[64], line[128];
+	long id = -1;
+	FILE *f;
 
-static int remove_one(int parent, const char *name, dev_t dev, int depth)
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "mnt_id: %ld", &id) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return id;
+}
+
+static int remove_below(int parent, const char *name, long mount, int depth);
+
+static int remove_one(int parent, const char *name, long mount, int depth)
 {
 	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -errno;
-	return remove_below(parent, name, dev, depth);
+	return remove_below(parent, name, mount, depth);
 }
 
-static int remove_children(DIR *d, dev_t dev, int depth)
+static int remove_children(DIR *d, long mount, int depth)
 {
 	struct dirent *child;
 	int r = 0;
 
 	while (!r && (child = readdir(d)))
 		if (strcmp(child->d_name, ".") != 0 && strcmp(child->d_name, "..") != 0)
-			r = remove_one(dirfd(d), child->d_name, dev, depth + 1);
+			r = remove_one(dirfd(d), child->d_name, mount, depth + 1);
 	return r;
 }
 
-static int remove_below(int parent, const char *name, dev_t dev, int depth)
+static int remove_below(int parent, const char *name, long mount, int depth)
 {
 	int fd = depth > DEPTH_MAX ? -1 : openat(parent, name, OPEN_DIR | O_NOFOLLOW), r;
-	struct stat st;
 	DIR *d;
 
 	if (depth > DEPTH_MAX)
 		return -ELOOP;
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) < 0 || st.st_dev != dev) {
+	if (mount < 0 || mount_of(fd) != mount) {
 		close(fd);
 		return -EBUSY;
 	}
@@ -257,20 +275,61 @@ static int remove_below(int parent, const char *name, dev_t dev, int depth)
 		close(fd);
 		return -ENOMEM;
 	}
-	r = remove_children(d, dev, depth);
+	r = remove_children(d, mount, depth);
 	closedir(d);
 	if (!r && unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		r = -errno;
 	return r;
 }
 
+/* A blank, a tab, a backslash and a line's end are written as \ooo in there. */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++) {
+		unsigned c;
+
+		if (*text == '\\' && sscanf(text + 1, "%3o", &c) == 1) {
+			*to++ = (char)c;
+			text += 3;
+		} else {
+			*to++ = *text;
+		}
+	}
+	*to = 0;
+}
+
+int steps_no_mounts(int parent, const char *name, const char *path, struct err *e)
+{
+	char link[64], real[PATH_MAX], line[3 * PATH_MAX], at[PATH_MAX];
+	int fd = openat(parent, name, OPEN_DIR | O_NOFOLLOW), r = 0;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = fd < 0 || !f ? -1 : readlink(link, real, sizeof(real) - 1);
+	if (n < 0)
+		r = err_sys(e, errno, "cannot see whether something is mounted in %s", path);
+	while (!r && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%*s %*s %*s %*s %4095s", at) != 1)
+			continue;
+		unescape(at);
+		if (strncmp(at, real, (size_t)n) == 0 && at[n] == '/')
+			r = err_set(e, EBUSY, "something is mounted in %s, on %s: it is not removed", path, at);
+	}
+	if (r == -EBUSY)
+		err_next(e, "unmount it first");
+	if (f)
+		fclose(f);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 int steps_remove_all(int parent, const char *name, struct err *e)
 {
-	struct stat st;
-	int r = 0;
+	int r = steps_is_there(parent, name, NULL) ? remove_one(parent, name, mount_of(parent), 0) : 0;
 
-	if (!steps_is_there(parent, name, &st))
-		return 0;
-	r = S_ISDIR(st.st_mode) ? remove_below(parent, name, st.st_dev, 0) : remove_one(parent, name, st.st_dev, 0);
 	return r ? err_sys(e, -r, "cannot remove %s", name) : 0;
 }
