@@ -127,19 +127,18 @@ bool conf_walk_is(const struct conf_walk *w, const struct conf_parts *p, const c
 	return p->word_end - w->start == n && memcmp(w->text + w->start, word, n) == 0;
 }
 
-bool conf_find_section(const struct conf_text *t, const struct conf_place *at, struct conf_span *s)
+void conf_span_of(const struct conf_text *t, unsigned section, struct conf_span *s)
 {
 	struct conf_walk w;
-	unsigned section = 0;
 	bool attached = false;
 
+	memset(s, 0, sizeof(*s));
 	conf_walk_begin(&w, t);
-	while (conf_walk_next(&w) && !(section && w.section != section)) {
-		if (!section && (w.line != CONF_LINE_HEADER || !conf_walk_is_at(&w, at)))
+	while (conf_walk_next(&w) && w.section <= section) {
+		if (w.section < section)
 			continue;
-		if (!section)
+		if (w.line == CONF_LINE_HEADER)
 			s->from = w.from;
-		section = w.section;
 		if (w.line == CONF_LINE_HEADER || w.line == CONF_LINE_ENTRY) {
 			s->last = s->to = w.to;
 			attached = true;
@@ -149,9 +148,22 @@ bool conf_find_section(const struct conf_text *t, const struct conf_place *at, s
 		}
 	}
 	/* Comments up to the end of the text; up to the next header they are that one's. */
-	if (section && attached && w.from >= w.size)
+	if (attached && w.from >= w.size)
 		s->to = w.size;
-	return section != 0;
+}
+
+bool conf_find_section(const struct conf_text *t, const struct conf_place *at, struct conf_span *s)
+{
+	struct conf_walk w;
+
+	conf_walk_begin(&w, t);
+	while (conf_walk_next(&w)) {
+		if (w.line != CONF_LINE_HEADER || !conf_walk_is_at(&w, at))
+			continue;
+		conf_span_of(t, w.section, s);
+		return true;
+	}
+	return false;
 }
 
 /* What is there. */
@@ -195,7 +207,8 @@ bool conf_text_section(const struct conf_text *t, const char *kind, size_t i, ch
 			continue;
 		snprintf(name, 2 * CONF_NAME_MAX + 2, "%.*s", 2 * CONF_NAME_MAX + 1, w.name);
 		if (namespace)
-			snprintf(namespace, CONF_NAME_MAX + 1, "%.*s", CONF_NAME_MAX, w.namespace);
+			snprintf(namespace, CONF_NAME_MAX + 1, "%.*s", CONF_NAME_MAX,
+				 strcmp(kind, "server") == 0 ? w.namespace : "");
 		return true;
 	}
 	return false;

@@ -211,20 +211,18 @@ static bool of_group(const struct conf_walk *w, const struct conf_text *t, const
 /* Behind the last section that it belongs to or that is of its kind; else at the end. */
 static size_t place_for(const struct conf_text *t, const struct conf_place *at)
 {
-	struct conf_walk w, last = { .section = 0 };
+	struct conf_walk w;
 	struct conf_span s;
+	unsigned last = 0;
 
 	conf_walk_begin(&w, t);
 	while (conf_walk_next(&w))
 		if (w.line == CONF_LINE_HEADER && of_group(&w, t, at))
-			last = w;
-	if (last.section) {
-		struct conf_place here = { last.kind, last.name, last.namespace };
-
-		conf_find_section(t, &here, &s);
-		return s.to;
-	}
-	return t->size;
+			last = w.section;
+	if (!last)
+		return t->size;
+	conf_span_of(t, last, &s);
+	return s.to;
 }
 
 static bool blank_line_ends_at(const struct conf_text *t, size_t at)

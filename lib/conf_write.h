@@ -39,8 +39,8 @@ bool conf_text_has(const struct conf_text *t, const struct conf_place *at);
 /* The value, without a comment behind it, into buf: its length, or -ENOENT, -ENOSPC.  A nodekey is given
  * out as well: the caller wipes buf. */
 int conf_text_get(const struct conf_text *t, const struct conf_place *at, const char *key, char *buf, size_t size);
-/* The name of the i-th section of the kind, in file order, into name (and its namespace, unless NULL,
- * "" where it has none): false when there are no more. */
+/* The name of the i-th section of the kind, in file order, into name, and into namespace, unless that is NULL, the one
+ * that the client's [server] belongs to ("" of other kinds): false when there are no more. */
 bool conf_text_section(const struct conf_text *t, const char *kind, size_t i, char name[2 * CONF_NAME_MAX + 2],
 		       char namespace[CONF_NAME_MAX + 1]);
 

@@ -57,6 +57,7 @@ struct conf_span {
 	size_t last;		/* behind its header and its last entry */
 	size_t to;		/* and behind the comments that follow without a blank line, and are not the next one's */
 };
+void conf_span_of(const struct conf_text *t, unsigned section, struct conf_span *s);	/* conf_walk's count */
 bool conf_find_section(const struct conf_text *t, const struct conf_place *at, struct conf_span *s);
 
 /* In place of from..to; -ENOMEM with e filled. */

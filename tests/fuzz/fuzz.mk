@@ -44,7 +44,7 @@ STAGES := $(addprefix $(BUILD)/tests/fuzz/,fuzz_server fuzz_server_login fuzz_se
 $(STAGES): $(addprefix $(BUILD)/tests/fuzz/,stage.o stage_client.o stage_tls.o world.o memsock.o) $(filter-out %/main.o,$(AGENT_OBJ))
 $(STAGES): WRAP := $(WORLD) nanosleep workers_submit workers_cancel pthread_create hold_begin fsync syncfs
 
-$(BUILD)/tests/fuzz/seeds: $(BUILD)/tests/fuzz/seeds.o $(BUILD)/tests/fuzz/seeds_tls.o $(LIBRSIO)
+$(BUILD)/tests/fuzz/seeds: $(BUILD)/tests/fuzz/seeds.o $(BUILD)/tests/fuzz/seeds_conf.o $(BUILD)/tests/fuzz/seeds_tls.o $(LIBRSIO)
 	$(call say,LINK)
 	$(call link)
 # The corpus's first inputs anew, after a change of the protocol or of a target's format.

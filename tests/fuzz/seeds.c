@@ -213,32 +213,6 @@ static void ctl_seeds(void)
 	ctl_text(3, "view", status);
 }
 
-/* fuzz_conf.c: what other inputs do not have. */
-
-static void conf_seeds(void)
-{
-	static const char client[] =
-		"[namespace osl]\nnamespaceid = 200\nnodename = sles1\n"
-		"nodekey = @file:/memfile/./good\n[server big-1]\naddress = 10.0.0.1\n";
-	static const char server[] =
-		"[namespace osl]\nnamespaceid = 1\n[server a]\nserverid = 1\n[clients]\n"
-		"sles1 @credential:good\nvenus @credential:key\n";
-
-	static const char fleet[] =
-		"[namespace osl]\nnamespaceid = 1\n[client ws1]\nhost = local\nconfig = /etc/c\n[server a]\nserverid = 1\n"
-		"host = root@a:22\n[interface if0]\naddress = 10.0.0.1\n[pool main]\npath = /srv\nmanage = ws1\n"
-		"[volume v]\npath = /dev/sdb\nclients = ws1:ro\n[namespace lab]\nnamespaceid = 2\n[server a]\nserverid = 1\n"
-		"host = b\n[interface if0]\ndevice = eth0\n";
-
-	seed_begin("conf");
-	seed_add(fleet, sizeof(fleet) - 1);
-	seed_write("fleet");
-	seed_add(client, sizeof(client) - 1);
-	seed_write("key-file");
-	seed_add(server, sizeof(server) - 1);
-	seed_write("credentials");
-}
-
 /* fuzz_ctl_server.c: steps; 0 is the newest guest. */
 
 static void ctl_server_seed(const char *name, const uint8_t *bytes, size_t size)
@@ -586,7 +560,7 @@ int main(int argc, char **argv)
 	mkdir(top, 0755);
 	wire_seeds();
 	frame_seeds();
-	conf_seeds();
+	seeds_conf();
 	ctl_seeds();
 	ctl_server_seeds();
 	log_seeds();

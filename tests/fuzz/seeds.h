@@ -11,6 +11,7 @@ void seed_begin(const char *target);	/* for this one are the next */
 void seed_add(const void *data, size_t size);
 void seed_byte(unsigned v);
 void seed_write(const char *name);	/* and begins another */
+void seeds_conf(void);
 void seeds_tls(void);
 
 #endif
