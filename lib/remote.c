@@ -41,6 +41,8 @@ static int check_life(struct remote *r)
 	if (!r->logged_in)
 		return 0;
 	if (!r->asked_at && now - r->heard_at > silent / 3) {
+		/* Of two calls one sends: the first may only take in the answer to the last question. */
+		ssh_send_keepalive(r->session);
 		ssh_send_keepalive(r->session);
 		r->asked_at = now;
 	} else if (r->asked_at && now - r->asked_at > silent - silent / 3) {

@@ -43,6 +43,12 @@ static const char *type_name(ssh_key key)
 	}
 }
 
+/* As it is in the names of files. */
+static const char *file_name(const char *type)
+{
+	return !strcmp(type, "RSA") ? "rsa" : !strcmp(type, "ECDSA") ? "ecdsa" : "ed25519";
+}
+
 /* host, or [host]:port, as known_hosts has it; in small letters. */
 static void known_name(const struct remote *r, char out[REMOTE_NAME_MAX + 16])
 {
@@ -185,11 +191,14 @@ static int introduce(struct remote *r, const char *name, const char *type, ssh_k
 	if (!ask->confirm) {
 		err_set(e, ENOKEY, "the key of %s is not known yet: it shows %s %s", name, type, r->fingerprint);
 		err_next(e, "if that is what ssh-keygen -lf /etc/ssh/ssh_host_%s_key.pub prints there: --fingerprint %s",
-			 !strcmp(type, "RSA") ? "rsa" : !strcmp(type, "ECDSA") ? "ecdsa" : "ed25519", r->fingerprint);
+			 file_name(type), r->fingerprint);
 		return -ENOKEY;
 	}
-	if (!ask->confirm(ask->arg, &shown))
-		return err_set(e, ECANCELED, "the key of %s was not confirmed", name);
+	if (!ask->confirm(ask->arg, &shown)) {
+		err_set(e, ECANCELED, "the key of %s was not confirmed", name);
+		err_next(e, "look there what it is: ssh-keygen -lf /etc/ssh/ssh_host_%s_key.pub", file_name(type));
+		return -ECANCELED;
+	}
 	return remember(r, name, key, e);
 }
 
@@ -212,7 +221,7 @@ static int not_given(struct remote *r, const char *name, const char *type, struc
 	err_set(e, EKEYREJECTED, "%s shows the %s key %s, not %.80s as was given", name, type, r->fingerprint,
 		r->options.fingerprint);
 	err_next(e, "look at the host itself: ssh-keygen -lf /etc/ssh/ssh_host_%s_key.pub; nothing was sent to it",
-		 !strcmp(type, "RSA") ? "rsa" : !strcmp(type, "ECDSA") ? "ecdsa" : "ed25519");
+		 file_name(type));
 	return -EKEYREJECTED;
 }
 

@@ -349,8 +349,8 @@ static int refused(struct login *l, struct err *e)
 	snprintf(command, sizeof(command), r->port == 22 ? "ssh-copy-id %s@%s" : "ssh-copy-id -p %3$d %1$s@%2$s", r->user,
 		 r->target.host, r->port);
 	if (l->asked_nobody && words)
-		err_next(e, "a password can be typed at a terminal; or give a key that %s has: --identity FILE, or first %s",
-			 r->target.host, command);
+		err_next(e, "a password can be typed at a terminal; or a key: --identity FILE, or put one there by %s; the account needs a "
+			 "login shell that exists", command);
 	else if (l->passwords)
 		err_next(e, "is the password right, and may %s log in at all (PermitRootLogin and AllowUsers in sshd_config, a "
 			 "login shell that exists)?", r->user);
@@ -406,7 +406,10 @@ int remote_login(struct remote *r, struct err *e)
 		show_banner(r);
 		return 0;
 	}
-	if (l.cancelled)
-		return err_set(e, ECANCELED, "the login to %s was given up", r->target.host);
+	if (l.cancelled) {
+		err_set(e, ECANCELED, "the login to %s was given up: nothing was typed", r->target.host);
+		err_next(e, "type it, or give a key that %s takes: --identity FILE", r->target.host);
+		return -ECANCELED;
+	}
 	return l.broken ? broke_off(&l, e) : refused(&l, e);
 }

@@ -94,7 +94,9 @@ static int ask_for_word(struct remote *r, struct err *e)
 		word = secure_alloc(REMOTE_SECRET_MAX);
 		if (!word || ask->secret(ask->arg, prompt, false, word, REMOTE_SECRET_MAX)) {
 			secure_free(word);
-			return err_set(e, ECANCELED, "no password for sudo on %s was given", r->target.host);
+			err_set(e, ECANCELED, "no password for sudo on %s was typed", r->target.host);
+			err_next(e, "type it, or log in as root@%s", r->target.host);
+			return -ECANCELED;
 		}
 		verdict = try_word(r, word, e);
 		if (verdict == RIGHT) {

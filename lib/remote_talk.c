@@ -157,6 +157,14 @@ static int timed_out(struct remote_talk *t, unsigned seconds, const char *did, s
 	return -ETIMEDOUT;
 }
 
+static int too_much(struct remote_talk *t, const char *of, size_t max, struct err *e)
+{
+	err_set(e, EFBIG, "%s: %s sends %smore than %zu bytes", t->what, t->r->target.host, of, max);
+	err_next(e, "are the programs there those of its distribution? see what it prints: ssh %s@%s", t->r->user,
+		 t->r->target.host);
+	return -EFBIG;
+}
+
 /* The output has ended: waits for the status, which may come after it. */
 static int has_ended(struct remote_talk *t, struct err *e)
 {
@@ -178,6 +186,7 @@ static int has_ended(struct remote_talk *t, struct err *e)
 	else
 		err_set(e, EPIPE, "%s: it ended on %s with status %d%s%s", t->what, t->r->target.host, t->status,
 			*words ? ": " : "", words);
+	err_next(e, "what %s itself says of it: journalctl -e there; then try again", t->r->target.host);
 	return -EPIPE;
 }
 
@@ -223,7 +232,7 @@ int remote_talk_poll(struct remote_talk *t, char **line, size_t max, struct err 
 	if (next_line(t, line))
 		return 0;
 	if (t->used > max)
-		return err_set(e, EFBIG, "%s: %s sends a line of more than %zu bytes", t->what, t->r->target.host, max);
+		return too_much(t, "a line of ", max, e);
 	return t->ended ? has_ended(t, e) : 0;
 }
 
@@ -512,7 +521,7 @@ static int read_all(struct remote_talk *t, size_t max, unsigned seconds, int64_t
 		if (rc < 0)
 			return rc == -ENOMEM ? err_sys(e, ENOMEM, "%s", t->what) : remote_lost(t->r, t->what, e);
 		if (t->used > max)
-			return err_set(e, EFBIG, "%s: %s sends more than %zu bytes", t->what, t->r->target.host, max);
+			return too_much(t, "", max, e);
 		rc = t->ended || rc ? 0 : remote_wait(t->r, deadline);
 		if (rc == -ETIMEDOUT)
 			return timed_out(t, seconds, "is not done", e);

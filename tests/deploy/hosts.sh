@@ -144,7 +144,7 @@ host_furnish()	# NAME
 		rm -f /etc/ssh/ssh_host_*
 		ssh-keygen -q -t ed25519 -N '' -C "$(hostname)" -f /etc/ssh/ssh_host_ed25519_key
 		printf '%s\n' 'HostKey /etc/ssh/ssh_host_ed25519_key' 'UsePAM yes' 'PermitRootLogin yes' 'UseDNS no' \
-			'PrintMotd no' 'PrintLastLog no' 'LoginGraceTime 60' 'MaxStartups 100' \
+			'PrintMotd no' 'PrintLastLog no' 'LoginGraceTime 60' \
 			'Subsystem sftp internal-sftp' >/etc/ssh/sshd_config
 		# Nothing of a session that waits for services which are not there, or for the dice.
 		for f in sshd sudo; do

@@ -82,7 +82,8 @@ static int run(struct remote *r, char **argv, struct err *e)
 	if (rc)
 		return failed(e);
 	fwrite(result.out, 1, result.out_size, stdout);
-	fprintf(stderr, "%s", result.err);
+	if (result.err[0])
+		fprintf(stderr, "%s\n", result.err);
 	if (result.status)
 		printf("status %d\n", result.status);
 	rc = result.status ? 3 : 0;
