@@ -54,11 +54,22 @@ struct remote_target rsagent_target(const struct rsagent_task *t)
 	return target;
 }
 
+/* Sooner than the host is given up: so it is said what it was that did not answer. */
+static unsigned connect_limit(const struct rsagent_task *t)
+{
+	double limit = t->remote->timeout;
+
+	if (limit <= 0 || limit > 20)
+		return 0;
+	return limit < 2 ? 1 : (unsigned)(limit * 3 / 4);
+}
+
 struct remote *rsagent_login(struct rsagent_task *t, enum rsagent_who who, struct err *e)
 {
 	struct remote_target target = rsagent_target(t);
 	struct remote_options options = {
-		.identity = t->host->identity, .fingerprint = t->host->fingerprint, .ask = rsagent_asks(t),
+		.identity = t->host->identity, .fingerprint = t->host->fingerprint, .connect_seconds = connect_limit(t),
+		.ask = rsagent_asks(t),
 	};
 	struct remote *r;
 
