@@ -8,7 +8,7 @@ build=(gcc libc6-dev make pkg-config libfuse3-dev libinih-dev libjansson-dev
 run=(fuse3 util-linux mount)
 demo=(e2fsprogs)
 check=(python3 attr strace libcmocka-dev e2fsprogs xfsprogs btrfs-progs fio sqlite3 jq iproute2 procps
-	shellcheck mandoc openssh-client openssh-server sudo)
+	shellcheck mandoc openssh-client openssh-server sudo busybox dash csh)
 lint=(libcmocka-dev clang shellcheck mandoc)
 valgrind=(libcmocka-dev valgrind)
 # The peers that bench compares with, the load, and what draws the plot.

@@ -5,7 +5,7 @@
  * quote.  It has none of these, and what it starts is sh, which gets the script as input.
  *
  * THE SCRIPT keeps to what POSIX asks of sh, and is run with dash, busybox and bash; of programs it needs mkdir,
- * rm, rmdir, head, wc, sleep, chmod, grep and uname.  It is one compound command, so that it is read as a whole before
+ * rm, rmdir, head, wc, sleep, chmod, cat, grep and uname.  It is one compound command, so that it is read as a whole before
  * the first part of it runs, and ends with exit.
  *
  * It writes down in DIR/made which directories it made, DIR among them; rssrv --steps takes
@@ -68,8 +68,8 @@ static const char script[] =
 	"done\n"
 	"for f in \"$d\"/rssrv.*; do [ -e \"$f\" ] && { kill -0 ${f##*.} 2>/dev/null || rm -f \"$f\"; }; done\n"
 	"case $l in *\"$d\"*) ;; *) l=\"$l $d\" ;; esac\n"
-	"for p in $l; do grep -qxF \"$p\" \"$d/made\" 2>/dev/null || e=$( { echo \"$p\" >>\"$d/made\"; } 2>&1) ||\n"
-	"  fail directory \"$e\"; done\n"
+	"for p in $l; do grep -qxF \"$p\" \"$d/made\" 2>/dev/null || e=$( { echo \"$p\" | cat >>\"$d/made\"; } 2>&1) ||\n"
+	"  { [ -z \"$u\" ] || rm -f \"$d/made\"; for q in $u; do rmdir \"$q\"; done; fail directory \"$e\"; }; done\n"
 	/* The copy, and somebody who looks whether it grows. */
 	"e=$( { : >\"$b\"; } 2>&1) || fail copy \"$e\"\n"
 	"echo \"$m send\"\n"
@@ -81,6 +81,8 @@ static const char script[] =
 	"  wait $c; r=$?; kill $w 2>/dev/null; exit $r); r=$?\n"
 	"z=$(($(wc -c <\"$b\")))\n"
 	"[ -e \"$b.e\" ] && { rm -f \"$b.e\"; fail stalled $z; }\n"
+	/* busybox's head has one word for everything; its cat says what it is. */
+	"case $e in *I/O*) x=$(cat \"$b\" 2>&1 >\"$b.e\"); rm -f \"$b.e\"; e=\"$e $x\" ;; esac\n"
 	"[ $r = 0 ] || fail copy \"${e:-head ended with status $r}\"\n"
 	"[ $z = $n ] || fail short $z\n"
 	/* Is it what was sent, and does it run here? */
