@@ -513,7 +513,9 @@ static void *read_file(enum conf_file file, const char *path, gid_t key_group,
 
 static void *read_text(enum conf_file file, const char *path, const char *text, size_t size, struct conf_report *report)
 {
-	struct conf_parse p = { .file = file, .path = path, .key_group = (gid_t)-1 };
+	struct conf_parse p = {
+		.file = file, .path = path, .key_group = (gid_t)-1, .of_another_host = file == CONF_FILE_SERVER,
+	};
 	void *result = NULL;
 
 	if (size > CONF_FILE_MAX)

@@ -259,7 +259,8 @@ struct conf_report {
  * report is filled in any case; conf_report_free afterwards. */
 struct conf_client *conf_client_read(const char *path, gid_t key_group, struct conf_report *report);
 struct conf_server *conf_server_read(const char *path, gid_t key_group, struct conf_report *report);
-/* The same of a text in memory, which nobody else can read; path is for messages. */
+/* The same of a text in memory, which nobody else can read; path is for messages.  A server's may be another
+ * host's: files with keys that it names are not looked for, and such a key is none that anybody else has. */
 struct conf_client *conf_client_parse(const char *path, const char *text, size_t size, struct conf_report *report);
 struct conf_server *conf_server_parse(const char *path, const char *text, size_t size, struct conf_report *report);
 void conf_client_free(struct conf_client *c);	/* NULL is fine; keys are wiped */

@@ -108,6 +108,7 @@ struct conf_parse {
 	struct conf_mistake *mistakes;
 	size_t mistake_count, warning_count;
 	bool has_keys;
+	bool of_another_host;	/* files that it names are not here */
 	char **key_files;	/* NULL at the end; goes to the result */
 	size_t key_file_count;
 	bool no_memory;

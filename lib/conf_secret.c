@@ -206,12 +206,23 @@ bool conf_key_is_elsewhere(const char *text)
 	return strncmp(text, CREDENTIAL, strlen(CREDENTIAL)) == 0 || strncmp(text, FROM_FILE, strlen(FROM_FILE)) == 0;
 }
 
+/* On another host: all that is known of it is where it is, and that differs from what another one's is. */
+static bool key_elsewhere(const char *text, struct conf_key *key)
+{
+	secure_id("rsio key elsewhere, first half", text, strlen(text), key->bytes);
+	secure_id("rsio key elsewhere, second half", text, strlen(text), key->bytes + CONF_KEY_BYTES / 2);
+	key->bits = 8 * CONF_KEY_BYTES;
+	return true;
+}
+
 bool conf_node_key(struct conf_parse *p, const char *text, struct conf_key *key, char *why)
 {
 	char path[4096], secret[SECRET_MAX + 1];
 	bool ok;
 
 	if (strncmp(text, CREDENTIAL, strlen(CREDENTIAL)) == 0) {
+		if (p->of_another_host)
+			return key_elsewhere(text, key);
 		if (!credential_path(text + strlen(CREDENTIAL), path, sizeof(path), why))
 			return false;
 	} else if (strncmp(text, FROM_FILE, strlen(FROM_FILE)) == 0) {
@@ -219,6 +230,8 @@ bool conf_node_key(struct conf_parse *p, const char *text, struct conf_key *key,
 			snprintf(why, CONF_WHY_MAX, FROM_FILE " takes an absolute path");
 			return false;
 		}
+		if (p->of_another_host)
+			return key_elsewhere(text, key);
 		snprintf(path, sizeof(path), "%s", text + strlen(FROM_FILE));
 	} else {
 		return set_key(text, key, why);

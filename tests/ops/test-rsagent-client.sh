@@ -83,6 +83,22 @@ like "$out" 'osl is the only namespace' "the only namespace stays"
 like "$out" 'rsconfig -m stop' "with what to do instead"
 check "and the file as well" cmp "$W/by-hand" "$cfg"
 
+# A full and a read-only file system.
+if [ "$(id -u)" = 0 ]; then
+	mkdir "$W/small"
+	mount -t tmpfs -o size=8k tmpfs "$W/small"
+	cleanup_fn umount "$W/small"
+	cp "$cfg" "$W/small/cfg"
+	head -c 4096 /dev/zero >"$W/small/rest"
+	out=$("$BUILD/tests/tools/client_change" join "$W/small/cfg" "$clt/run" osl '' "${second[@]}" 2>&1) && bail "a full disk should be said"
+	like "$out" "cannot write $W/small/cfg.new: No space left on device" "a full disk"
+	mount -o remount,ro "$W/small"
+	out=$("$BUILD/tests/tools/client_change" join "$W/small/cfg" "$clt/run" osl '' "${second[@]}" 2>&1) && bail "a read-only one should be said"
+	like "$out" "cannot make $W/small/cfg.new: Read-only file system" "a read-only file system"
+	check "leaves the file" cmp "$cfg" "$W/small/cfg"
+	is "$(ls "$W/small")" "$(printf 'cfg\nrest')" "and nothing else"
+fi
+
 out=$(change join lab '' "${second[@]}") && bail "a namespace without a key should not be made"
 like "$out" 'has no node key yet' "a namespace is not made without a key"
 printf '[namespac lab]\n' >>"$cfg"

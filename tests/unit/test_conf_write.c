@@ -444,6 +444,34 @@ static void test_diff(void **state)
 	conf_text_free(t);
 }
 
+/* Another host's file names files that are not here. */
+static void test_of_another_host(void **state)
+{
+	static const char text[] = HEAD PORTAL "[clients]\na @file:/not/here\na @credential:b\nb @file:/not/here/either\n";
+	static const char bad[] = HEAD PORTAL "[clients]\na @file:relative\n";
+	struct conf_text *t = text_of(CONF_FILE_SERVER, text);
+	struct conf_report r;
+	struct conf_server *s;
+	struct err e = { 0 };
+
+	(void)state;
+	if (conf_text_check(t, NULL, &e))
+		fail_msg("%s", e.text);
+	conf_text_free(t);
+	s = conf_server_parse("cfg", text, strlen(text), &r);
+	assert_non_null(s);
+	assert_null(s->key_files);
+	conf_report_free(&r);
+	conf_server_check_keys(s, &r);
+	assert_int_equal(r.count, 1);	/* that there are two, but not that they are weak or somebody else's */
+	conf_report_free(&r);
+	conf_server_free(s);
+	t = text_of(CONF_FILE_SERVER, bad);
+	assert_int_equal(conf_text_check(t, NULL, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "absolute path"));
+	conf_text_free(t);
+}
+
 static void test_no_text(void **state)
 {
 	struct err e = { 0 };
@@ -461,6 +489,7 @@ int main(void)
 		cmocka_unit_test(test_clients), cmocka_unit_test(test_bad_clients), cmocka_unit_test(test_join),
 		cmocka_unit_test(test_join_new), cmocka_unit_test(test_free_id), cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_hidden), cmocka_unit_test(test_diff), cmocka_unit_test(test_no_text),
+		cmocka_unit_test(test_of_another_host),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
