@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include "remote_impl.h"
@@ -150,6 +151,18 @@ static int shake_hands(struct remote *r, struct err *e)
 	return rc == SSH_OK ? 0 : no_ssh(r, waited, e);
 }
 
+/* Passwords pass through libssh's memory too, and what scripts print may have keys in it.  A
+ * limit of 1 is the one that a core file piped to a program obeys as well. */
+static void dump_no_core(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_CORE, &limit) || limit.rlim_cur <= 1)
+		return;
+	limit.rlim_cur = 1;
+	setrlimit(RLIMIT_CORE, &limit);
+}
+
 static struct remote *make(const struct remote_target *target, const struct remote_options *options)
 {
 	struct remote *r = calloc(1, sizeof(*r));
@@ -175,10 +188,13 @@ static struct remote *make(const struct remote_target *target, const struct remo
 
 struct remote *remote_open(const struct remote_target *target, const struct remote_options *options, struct err *e)
 {
+	struct err unused;
 	struct remote *r;
 	int rc;
 
+	e = e ? e : &unused;
 	signal(SIGPIPE, SIG_IGN);
+	dump_no_core();
 	r = make(target, options);
 	if (!r) {
 		err_sys(e, ENOMEM, "cannot log in to %s", target->host);

@@ -5,8 +5,8 @@
  * No threads, one login a process at a time where many hosts are meant: fork first, then
  * remote_open.  Everything has a time limit; nothing is left waiting for a host that says
  * nothing.  Nothing secret is ever part of a command: passwords and scripts travel through
- * the channel's input, after the host's first word.  SIGPIPE is ignored in the process from
- * remote_open on.  `e` is never NULL.
+ * the channel's input, after the host's first word.  From remote_open on the process ignores
+ * SIGPIPE and leaves no core file: what libssh holds is not in memory of ours.
  *
  * WHAT IS RUN is a script for a POSIX sh, whatever the account's login shell is: the login shell
  * is given one line that it understands the same in sh, csh and fish, which starts an sh that

@@ -118,10 +118,12 @@ int remote_become_root(struct remote *r, struct err *e)
 				     "if sudo -k -n true </dev/null; then echo free; else echo word; fi\n";
 	struct remote_result result;
 	bool free_of_words, none, word;
+	struct err unused;
 	int rc = remote_run(r, "asking who the login is", script, NULL, 0, 4096, SECONDS, &result, e);
 
 	if (rc)
 		return rc;
+	e = e ? e : &unused;
 	r->root = !strncmp(result.out, "0\n", 2);
 	none = strstr(result.out, "none\n");
 	free_of_words = strstr(result.out, "free\n");

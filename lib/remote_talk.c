@@ -255,17 +255,17 @@ int remote_talk_line(struct remote_talk *t, char **line, size_t max, unsigned se
 
 /* Writing. */
 
-/* Is nothing left in libssh's hands, and in the kernel's? */
+/* Is what was written out of our hands?  Of a lot of it the most must have come to the host; to wait for
+ * the last of it would be to wait for an acknowledgement that the host may keep back for a while. */
 static bool is_out(struct remote *r, uint64_t *left)
 {
 	uint64_t ago;
 
-	*left = 0;
-	if (ssh_get_poll_flags(r->session) & SSH_WRITE_PENDING) {
-		*left = UINT64_MAX;
+	*left = UINT64_MAX;
+	if (ssh_get_poll_flags(r->session) & SSH_WRITE_PENDING)
 		return false;
-	}
-	return !r->address.length || sock_unacknowledged(r->fd, left, &ago) || !*left;
+	*left = 0;
+	return !r->address.length || sock_unacknowledged(r->fd, left, &ago) || *left <= CHUNK;
 }
 
 int remote_talk_write(struct remote_talk *t, const void *data, size_t size, unsigned stall, struct err *e)
@@ -429,13 +429,17 @@ static int open_channel(struct remote_talk *t, const char *command, unsigned sec
 	return -EACCES;
 }
 
-static int send_text(struct remote_talk *t, const char *a, const char *b, const char *c, unsigned seconds, struct err *e)
+/* A script, and the line that ends it. */
+static int send_script(struct remote_talk *t, const char *script, const char *mark, unsigned seconds, struct err *e)
 {
-	const char *const parts[] = { a, b, c };
-	int rc = 0;
+	size_t length = strlen(script);
+	char *text;
+	int rc;
 
-	for (int i = 0; i < 3 && !rc; i++)
-		rc = remote_talk_write(t, parts[i], strlen(parts[i]), seconds, e);
+	if (asprintf(&text, "%s%s%s\n", script, length && script[length - 1] == '\n' ? "" : "\n", mark) < 0)
+		return err_sys(e, ENOMEM, "%s", t->what);
+	rc = remote_talk_write(t, text, strlen(text), seconds, e);
+	free(text);
 	return rc;
 }
 
@@ -459,9 +463,11 @@ static int become(struct remote_talk *t, const char *outer, const char *inner, u
 
 	snprintf(gather, sizeof(gather), GATHER, inner);
 	snprintf(script, sizeof(script), "exec sudo -k %s -- sh -c '%s'\n", word ? "-S -p \"\"" : "-n", gather);
-	rc = send_text(t, script, outer, "\n", seconds, e);
+	rc = send_script(t, script, outer, seconds, e);
 	if (!rc && word)
-		rc = send_text(t, t->r->password, "\n", "", seconds, e);
+		rc = remote_talk_write(t, t->r->password, strlen(t->r->password), seconds, e);
+	if (!rc && word)
+		rc = remote_talk_write(t, "\n", 1, seconds, e);
 	if (rc)
 		return rc;
 	rc = await_mark(t, inner, seconds, e);
@@ -471,11 +477,12 @@ static int become(struct remote_talk *t, const char *outer, const char *inner, u
 struct remote_talk *remote_talk(struct remote *r, const char *what, const char *script, unsigned seconds, struct err *e)
 {
 	struct remote_talk *t = calloc(1, sizeof(*t));
+	struct err unused;
 	char outer[MARK_SIZE], inner[MARK_SIZE], command[704], gather[640];
 	const bool sudo = r->power != REMOTE_AS_IS;
-	size_t length = strlen(script);
 	int rc;
 
+	e = e ? e : &unused;
 	if (!t || make_mark(outer) || make_mark(inner)) {
 		free(t);
 		err_sys(e, ENOMEM, "%s", what);
@@ -493,9 +500,7 @@ struct remote_talk *remote_talk(struct remote *r, const char *what, const char *
 		rc = become(t, outer, inner, seconds, e);
 	t->said_used = 0;	/* what startup files and sudo said is not the script's */
 	if (!rc)
-		rc = send_text(t, script, length && script[length - 1] == '\n' ? "" : "\n", sudo ? inner : outer, seconds, e);
-	if (!rc)
-		rc = remote_talk_write(t, "\n", 1, seconds, e);
+		rc = send_script(t, script, sudo ? inner : outer, seconds, e);
 	if (rc) {
 		remote_talk_free(t);
 		return NULL;
@@ -537,8 +542,10 @@ int remote_run(struct remote *r, const char *what, const char *script, const voi
 {
 	int64_t deadline = in_seconds(seconds);
 	struct remote_talk *t;
+	struct err unused;
 	int rc;
 
+	e = e ? e : &unused;
 	memset(result, 0, sizeof(*result));
 	t = remote_talk(r, what, script, seconds, e);
 	if (!t)
