@@ -189,6 +189,16 @@ int catalog_settle(struct pool *p, struct err *e)
 	return 0;
 }
 
+/* What is made in it would be nobody's. */
+static int lost(const struct pool *p, struct err *e)
+{
+	char text[ERR_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "%s", e->text);
+	snprintf(e->text, sizeof(e->text), "pool %s is lost: %.*s", p->name, ERR_TEXT_MAX - 80, text);
+	return -ENODEV;
+}
+
 int catalog_enter(struct pool *p, struct err *e)
 {
 	char owner[CONF_NAME_MAX + 1];
@@ -203,6 +213,8 @@ int catalog_enter(struct pool *p, struct err *e)
 	} else if ((p->unfinished && catalog_finish(p, e) < 0) || (p->waits && catalog_settle(p, e) < 0)) {
 		r = -EUCLEAN;
 		e->code = EUCLEAN;
+	} else if (pool_place_check(p, e) < 0) {
+		r = lost(p, e);
 	}
 	if (r)
 		pthread_mutex_unlock(&p->catalog);

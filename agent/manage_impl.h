@@ -13,6 +13,7 @@
 #include "err.h"
 #include "manage.h"
 #include "manage_ops.h"
+#include "meta.h"
 #include "progress.h"
 #include "wire.h"
 
@@ -21,7 +22,7 @@ struct server;
 struct volume;
 
 #define MANAGE_STACK (512u << 10)
-#define LABEL_MAX 200
+#define LABEL_MAX (META_LABEL - 1)
 #define SNAPSHOT_VOLUMES_MAX 1024
 #define ACCESS_CLIENTS_MAX 256
 #define KEEP_MAX 1000

@@ -17,6 +17,7 @@
 
 #define META_MORE_MAX 14336
 #define META_TIME 32
+#define META_LABEL 201		/* of the key label */
 
 struct meta {
 	uint8_t uuid[WIRE_UUID_SIZE];

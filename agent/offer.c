@@ -192,12 +192,14 @@ static int read_clients(const struct offer *o, const struct meta *own, char ***c
 /* What a volume of a pool has in its meta besides its identity. */
 static int read_more(struct offer *o, struct volume *v, char ***clients, uint64_t *taken, struct err *e)
 {
-	char text[META_TIME];
+	char text[META_TIME], label[META_LABEL];
 	struct meta m;
 	int r = meta_read(o->dirfd, o->meta, &m, e);
 
 	if (r && r != -ENOENT)
 		return r;
+	meta_get(&m, "label", label, sizeof(label));
+	registry_set_label(o->server->registry, v, label);
 	o->shares = meta_get(&m, "shares", text, sizeof(text));
 	throttle_load(v, &m);
 	*taken = meta_get(&m, "taken", text, sizeof(text)) ? meta_time(text) : 0;

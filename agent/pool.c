@@ -133,7 +133,8 @@ struct pool *pool_open(struct server *s, const struct conf_pool *conf, double wa
 	} else if (!(p->dir = volume_dir_new(p->dirfd))) {
 		err_set(e, ENOMEM, "no memory for pool %s", conf->name);
 		close(p->dirfd);
-	} else if (take_lock(p, wait, e) == 0 && (p->shared || catalog_recover(p, e) == 0)) {
+	} else if (pool_place_open(p, e) == 0 && take_lock(p, wait, e) == 0 && (p->shared || catalog_recover(p, e) == 0)) {
+		pool_place_note(p);
 		pool_find_abilities(p);
 		between_join(p);
 		return p;
@@ -507,13 +508,24 @@ static void look(struct pool *p)
 void pool_look(struct pool *p)
 {
 	struct err e = { 0 };
+	int r = 0;
 
 	pthread_mutex_lock(&p->catalog);
 	/* Names between two states are nobody's to look at. */
-	if (!p->unfinished || catalog_finish(p, &e) == 0) {
-		if (p->waits)
-			catalog_settle(p, &e);
-		look(p);
+	if (p->unfinished && catalog_finish(p, &e) < 0) {
+		pool_trouble(p, POOL_WAITING, e.text);
+		pool_look_at_space(p, clock_now());
+		pthread_mutex_unlock(&p->catalog);
+		return;
 	}
+	if (p->waits)
+		r = catalog_settle(p, &e);
+	if (r)
+		pool_trouble(p, POOL_WAITING, e.text);
+	else if (pool_place_check(p, &e) < 0)
+		pool_trouble(p, POOL_LOST, e.text);
+	else
+		pool_trouble(p, POOL_OK, "");
+	look(p);
 	pthread_mutex_unlock(&p->catalog);
 }

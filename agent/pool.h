@@ -22,6 +22,9 @@
 #include "journal.h"
 #include "offer.h"
 
+enum pool_state { POOL_OK, POOL_LOW, POOL_FULL, POOL_READ_ONLY, POOL_GONE, POOL_LOST, POOL_WAITING };
+const char *pool_state_name(enum pool_state s);
+
 struct pool {
 	struct server *server;
 	atomic_uint refs;
@@ -44,7 +47,9 @@ struct pool {
 	/* What its file system is and can; found out by pool_open. */
 	char filesystem[16];
 	bool reflink;			/* copies share blocks: snapshots and clones are instant */
-	pthread_mutex_t owner_lock;	/* of owner_name and next_clients */
+	pthread_mutex_t owner_lock;	/* of owner_name, next_clients and trouble */
+	enum pool_state trouble;	/* POOL_OK, LOST or WAITING; by which nothing is changed in it */
+	char why[ERR_TEXT_MAX];		/* and the reason */
 	char owner_name[CONF_NAME_MAX + 1];	/* the last that was heard of; "" none yet */
 	char **next_clients;		/* of another configuration, for the thread that watches it */
 	bool has_next;
@@ -62,9 +67,6 @@ struct pool {
 	_Atomic uint64_t allocated, promised;	/* blocks that its volumes have; their sizes */
 	atomic_uint volumes, state;
 };
-
-enum pool_state { POOL_OK, POOL_LOW, POOL_FULL, POOL_READ_ONLY, POOL_GONE };
-const char *pool_state_name(enum pool_state s);
 
 /* Opens and locks the directory.  NULL with e filled. */
 struct pool *pool_open(struct server *s, const struct conf_pool *conf, double wait, struct err *e);
@@ -93,6 +95,14 @@ int pool_need(struct pool *p, uint64_t *need, uint64_t *free);
 /* pool_space.c: at its opening, and at each look. */
 void pool_find_abilities(struct pool *p);
 void pool_look_at_space(struct pool *p, uint64_t now);
+/* pool_place.c: is its directory where it was?  0; -ENODEV with e: another one is there. */
+int pool_place_check(const struct pool *p, struct err *e);
+int pool_place_open(const struct pool *p, struct err *e);	/* before anything is made in it */
+void pool_place_note(const struct pool *p);	/* where its file system is mounted; for the next start */
+/* Why nothing can be changed in it, POOL_OK and "": it can; said once. */
+void pool_trouble(struct pool *p, enum pool_state state, const char *why);
+void pool_why(struct pool *p, char out[ERR_TEXT_MAX]);
+
 /* After a change, so that who asks next is told of it. */
 void pool_space_changed(struct pool *p);
 

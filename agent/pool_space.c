@@ -62,7 +62,7 @@ void pool_find_abilities(struct pool *p)
 
 const char *pool_state_name(enum pool_state s)
 {
-	static const char *const names[] = { "ok", "low", "full", "read-only", "gone" };
+	static const char *const names[] = { "ok", "low", "full", "read-only", "gone", "lost", "waiting" };
 
 	return names[s];
 }
@@ -74,6 +74,8 @@ static enum pool_state state_of(const struct pool *p, enum pool_state before, co
 
 	if (fstat(p->dirfd, &st) < 0 || !st.st_nlink)
 		return POOL_GONE;
+	if (p->trouble != POOL_OK)	/* only written where this is called: under p->catalog */
+		return p->trouble;
 	if (v->f_flag & ST_RDONLY)
 		return POOL_READ_ONLY;
 	if (left < (before == POOL_FULL ? FULL_OVER : FULL))
@@ -86,8 +88,8 @@ static void set_state(struct pool *p, enum pool_state now)
 	enum pool_state before = atomic_exchange(&p->state, now);
 	double gib = (double)atomic_load(&p->bytes_free) / (1 << 30);
 
-	if (now == before)
-		return;
+	if (now == before || now == POOL_LOST || now == POOL_WAITING)
+		return;			/* of these two more was said */
 	if (now == POOL_LOW && before != POOL_FULL)
 		log_warning("pool", "%s: little space is left in %s: %.1f GiB", p->name, p->path, gib);
 	else if (now == POOL_FULL)

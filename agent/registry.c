@@ -418,6 +418,17 @@ void registry_resized(struct registry *r, struct volume *v)
 	clients_announce(r->server->clients, WIRE_EVENT_VOLUME_RESIZED, v);
 }
 
+void registry_set_label(struct registry *r, struct volume *v, const char *label)
+{
+	char *old, *now = *label ? strdup(label) : NULL;
+
+	registry_lock(r);
+	old = v->label;
+	v->label = now;
+	registry_unlock(r);
+	free(old);
+}
+
 void registry_update(struct registry *r, struct volume *v, struct volume_attributes *a)
 {
 	bool read_only = a->read_only || v->cannot_write, same;

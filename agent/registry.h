@@ -31,6 +31,8 @@ struct volume_attributes {
 };
 void registry_update(struct registry *r, struct volume *v, struct volume_attributes *a);
 
+void registry_set_label(struct registry *r, struct volume *v, const char *label);	/* "": none */
+
 void registry_lock(struct registry *r);
 void registry_unlock(struct registry *r);
 /* Under the lock: */

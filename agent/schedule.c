@@ -45,6 +45,15 @@ void schedule_read(struct volume *v, const struct meta *m)
 		atomic_store(&v->due, 0);
 }
 
+uint64_t schedule_next(const struct volume *v)
+{
+	uint64_t due = atomic_load(&v->due), now = clock_now(), seconds = (uint64_t)time(NULL);
+
+	if (!atomic_load(&v->every) || !due)
+		return 0;
+	return due == UNDER_WAY || due <= now ? seconds : seconds + (due - now + SECOND / 2) / SECOND;
+}
+
 static size_t collect(struct server *s, uint64_t now, struct volume *due[AT_ONCE])
 {
 	struct volume *v;

@@ -26,6 +26,8 @@ unsigned schedule_least(void);	/* seconds between two, at least; RSIO_TEST_EVERY
 #define SCHEDULE_RETRY 60	/* seconds after one that failed */
 
 void schedule_read(struct volume *v, const struct meta *m);	/* what its meta says from now on */
+/* When the next one is due, in seconds since 1970; 0: there is none, or that is not known yet. */
+uint64_t schedule_next(const struct volume *v);
 void schedule_tick(struct server *s, uint64_t now);		/* starts what is due; about once a second */
 /* On a job's thread: manage_own. */
 int schedule_run(struct pool *p, struct task *t, json_t **result, struct err *e);

@@ -420,6 +420,7 @@ void volume_put(struct volume *v)
 	pthread_cond_destroy(&v->cow_left);
 	throttle_free(atomic_load(&v->throttle));
 	strings_free(v->clients);
+	free(v->label);
 	free(v->path);
 	free(v->file);
 	free(v->pool);

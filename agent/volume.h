@@ -149,6 +149,7 @@ struct volume {
 
 	/* Under registry.lock. */
 	char **clients;			/* NULL-terminated; NULL: every client may see it */
+	char *label;			/* NULL: none */
 	int av;
 	uint32_t id;			/* its number in lists */
 	int order;			/* [volume] sections in file order; pools behind them */

@@ -51,14 +51,15 @@ struct pool **watch_pools(struct watch *w, size_t *n)
 json_t *watch_pools_json(struct watch *w)
 {
 	json_t *list = json_array();
-	char owner[CONF_NAME_MAX + 1];
+	char owner[CONF_NAME_MAX + 1], why[ERR_TEXT_MAX];
 
 	pthread_mutex_lock(&w->lock);
 	for (struct watcher *k = w->watchers; k; k = k->next) {
 		if (!k->pool)
 			continue;
+		pool_why(k->pool, why);
 		pool_owner_name(k->pool, owner);
-		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s, s:i, s:I, s:I, s:I, s:I, s:s, s:b, s:b, s:s}",
+		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s, s:i, s:I, s:I, s:I, s:I, s:s, s:b, s:b, s:s, s:s*}",
 			"name", k->pool->name, "path", k->pool->path, "shared", (int)k->pool->shared,
 			"owner", k->pool->shared ? owner : w->server->name,
 			"volumes", (int)atomic_load(&k->pool->volumes),
@@ -68,7 +69,7 @@ json_t *watch_pools_json(struct watch *w)
 			"promised", (json_int_t)atomic_load(&k->pool->promised),
 			"filesystem", k->pool->filesystem, "reflink", (int)k->pool->reflink,
 			"overcommit", (int)atomic_load(&k->pool->overcommit),
-			"state", pool_state_name(atomic_load(&k->pool->state))));
+			"state", pool_state_name(atomic_load(&k->pool->state)), "why", *why ? why : NULL));
 	}
 	pthread_mutex_unlock(&w->lock);
 	return list;

@@ -114,7 +114,8 @@ double namespace_drill_limit(const struct namespace *ns, const struct drill_path
  *      "read_iops": reads a second of late, "read_rate": bytes a second, "read_latency": as latency.h has it, or null,
  *      "write_iops": …, "write_rate": …, "write_latency": … } ],
  *   "snapshots": [ the same, with "name": "oracle@monday", and
- *      "of": "oracle", "snapshot": "monday", "taken": seconds since 1970 or null ] }
+ *      "of": "oracle", "snapshot": "monday", "taken": "2026-11-26T07:35:55Z" or null,
+ *      "taken_seconds": since 1970 or null } ]
  */
 json_t *namespace_status(struct namespace *ns);
 /* The same without its volumes, of which there may be very many. */

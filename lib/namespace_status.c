@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include "latency.h"
 #include "namespace_impl.h"
 
@@ -201,6 +202,20 @@ static json_t *volume_status(struct mpio *v)
 	return j;
 }
 
+/* As servers say it: as text, and as seconds since 1970. */
+static void set_time(json_t *j, const char *key, uint64_t seconds)
+{
+	time_t t = (time_t)seconds;
+	char text[32] = "", number[40];
+	struct tm tm;
+
+	if (seconds && gmtime_r(&t, &tm))
+		strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	snprintf(number, sizeof number, "%s_seconds", key);
+	json_object_set_new(j, key, optional_text(text));
+	json_object_set_new(j, number, *text ? json_integer((json_int_t)seconds) : json_null());
+}
+
 json_t *namespace_volume_status(struct mpio *v)
 {
 	const struct wire_volume *i = mpio_info(v);
@@ -211,7 +226,7 @@ json_t *namespace_volume_status(struct mpio *v)
 		return j;
 	json_object_set_new(j, "of", json_stringn(i->name, length));
 	json_object_set_new(j, "snapshot", json_string(i->name + length + 1));
-	json_object_set_new(j, "taken", i->taken ? json_integer((json_int_t)i->taken) : json_null());
+	set_time(j, "taken", i->taken);
 	return j;
 }
 

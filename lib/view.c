@@ -119,7 +119,7 @@ static void put_snapshots(FILE *f, const json_t *snapshots, int verbosity)
 	json_array_foreach(snapshots, i, snapshot)
 		if (verbosity >= 2)
 			fprintf(f, "        @%-12s %s, %s blocks\n", view_str(snapshot, "snapshot"),
-				view_date(when, view_num(snapshot, "taken", 0)), view_count(blocks, snapshot, "blocks"));
+				view_date(when, view_num(snapshot, "taken_seconds", 0)), view_count(blocks, snapshot, "blocks"));
 }
 
 static void query_volume(FILE *f, const json_t *v, const json_t *snapshots, int verbosity)

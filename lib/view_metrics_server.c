@@ -48,7 +48,7 @@ static const struct metrics_family latency_families[] = {
 	{ "rssrv_volume_write_latency_seconds", "histogram", "seconds", "Time from a write's arrival to its answer.",
 	  "write_latency", 0 },
 };
-static const char *const pool_states[] = { "ok", "low", "full", "read-only", "gone" };
+static const char *const pool_states[] = { "ok", "low", "full", "read-only", "gone", "lost", "waiting" };
 
 /* A sample's name, and its value when the labels are written. */
 static bool begin(FILE *f, const struct metrics_family *family, const json_t *object)

@@ -81,8 +81,6 @@ int rsvol_print_json(json_t *json);	/* takes it; an exit status */
 int rsvol_done(const struct rsvol *rv, const struct rsvol_name *n, json_t *reply, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* A time as a server says it: seconds since 1970, or text; "-" when it is not there. */
-const char *rsvol_moment(const json_t *object, const char *key, char buf[32]);
 /* "a,b", or "-" for none. */
 const char *rsvol_list_text(const json_t *list, char *buf, size_t size);
 

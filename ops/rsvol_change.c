@@ -442,13 +442,16 @@ int rsvol_limit(const struct rsvol *rv, char **operands)
 static void print_schedule(const json_t *schedule)
 {
 	double every = json_number_value(json_object_get(schedule, "every"));
+	const char *next = rsvol_text(schedule, "next", "");
 	char text[32];
 
-	if (every <= 0)
+	if (every <= 0) {
 		puts("no schedule");
-	else
-		printf("a snapshot every %s, %d are kept\n", rsvol_time_text(every, text),
-		       (int)json_integer_value(json_object_get(schedule, "keep")));
+		return;
+	}
+	printf("a snapshot every %s, %d are kept%s", rsvol_time_text(every, text),
+	       (int)json_integer_value(json_object_get(schedule, "keep")), *next ? ", the next is taken at " : "");
+	print_word(next, "\n");
 }
 
 int rsvol_schedule(const struct rsvol *rv, char **operands)

@@ -110,7 +110,7 @@ int rsvol_snapshot(const struct rsvol *rv, char **operands)
 /* taken: when the snapshot was. */
 static int ask_about_rollback(const struct rsvol *rv, const struct rsvol_name *n, char taken[32])
 {
-	char namespace[CONF_NAME_MAX + 1], full[128], what[320], buf[32];
+	char namespace[CONF_NAME_MAX + 1], full[128], what[320];
 	struct err e;
 	json_t *snapshot;
 
@@ -118,7 +118,7 @@ static int ask_about_rollback(const struct rsvol *rv, const struct rsvol_name *n
 	snapshot = rsvol_volume_of(rv, n, namespace, &e);	/* one that is not there needs no asking */
 	if (!snapshot)
 		return rsvol_failed(rv, n, &e);
-	snprintf(taken, 32, "%s", rsvol_moment(snapshot, "taken", buf));
+	snprintf(taken, 32, "%s", rsvol_text(snapshot, "taken", "-"));
 	json_decref(snapshot);
 	snprintf(what, sizeof what, "everything written since the snapshot %s of %s will be lost for good",
 		 rsvol_full(n, namespace, full), taken);

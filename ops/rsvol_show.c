@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "rsvol.h"
 #include "view.h"
 
@@ -56,7 +55,7 @@ int rsvol_done(const struct rsvol *rv, const struct rsvol_name *n, json_t *reply
 
 /* Tables: the first row is the heading; a column that begins with '>' there is one of numbers. */
 
-#define COLUMNS 9
+#define COLUMNS 10
 
 struct table {
 	char *(*rows)[COLUMNS];
@@ -115,18 +114,6 @@ static const char *bytes(const json_t *object, const char *key, char buf[32])
 	const json_t *n = json_object_get(object, key);
 
 	return json_is_number(n) ? rsvol_size_text((uint64_t)json_number_value(n), buf) : "-";
-}
-
-const char *rsvol_moment(const json_t *object, const char *key, char buf[32])
-{
-	const json_t *j = json_object_get(object, key);
-	time_t t = (time_t)json_integer_value(j);
-	struct tm tm;
-
-	if (!json_is_integer(j) || !gmtime_r(&t, &tm))
-		return rsvol_text(object, key, "-");
-	strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return buf;
 }
 
 const char *rsvol_list_text(const json_t *list, char *buf, size_t size)
@@ -368,9 +355,9 @@ static void print_info(const json_t *v, const char *full)
 	line("uuid", rsvol_text(v, "uuid", "-"));
 	line("generation", rsvol_text(v, "generation", "-"));
 	if (json_object_get(v, "created"))
-		line("created", rsvol_moment(v, "created", a));
+		line("created", rsvol_text(v, "created", "-"));
 	if (json_object_get(v, "taken"))
-		line("taken", rsvol_moment(v, "taken", a));
+		line("taken", rsvol_text(v, "taken", "-"));
 	line("label", rsvol_text(v, "label", "-"));
 	line("clients", json_is_array(clients) ? rsvol_list_text(clients, text, sizeof text) :
 		     clients ? "every client of its pool" : "-");
@@ -379,9 +366,11 @@ static void print_info(const json_t *v, const char *full)
 		line("reserved by", rsvol_text(v, "reserved_by", "-"));
 	print_limits(json_object_get(v, "limits"));
 	if (json_number_value(json_object_get(schedule, "every")) > 0) {
-		snprintf(text, sizeof text, "every %s, %d kept",
+		const char *next = rsvol_text(schedule, "next", "");
+
+		snprintf(text, sizeof text, "every %s, %d kept%s%.40s",
 			 rsvol_time_text(json_number_value(json_object_get(schedule, "every")), a),
-			 (int)json_integer_value(json_object_get(schedule, "keep")));
+			 (int)json_integer_value(json_object_get(schedule, "keep")), *next ? ", next at " : "", next);
 		line("schedule", text);
 	}
 	snprintf(text, sizeof text, "%zu", json_array_size(json_object_get(v, "snapshots")));
@@ -409,7 +398,7 @@ int rsvol_snapshots(const struct rsvol *rv, char **operands)
 {
 	struct rsvol_name n = rsvol_volume(operands[0]);
 	struct table t = { .columns = 4 };
-	char taken[32], size[32], allocated[32];
+	char size[32], allocated[32];
 	struct err e;
 	json_t *v = rsvol_volume_of(rv, &n, NULL, &e), *list, *s;
 	size_t i;
@@ -424,7 +413,7 @@ int rsvol_snapshots(const struct rsvol *rv, char **operands)
 	if (json_array_size(list))
 		table_row(&t, "SNAPSHOT", "TAKEN", ">SIZE", ">ALLOCATED");
 	json_array_foreach(list, i, s)
-		table_row(&t, rsvol_text(s, "name", "-"), rsvol_moment(s, "taken", taken), bytes(s, "size", size),
+		table_row(&t, rsvol_text(s, "name", "-"), rsvol_text(s, "taken", "-"), bytes(s, "size", size),
 			  bytes(s, "allocated", allocated));
 	table_print(&t);
 	json_decref(list);
@@ -459,14 +448,50 @@ static void take_pools(const struct rsvol *rv, const char *namespace, const char
 	}
 }
 
-int rsvol_pool(const struct rsvol *rv, char **operands)
+/* A server's words. */
+static void print_why(const json_t *p)
 {
-	json_t *list = json_array(), *sort, *p;
-	struct table t = { .columns = 9 };
+	char text[ERR_TEXT_MAX + 200];
+
+	if (!json_is_string(json_object_get(p, "why")))
+		return;
+	snprintf(text, sizeof text, "pool %s:%s on %s is %s: %s", rsvol_text(p, "namespace", "-"), rsvol_text(p, "name", "-"), rsvol_text(p, "server", "-"),
+		 rsvol_text(p, "state", "-"), rsvol_text(p, "why", ""));
+	err_clean(text);
+	puts(text);
+}
+
+/* With a column of the namespaces where there are several. */
+static void print_pools(const json_t *list)
+{
+	const char *first = rsvol_text(json_array_get(list, 0), "namespace", "-");
+	const char *last = rsvol_text(json_array_get(list, json_array_size(list) - 1), "namespace", "-");
+	bool several = strcmp(first, last) != 0;
+	struct table t = { .columns = 9 + several };
 	char size[32], allocated[32], promised[32], left[32];
 	const json_t *reflink;
-	int status;
+	json_t *p;
 	size_t i;
+
+#define ROW(namespace, ...) (several ? table_row(&t, namespace, __VA_ARGS__) : table_row(&t, __VA_ARGS__))
+	ROW("NAMESPACE", "POOL", "SERVER", ">SIZE", ">ALLOCATED", ">PROMISED", ">FREE", "FS", "STATE", "SNAPSHOTS");
+	json_array_foreach(list, i, p) {
+		reflink = json_object_get(p, "reflink");
+		ROW(rsvol_text(p, "namespace", "-"), rsvol_text(p, "name", "-"), rsvol_text(p, "server", "-"), bytes(p, "size", size),
+		    bytes(p, "allocated", allocated), bytes(p, "promised", promised), bytes(p, "free", left),
+		    rsvol_text(p, "filesystem", "-"), rsvol_text(p, "state", "-"),
+		    !reflink ? "-" : json_is_true(reflink) ? "instant" : "copied");
+	}
+#undef ROW
+	table_print(&t);
+	json_array_foreach(list, i, p)
+		print_why(p);
+}
+
+int rsvol_pool(const struct rsvol *rv, char **operands)
+{
+	json_t *list = json_array(), *sort;
+	int status;
 
 	if (strcmp(operands[0], "ls") != 0)
 		rsvol_usage("pool takes the word ls, not '%s'", operands[0]);
@@ -479,15 +504,7 @@ int rsvol_pool(const struct rsvol *rv, char **operands)
 		return status ? status : printed;
 	}
 	if (json_array_size(sort))
-		table_row(&t, "POOL", "SERVER", ">SIZE", ">ALLOCATED", ">PROMISED", ">FREE", "FS", "STATE", "SNAPSHOTS");
-	json_array_foreach(sort, i, p) {
-		reflink = json_object_get(p, "reflink");
-		table_row(&t, rsvol_text(p, "name", "-"), rsvol_text(p, "server", "-"), bytes(p, "size", size),
-			  bytes(p, "allocated", allocated), bytes(p, "promised", promised), bytes(p, "free", left),
-			  rsvol_text(p, "filesystem", "-"), rsvol_text(p, "state", "-"),
-			  !reflink ? "-" : json_is_true(reflink) ? "instant" : "copied");
-	}
-	table_print(&t);
+		print_pools(sort);
 	json_decref(sort);
 	return status;
 }

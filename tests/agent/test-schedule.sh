@@ -38,7 +38,15 @@ check("a first one is taken at once", wait_until(lambda: len(snaps(c, "w")) == 1
 # A clone of a volume with a schedule has none of its own.
 c.work("clone", volume="v", to="clone")
 is_("a clone has no schedule", c.control("volume", name="clone")["volume"]["schedule"], None)
-is_("the volume has", c.control("volume", name="v")["volume"]["schedule"], {"every": 3600, "keep": 2})
+schedule = lambda: c.control("volume", name="v")["volume"]["schedule"]
+check("the volume has", wait_until(lambda: schedule()["next"]), schedule())
+s = schedule()
+is_("as it was asked for", (s["every"], s["keep"]), (3600, 2))
+check("and says when the next one is due", 3400 < s["next_seconds"] - time.time() <= 3601, s)
+is_("in words too", s["next"], time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(s["next_seconds"])))
+is_("the list of all says so as well",
+    [(v["name"], v["schedule"] and v["schedule"]["every"]) for v in c.control("volumes")["volumes"]],
+    [("clone", None), ("v", 3600), ("w", 3600)])
 open(DIR + "/w", "w").write(snaps(c, "w")[0])
 EOT
 stop_server "$W"

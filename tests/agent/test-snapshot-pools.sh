@@ -71,12 +71,16 @@ is_("the other pool is offered", content(c, "b"), b"BBBB")
 is_("without that snapshot", snapshots(c, "b"), ["first"])
 fails("and is not changed", "EUCLEAN", lambda: c.work("create", volume="x", size=M, pool="next"), "waits for pool main")
 fails("nor by a snapshot", "EUCLEAN", lambda: c.work("snapshot", volumes=["b"], name="s"), "waits for pool main")
+about = lambda: [(p["name"], p["state"], p.get("why", "")) for p in c.control("pools")["pools"]]
+check("its state says that it waits, and for what",
+      wait_until(lambda: about()[0][:2] == ("next", "waiting") and "waits for pool main" in about()[0][2]), about())
 os.rename(DIR + "/both", DIR + "/rssrvcfg")
 os.kill(status()["process"]["pid"], signal.SIGHUP)
 check("with that pool it goes on", wait_until(lambda: snapshots(c, "b") == ["both", "first"] or snapshots(c, "b") == ["first", "both"]))
 check("which has it too", wait_until(lambda: "a" in [v["name"] for v in c.control("volumes")["volumes"]] and snapshots(c, "a") == ["both"]))
 is_("both are of one moment", (content(c, "a@both"), content(c, "b@both")), (b"aaaa", b"bbbb"))
 c.work("create", volume="x", size=M, pool="next")
+check("its state is ok again", wait_until(lambda: [p[1:] for p in about()] == [("ok", "")] * len(about())), about())
 is_("nothing is left to be decided", [f for p in ("next/main", "next") for f in os.listdir(DIR + "/" + p)
     if f == ".rsio.pending" or f.startswith(".rsio.decided")], [])
 EOT

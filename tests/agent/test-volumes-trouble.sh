@@ -132,7 +132,7 @@ c.must(CLOSE, handle=5)
 
 # Gone.
 shutil.rmtree(DIR + "/gone")
-fails("a pool whose directory is gone", "ENOENT", lambda: c.work("create", volume="g", size=512, pool="gone"), "pool gone")
+fails("a pool whose directory is gone", "ENODEV", lambda: c.work("create", volume="g", size=512, pool="gone"), "pool gone is lost: there is no")
 check("the status says that too", wait_until(lambda: state("gone") == "gone", 15), state("gone"))
 
 # Damaged.

@@ -146,6 +146,26 @@ osl:v9   1.5 KiB          -  -     a,b     -
 osl:v10    512 B          -  p     a       yes$nl" "rsvol: c: no answer from server c of osl
 rsvol: wait$nl" ls
 
+# Pools: with a column of namespaces where there are several, and what is wrong with one.
+start_daemon <<'END'
+{"namespaces":{"namespaces":["osl","two"]},
+ "ask":{"namespace":"osl","answers":[{"server":"a","answer":{"pools":[
+  {"name":"p","size":1048576,"allocated":0,"promised":512,"free":1024,"filesystem":"xfs","reflink":true,"state":"lost","why":"gone\u001b[2J"}]}}]}}
+END
+expect 0 "NAMESPACE  POOL  SERVER   SIZE  ALLOCATED  PROMISED   FREE  FS   STATE  SNAPSHOTS
+osl        p     a       1 MiB        0 B     512 B  1 KiB  xfs  lost   instant
+two        p     a       1 MiB        0 B     512 B  1 KiB  xfs  lost   instant
+pool osl:p on a is lost: gone?[2J
+pool two:p on a is lost: gone?[2J$nl" "" pool ls
+expect 0 "POOL  SERVER   SIZE  ALLOCATED  PROMISED   FREE  FS   STATE  SNAPSHOTS
+p     a       1 MiB        0 B     512 B  1 KiB  xfs  lost   instant
+pool osl:p on a is lost: gone?[2J$nl" "" pool ls osl
+start_daemon <<'END'
+{"ask":{"namespace":"osl","answers":[{"server":"big-9","answer":{"volume":{"name":"v","size":1048576,
+  "schedule":{"every":5400,"keep":2,"next":"2026-11-26T13:00:00Z","next_seconds":1795698000}}}}]}}
+END
+expect 0 "a snapshot every 90min, 2 are kept, the next is taken at 2026-11-26T13:00:00Z$nl" "" schedule v
+
 # Ends.
 start_daemon <<'END'
 {"manage":{"error":{"code":"EACCES","text":"not yours","next":"ask"}}}

@@ -183,7 +183,8 @@ exec 7<&-
 rolled_back() { rsvol rollback data@monday --confirm=data; }
 check "rolled back" wait_for 5 rolled_back
 is "$(sum data)" "$a" "it is as it was then"
-at=$(date -ud "@$(rsvol info data@monday --json | jq -r .volume.taken)" +%FT%TZ)
+at=$(rsvol info data@monday --json | jq -r .volume.taken)
+is "$(timeout 5 "$BUILD/rsconfig" --run-dir "$W/clt/run" -q --json | jq -r '.namespaces[0].snapshots[0].taken')" "$at" "rsconfig has it in the same form"
 is "$(says rollback data@monday --confirm=data)" "osl:data@monday: data is as it was at $at" "it says when"
 like "$(says rm data --confirm=data)" "osl:data has 1 snapshot
 " "a volume with snapshots stays"

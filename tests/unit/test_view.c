@@ -132,8 +132,8 @@ static void test_query_snapshots(void **state)
 
 	(void)state;
 	json_object_set_new(ns, "snapshots", parse("["
-		"{'name':'oracle@monday','of':'oracle','snapshot':'monday','taken':1795680000,'blocks':8},"
-		"{'name':'oracle@old','of':'oracle','snapshot':'old','taken':null,'blocks':16}]"));
+		"{'name':'oracle@monday','of':'oracle','snapshot':'monday','taken':'2026-11-26T08:00:00Z','taken_seconds':1795680000,'blocks':8},"
+		"{'name':'oracle@old','of':'oracle','snapshot':'old','taken':null,'taken_seconds':null,'blocks':16}]"));
 	text = view_query(status, 0);
 	assert_null(strstr(text, "monday"));
 	assert_null(strstr(text, "snapshots"));
