@@ -7,7 +7,7 @@
 
 /* In the help's order: a server's life, looking, changing, what is on this host. */
 static const struct rsagent_command *const commands[] = {
-	&rsagent_deploy, &rsagent_upgrade, &rsagent_undeploy,
+	&rsagent_deploy, &rsagent_upgrade, &rsagent_undeploy, &rsagent_apply,
 	&rsagent_status, &rsagent_ls, &rsagent_log, &rsagent_restart,
 	&rsagent_config, &rsagent_client_add, &rsagent_client_rm,
 	&rsagent_key, &rsagent_key_rotate, &rsagent_hosts,

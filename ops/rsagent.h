@@ -24,7 +24,7 @@ struct rsagent_command {
 };
 
 extern const struct rsagent_command
-	rsagent_deploy, rsagent_upgrade, rsagent_undeploy,
+	rsagent_deploy, rsagent_upgrade, rsagent_undeploy, rsagent_apply,
 	rsagent_status, rsagent_ls, rsagent_log, rsagent_restart,
 	rsagent_config, rsagent_client_add, rsagent_client_rm,
 	rsagent_key, rsagent_key_rotate, rsagent_hosts;

@@ -1,0 +1,442 @@
+/* rsagent_fleet_plan.c - what each member is, what it is to be, and what is to be done for that. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+#include "diff.h"
+#include "rsagent_fleet.h"
+
+static const char *const change_names[] = {
+	[FLEET_SAME] = "as it is to be", [FLEET_CREATED] = "created", [FLEET_CHANGED] = "changed", [FLEET_REMOVED] = "removed",
+};
+
+const char *fleet_change_name(enum fleet_change c)
+{
+	return change_names[c];
+}
+
+static void no_memory(struct fleet_member *m)
+{
+	err_set(&m->e, ENOMEM, "no memory");
+}
+
+/* What was read. */
+
+static void read_server(struct fleet_member *m)
+{
+	struct conf_report report;
+
+	m->facts = deploy_facts_parse(m->said->bytes, m->said->size, m->said->marker, &m->e);
+	if (!m->facts || !m->facts->config.text)
+		return;
+	m->has = conf_server_parse(DEPLOY_CONFIG, m->facts->config.text, m->facts->config.size, &report);
+	conf_report_free(&report);
+}
+
+static void read_client(struct fleet_member *m)
+{
+	static const char file[] = "file\n", none[] = "none\n";
+	const char *path = m->config_path ? m->config_path : "/etc/rscltcfg", *said = m->said->bytes;
+	uint8_t sum[SECURE_SHA256_SIZE];
+
+	if (m->said->size >= 5 && memcmp(said, file, 5) == 0)
+		m->text = conf_text_of(CONF_FILE_CLIENT, path, said + 5, m->said->size - 5, &m->e);
+	else if (m->said->size == 5 && memcmp(said, none, 5) == 0)
+		m->text = conf_text_of(CONF_FILE_CLIENT, path, "", 0, &m->e);
+	else
+		err_set(&m->e, EPROTO, "what it said of %s is not to be understood", path);
+	if (m->said->size < 5 || secure_sha256(said + 5, m->said->size - 5, sum))
+		return;
+	for (size_t i = 0; i < sizeof(sum); i++)
+		sprintf(m->sha + 2 * i, "%02x", sum[i]);
+}
+
+static void read_local(struct fleet_member *m)
+{
+	char *path = m->config_path ? strdup(m->config_path) : conf_client_default_path();
+
+	m->text = path ? conf_text_open(CONF_FILE_CLIENT, path, true, &m->e) : NULL;
+	if (!path)
+		no_memory(m);
+	free(path);
+}
+
+/* Keys. */
+
+/* A client's own goes before what servers have of it. */
+static void key_of_client(struct fleet_member *m, struct fleet_join *j)
+{
+	const struct conf_place at = { "namespace", j->namespace, NULL };
+	char text[400];
+	int n = conf_text_get(m->text, &at, "nodekey", text, sizeof(text));
+
+	if (n == -ENOENT || !j->key)
+		return;
+	if (n <= 0 || text[0] == '@') {
+		err_set(&m->e, ENOTSUP, "the nodekey of namespace %s is not in %s itself, but in another file", j->namespace,
+			conf_text_path(m->text));
+		err_next(&m->e, "'rsagent key' puts it there");
+	} else if (j->key->known) {
+		/* Two names in the fleet, or one on two hosts: the names are checked by the file. */
+	} else if (!secure_key_from_text(text, j->key->bits)) {
+		j->key->known = j->own = true;
+	}
+	secure_wipe(text, sizeof(text));
+}
+
+static const struct conf_allowed *allowed(const struct fleet_member *m, const char *name)
+{
+	for (size_t i = 0; m->has && i < m->has->client_count; i++)
+		if (strcmp(m->has->clients[i].name, name) == 0)
+			return &m->has->clients[i];
+	return NULL;
+}
+
+static void keys_of_server(struct fleet_member *m)
+{
+	if (strcmp(m->has->namespace, m->namespace) != 0)
+		return;
+	for (size_t i = 0; i < m->ns->client_count; i++) {
+		const struct conf_allowed *a = allowed(m, m->ns->clients[i].name);
+
+		if (!a || m->keys[i].known)
+			continue;
+		memcpy(m->keys[i].bits, a->key.bytes, sizeof(m->keys[i].bits));
+		m->keys[i].known = true;
+	}
+}
+
+/* Not while a host that may have the key could not be asked. */
+static void find_keys(struct fleet *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		for (size_t k = 0; f->members[i].text && k < f->members[i].join_count; k++)
+			key_of_client(&f->members[i], &f->members[i].joins[k]);
+	for (size_t i = 0; i < f->count; i++)
+		if (f->members[i].has && f->members[i].ns)
+			keys_of_server(&f->members[i]);
+	for (size_t n = 0; n < f->conf->count; n++) {
+		for (size_t i = 0; i < f->conf->namespaces[n].client_count; i++) {
+			struct fleet_key *k = &f->keys[n][i];
+
+			if (!k->known)
+				k->known = k->made = !secure_random(k->bits, sizeof(k->bits));
+		}
+	}
+}
+
+static void key_text(const uint8_t bits[SECURE_KEY_SIZE], char text[CONF_KEY_TEXT])
+{
+	for (size_t i = 0; i < SECURE_KEY_SIZE; i++)
+		sprintf(text + 2 * i, "%02x", bits[i]);
+}
+
+/* Servers. */
+
+static size_t config_room(const struct fleet_member *m)
+{
+	return strlen(m->server->text) + 200 + m->ns->client_count * 2 * (CONF_NAME_MAX + CONF_KEY_TEXT + 2);
+}
+
+/* While a client's key is changed a server has both, in an order that says which goes. */
+static int put_keys(const struct fleet_member *m, size_t i, char *to)
+{
+	const struct conf_allowed *a = allowed(m, m->ns->clients[i].name);
+	const uint8_t *first = m->keys[i].bits, *second = NULL;
+	char text[CONF_KEY_TEXT];
+	int n;
+
+	if (a && a->second.line && (secure_equal(a->key.bytes, first, SECURE_KEY_SIZE) ||
+				    secure_equal(a->second.bytes, first, SECURE_KEY_SIZE))) {
+		first = a->key.bytes;
+		second = a->second.bytes;
+	}
+	key_text(first, text);
+	n = sprintf(to, "%s %s\n", m->ns->clients[i].name, text);
+	if (second) {
+		key_text(second, text);
+		n += sprintf(to + n, "%s %s\n", m->ns->clients[i].name, text);
+	}
+	secure_wipe(text, sizeof(text));
+	return n;
+}
+
+static bool make_config(struct fleet_member *m)
+{
+	char *to = secure_alloc(config_room(m));
+	size_t n;
+
+	if (!to)
+		return false;
+	n = (size_t)sprintf(to, "# rssrvcfg - made by rsagent apply, which undoes what is changed here; rssrvcfg(5) says what it means.\n"
+			    "%s\n[clients]\n", m->server->text);
+	for (size_t i = 0; i < m->ns->client_count; i++)
+		n += (size_t)put_keys(m, i, to + n);
+	m->config = (struct deploy_secret){ to, n };
+	return true;
+}
+
+/* Beside this program: where make install puts those of all machines, and where make builds this one's. */
+static int find_binary(const struct fleet *f, struct fleet_member *m)
+{
+	char self[PATH_MAX], *slash;
+	struct utsname own;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (f->o->binary)
+		return deploy_binary_read(f->o->binary, &m->wish.binary, &m->e);
+	self[n > 0 ? n : 0] = 0;
+	slash = strrchr(self, '/');
+	if (slash)
+		*slash = 0;
+	snprintf(m->binary, sizeof(m->binary), "%.3900s/../lib/rsio/rssrv-%.31s", self, m->facts->machine);
+	if (access(m->binary, R_OK) && !uname(&own) && strcmp(own.machine, m->facts->machine) == 0)
+		snprintf(m->binary, sizeof(m->binary), "%.3900s/rssrv-static", self);
+	if (!access(m->binary, R_OK))
+		return deploy_binary_read(m->binary, &m->wish.binary, &m->e);
+	err_set(&m->e, ENOENT, "there is no rssrv for %s here", m->facts->machine);
+	err_next(&m->e, "build it on a machine of %s (make; build/rssrv-static) and name it with --binary FILE", m->facts->machine);
+	return -ENOENT;
+}
+
+/* A [server] section of the client for each; where only the device is said, its address there. */
+static const char *portal_address(const struct fleet_member *m, const struct conf_listen *l)
+{
+	if (l->address)
+		return l->address;
+	for (size_t i = 0; i < m->facts->address_count; i++)
+		if (strcmp(m->facts->addresses[i].device, l->device) == 0)
+			return m->facts->addresses[i].text;
+	return NULL;
+}
+
+static void find_portals(struct fleet_member *m)
+{
+	const struct conf_server *c = m->server->conf;
+
+	for (size_t i = 0; i < c->listen_count; i++) {
+		const char *address = portal_address(m, &c->listens[i]);
+		struct conf_join_portal *p = &m->portals[m->portal_count];
+
+		if (!address) {
+			err_set(&m->e, ENODEV, "[interface %s]: %s has no address there", c->listens[i].name, c->listens[i].device);
+			return;
+		}
+		snprintf(p->name, sizeof(p->name), c->listen_count > 1 ? "%.37s-%zu" : "%.37s", m->name, i + 1);
+		snprintf(p->address, sizeof(p->address), "%.63s", address);
+		p->port = c->listens[i].port;
+		snprintf(m->wish.portals[m->wish.portal_count].address, SOCK_TEXT_MAX, "%s", address);
+		m->wish.portal_count++;
+		m->portal_count++;
+	}
+}
+
+static char *config_diff(const struct fleet_member *m)
+{
+	const struct deploy_secret *old = &m->facts->config;
+	struct diff_side a = { DEPLOY_CONFIG, old->text ? old->text : "", old->size, NULL, 0 };
+	struct diff_side b = { DEPLOY_CONFIG, m->config.text, m->config.size, NULL, 0 };
+	char *shown_a = conf_text_hidden(CONF_FILE_SERVER, a.text, a.size, &a.shown_size);
+	char *shown_b = conf_text_hidden(CONF_FILE_SERVER, b.text, b.size, &b.shown_size), *diff = NULL;
+
+	a.shown = shown_a;
+	b.shown = shown_b;
+	if (shown_a && shown_b)
+		diff = diff_unified(&a, &b);
+	free(shown_a);
+	free(shown_b);
+	return diff;
+}
+
+static void set_wish(struct fleet_member *m)
+{
+	const struct conf_server *c = m->server->conf;
+
+	m->wish.namespace = m->ns->name;
+	m->wish.namespace_id = m->ns->id;
+	m->wish.server = c->server;
+	m->wish.server_id = c->server_id;
+	m->wish.client = "its clients";
+	m->wish.by = "rsagent apply";
+	m->wish.when = time(NULL);
+	m->wish.config = &m->config;
+}
+
+static void plan_server(const struct fleet *f, struct fleet_member *m)
+{
+	set_wish(m);
+	find_portals(m);
+	if (m->e.code || find_binary(f, m))
+		return;
+	if (!make_config(m)) {
+		no_memory(m);
+		return;
+	}
+	deploy_check(m->facts, &m->wish, m->said->time, &m->findings);
+	if (deploy_refused(&m->findings, &m->e))
+		return;
+	m->plan = deploy_plan_make(m->facts, &m->wish, &m->e);
+	if (!m->plan)
+		return;
+	m->diff = config_diff(m);
+	if (m->plan->count)
+		m->change = m->facts->manifest ? FLEET_CHANGED : FLEET_CREATED;
+}
+
+static void plan_gone(const struct fleet *f, struct fleet_member *m)
+{
+	json_t *manifest = deploy_manifest_read(m->facts);
+
+	json_decref(manifest);
+	if (!manifest) {		/* somebody took it away before */
+		m->done = true;
+		return;
+	}
+	if (find_binary(f, m))
+		return;
+	m->plan = deploy_plan_remove(m->facts, false, &m->e);
+	if (m->plan && m->plan->count)
+		m->change = FLEET_REMOVED;
+}
+
+/* Clients. */
+
+/* The record's that no server has any more. */
+static size_t find_gone_portals(const struct fleet *f, const char *namespace, struct conf_join_portal *out, size_t max)
+{
+	size_t n = fleet_record_portals(f, namespace, out, max), left = 0;
+
+	for (size_t k = 0; k < n; k++) {
+		bool there = false;
+
+		for (size_t i = 0; i < f->count; i++) {
+			const struct fleet_member *m = &f->members[i];
+
+			for (size_t p = 0; !m->gone && strcmp(m->namespace, namespace) == 0 && p < m->portal_count; p++)
+				there |= m->portals[p].port == out[k].port && strcmp(m->portals[p].address, out[k].address) == 0;
+		}
+		if (!there)
+			out[left++] = out[k];
+	}
+	return left;
+}
+
+static size_t all_portals(const struct fleet *f, const char *namespace, struct conf_join_portal *out, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->count; i++) {
+		const struct fleet_member *m = &f->members[i];
+
+		for (size_t p = 0; m->ns && strcmp(m->namespace, namespace) == 0 && p < m->portal_count && n < max; p++) {
+			out[n] = m->portals[p];
+			if (out[n].port == DEPLOY_PORT)
+				out[n].port = 0;
+			n++;
+		}
+	}
+	return n;
+}
+
+static int join(const struct fleet *f, struct fleet_member *m, const struct fleet_join *j, struct conf_join_portal *portals,
+		struct conf_join_portal *gone, size_t max)
+{
+	char text[CONF_KEY_TEXT];
+	struct conf_join c = { .namespace = j->namespace, .portals = portals, .gone = gone };
+	int r;
+
+	if (!j->ns) {
+		c.gone_count = fleet_record_portals(f, j->namespace, gone, max);
+		return conf_text_leave(m->text, j->namespace, gone, c.gone_count, &m->e);
+	}
+	c.id = j->ns->id;
+	c.node = j->node;
+	c.portal_count = all_portals(f, j->namespace, portals, max);
+	c.gone_count = find_gone_portals(f, j->namespace, gone, max);
+	key_text(j->key->bits, text);
+	c.key = j->own ? NULL : text;
+	r = conf_text_join(m->text, &c, &m->e);
+	secure_wipe(text, sizeof(text));
+	return r;
+}
+
+static void plan_client(const struct fleet *f, struct fleet_member *m)
+{
+	const size_t max = CONF_SERVER_MAX * CONF_IFACE_MAX;
+	struct conf_join_portal *portals = calloc(2 * max, sizeof(*portals));
+	bool first, all_gone = true;
+	size_t size;
+	int r = portals ? 0 : err_set(&m->e, ENOMEM, "no memory");
+
+	conf_text_bytes(m->text, &size);
+	first = size == 0;
+	for (size_t i = 0; !r && i < m->join_count; i++) {
+		all_gone &= !m->joins[i].ns;
+		r = join(f, m, &m->joins[i], portals, portals + max, max);
+	}
+	free(portals);
+	if (r == -ENOTEMPTY && all_gone) {	/* nothing would be left of it: rsiod's end is not ours to decide */
+		memset(&m->e, 0, sizeof(m->e));
+		fprintf(stderr, "%s: namespace %s left the fleet, and is the only one of %s: that stays as it is\n", m->name,
+			m->namespace, conf_text_path(m->text));
+		m->done = true;
+		return;
+	}
+	if (r)
+		return;
+	m->diff = conf_text_diff(m->text);
+	if (conf_text_changed(m->text))
+		m->change = all_gone ? FLEET_REMOVED : first ? FLEET_CREATED : FLEET_CHANGED;
+	else
+		m->done = true;
+}
+
+/* All. */
+
+void fleet_plan(struct fleet *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		struct fleet_member *m = &f->members[i];
+
+		if (m->kind == FLEET_SERVER && m->said->there)
+			read_server(m);
+		else if (m->kind == FLEET_CLIENT && m->local)
+			read_local(m);
+		else if (m->kind == FLEET_CLIENT && m->said->there)
+			read_client(m);
+	}
+	if (fleet_failed(f))
+		return;
+	find_keys(f);
+	for (size_t i = 0; i < f->count; i++) {
+		struct fleet_member *m = &f->members[i];
+
+		if (m->facts && !m->e.code && m->gone)
+			plan_gone(f, m);
+		else if (m->facts && !m->e.code)
+			plan_server(f, m);
+	}
+	for (size_t i = 0; i < f->count && !fleet_failed(f); i++)
+		if (f->members[i].text && !f->members[i].e.code)
+			plan_client(f, &f->members[i]);
+}
+
+size_t fleet_count(const struct fleet *f, enum fleet_change c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->count; i++)
+		n += f->members[i].change == c;
+	return n;
+}
+
+bool fleet_failed(const struct fleet *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		if (f->members[i].e.code && !f->members[i].gone)
+			return true;
+	return false;
+}
