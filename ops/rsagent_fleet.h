@@ -73,6 +73,7 @@ struct fleet_member {
 	struct deploy_findings findings;
 	struct deploy_plan *plan;
 	char **pools;			/* beside the first; wish.more_pools */
+	char *pool;			/* of one that left the file, as recorded; wish.pool */
 	char binary[PATH_MAX];
 	struct conf_join_portal portals[FLEET_PORTALS_MAX];	/* as clients have them */
 	size_t portal_count;

@@ -126,6 +126,18 @@ static bool client_is_there(struct fleet *f, const json_t *c)
 	return false;
 }
 
+/* Whose volumes are to be looked for. */
+static bool set_pool(struct fleet_member *m, const json_t *pools)
+{
+	const char *path = json_string_value(json_array_get(pools, 0));
+
+	if (!path || path[0] != '/')
+		return true;
+	m->pool = strdup(path);
+	m->wish.pool = m->pool;
+	return m->pool;
+}
+
 static bool add_gone(struct fleet *f)
 {
 	struct fleet_member *m;
@@ -139,6 +151,8 @@ static bool add_gone(struct fleet *f)
 		if (!m)
 			return false;
 		m->gone = true;
+		if (!set_pool(m, json_object_get(o, "pools")))
+			return false;
 	}
 	json_array_foreach(json_object_get(f->record, "clients"), i, o) {
 		if (!conf_name_valid(word(o, "namespace")) || !conf_name_valid(word(o, "client")) || client_is_there(f, o))
@@ -216,6 +230,7 @@ static void free_member(struct fleet_member *m)
 	free(m->host.fingerprint);
 	free(m->config_path);
 	free(m->pools);
+	free(m->pool);
 	free(m->joins);
 	free(m->where);
 	free(m->diff);

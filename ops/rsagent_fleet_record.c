@@ -2,7 +2,8 @@
  * rsagent_fleet_record.c - what rsagent apply made of a fleet's file the last time, so that what leaves the file is
  * known: ~/.config/rsio/applied/SHA.json, SHA being of the file's path.  No key is in it.
  *
- *	{"fleet": PATH, "servers": [{"namespace", "server", "host", "portals": ["ADDRESS/PORT"]}],
+ *	{"fleet": PATH, "servers": [{"namespace", "server", "host", "pools": [PATH],
+ *	  "portals": ["ADDRESS/PORT"]}],
  *	 "clients": [{"namespace", "client", "host", "config"}]}
  */
 #include <errno.h>
@@ -116,6 +117,16 @@ static json_t *portals_of(const struct fleet_member *m)
 	return list;
 }
 
+static json_t *pools_of(const struct fleet_member *m)
+{
+	const struct conf_server *c = m->server->conf;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->pool_count; i++)
+		json_array_append_new(list, json_string(c->pools[i].path));
+	return list;
+}
+
 /* What is recorded of a server whose host could not be asked stays. */
 static json_t *old_server(const struct fleet *f, const struct fleet_member *m)
 {
@@ -145,8 +156,8 @@ static void add_server(const struct fleet *f, const struct fleet_member *m, json
 		json_array_append_new(list, old);
 	else {
 		json_decref(old);
-		json_array_append_new(list, json_pack("{ss ss ss so}", "namespace", m->namespace, "server", m->name, "host",
-						      m->where, "portals", portals_of(m)));
+		json_array_append_new(list, json_pack("{ss ss ss so so}", "namespace", m->namespace, "server", m->name, "host",
+						      m->where, "pools", pools_of(m), "portals", portals_of(m)));
 	}
 }
 

@@ -29,11 +29,20 @@ static void indent(const char *text, bool with_diff)
 	}
 }
 
+/* A note is for who sees the host for the first time. */
+static bool warns(const struct fleet_member *m)
+{
+	for (size_t i = 0; i < m->findings.count; i++)
+		if (m->findings.all[i].level != DEPLOY_NOTE)
+			return true;
+	return false;
+}
+
 static void show_member(const struct fleet_member *m, bool with_diff)
 {
 	char text[700];
 
-	if (m->change == FLEET_SAME && !m->findings.count)
+	if (m->change == FLEET_SAME && !warns(m))
 		return;
 	printf("%s: %s\n", title(m, text), fleet_change_name(m->change));
 	for (size_t i = 0; i < m->findings.count; i++)

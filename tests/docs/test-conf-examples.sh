@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The examples of both configuration pages, run: the files that are shown are
+# The examples of the configurations' pages, run: the files that are shown are
 # taken by --check as they stand, and the file with mistakes is answered with
 # just the lines that the page shows.  The samples are taken too.
 set -u
@@ -62,4 +62,9 @@ for program in rsiod rssrv; do
   sed "s|$scratch/|/etc/|" "$scratch/out" | diff "$scratch/wanted" - ||
     complain "$page shows other lines (<) than $program --check prints (>)"
 done
+
+block man/rsagent-fleet.5 1 >"$scratch/fleet"
+grep -q '^\[namespace' "$scratch/fleet" || complain "man/rsagent-fleet.5 has no example"
+"$build/rsagent" apply --check "$scratch/fleet" >"$scratch/out" 2>&1 || complain "rsagent apply --check refuses the fleet's example"
+cat "$scratch/out"
 exit $failed

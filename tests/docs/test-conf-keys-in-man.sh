@@ -18,7 +18,7 @@ fi
 # The page's keys in the table's form: a section is ".Ss [NAME …]", a key an
 # ".It Ic KEY"; below it stands "Required." or "Default: …." and, for a key
 # without effect, the sentence that says so.
-declare -A page=([rscltcfg]=man/rscltcfg.5 [rssrvcfg]=man/rssrvcfg.5 [hosts]=man/rsagent.8)
+declare -A page=([rscltcfg]=man/rscltcfg.5 [rssrvcfg]=man/rssrvcfg.5 [hosts]=man/rsagent.8 [fleet]=man/rsagent-fleet.5)
 keys_in_page() {
   awk -v file="$1" '
     function put() {
@@ -41,7 +41,7 @@ keys_in_page() {
   ' "${page[$1]}"
 }
 
-for file in rscltcfg rssrvcfg hosts; do
+for file in rscltcfg rssrvcfg hosts fleet; do
   grep "^$file	" "$scratch/table" | sort >"$scratch/known"
   keys_in_page "$file" | sort >"$scratch/page"
   while IFS=$'\t' read -r _ section key need fallback; do
