@@ -39,7 +39,7 @@ $(BUILD)/tests/fuzz/fuzz_ctl_server: WRAP := clock_gettime poll accept4 getsocko
 WORLD := clock_gettime epoll_wait secure_random malloc calloc strdup $(SOCKETS)
 $(PLAYS): $(addprefix $(BUILD)/tests/fuzz/,play.o play_order.o play_server.o play_tls.o world.o memsock.o)
 $(PLAYS): WRAP := $(WORLD) sock_connect sock_connect_result sock_unacknowledged sock_device_of getifaddrs
-$(BUILD)/tests/fuzz/fuzz_meta $(BUILD)/tests/fuzz/fuzz_journal: $(filter-out %/main.o,$(AGENT_OBJ))
+$(addprefix $(BUILD)/tests/fuzz/,fuzz_meta fuzz_journal fuzz_steps): $(filter-out %/main.o,$(AGENT_OBJ))
 STAGES := $(addprefix $(BUILD)/tests/fuzz/,fuzz_server fuzz_server_login fuzz_server_tls)
 $(STAGES): $(addprefix $(BUILD)/tests/fuzz/,stage.o stage_client.o stage_tls.o world.o memsock.o) $(filter-out %/main.o,$(AGENT_OBJ))
 $(STAGES): WRAP := $(WORLD) nanosleep workers_submit workers_cancel pthread_create hold_begin fsync syncfs
