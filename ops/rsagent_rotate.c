@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "ctl.h"
+#include "log.h"
 #include "probe.h"
 #include "rsagent_server.h"
 #include "secure.h"
@@ -259,6 +260,8 @@ static int probe(const struct conf_client *conf, const char *namespace, struct e
 
 	while (w.namespace < conf->namespace_count && strcmp(conf->namespaces[w.namespace].name, namespace) != 0)
 		w.namespace++;
+	/* What its paths log is in the result, in words. */
+	log_set_level(LOG_LEVEL_ERROR);
 	r = probe_run(&w, &result, e);
 	if (!r)
 		r = judge(&result, e);

@@ -1,6 +1,8 @@
 # shellcheck shell=bash
-# server.sh - for tests/deploy: source it behind hosts.sh.  A server on a host of the lab, put
+# server.sh - for tests/deploy: source it instead of hosts.sh.  A server on a host of the lab, put
 # there by hand, for tests of what looks after servers.
+# shellcheck source=tests/deploy/hosts.sh
+. "$(dirname "${BASH_SOURCE[0]}")/hosts.sh"
 
 # Client NODE, key KEY, for both.
 NODE=ws KEY=$(od -An -vtx1 -N32 /dev/urandom | tr -d ' \n')
@@ -10,6 +12,7 @@ server_add()	# NAME [NAMESPACE=osl]: rssrv runs there, with one portal a network
 	local name=$1 namespace=${2:-osl} i
 
 	install -D -m 755 "$BUILD/rssrv-static" "$W/hosts/$name/tmp/rssrv"
+	# shellcheck disable=SC2016  # for the shell there
 	{
 		printf '[namespace %s]\nnamespaceid = 200\n\n[server %s]\nserverid = %d\n\n' "$namespace" "$name" "${host_number[$name]}"
 		for ((i = 0; i < host_networks; i++)); do

@@ -4,8 +4,6 @@
 # and says nothing, one is not who it was; the others are done, and the table, the JSON and
 # the exit status say so.
 
-# shellcheck source=tests/deploy/hosts.sh
-. "$(dirname "$0")/hosts.sh"
 # shellcheck source=tests/deploy/server.sh
 . "$(dirname "$0")/server.sh"
 requires_program rsagent rssrv-static
