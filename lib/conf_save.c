@@ -292,8 +292,11 @@ static int put_in_place(struct conf_text *t, const char *new, bool backup, struc
 
 	if (r)
 		return r;
-	if (t->is_new ? renameat2(AT_FDCWD, new, AT_FDCWD, t->real, RENAME_NOREPLACE) : rename(new, t->real))
+	/* A name that is given to it by a link is not taken from anybody, as it would be by a rename. */
+	if (t->is_new ? linkat(AT_FDCWD, new, AT_FDCWD, t->real, 0) : rename(new, t->real))
 		return errno == EEXIST ? stale(t, e) : err_sys(e, errno, "cannot replace %s", t->path);
+	if (t->is_new)
+		unlink(new);
 	return 0;
 }
 

@@ -369,6 +369,38 @@ static void test_join_new(void **state)
 	conf_text_free(t);
 }
 
+/* A port is written where something else would be taken for it. */
+static void test_join_port(void **state)
+{
+	static const struct {
+		const char *before;
+		bool written;
+	} cases[] = {
+		{ "[namespace osl]\nport = 6000\n", false },
+		{ "[defaults]\nport = 6000\n[namespace osl]\n", false },
+		{ "[namespace osl]\n", true },
+		{ "[defaults]\nport = 6000\n[namespace osl]\nport = 5000\n", true },
+		{ "[interface if0]\nport = 6000\n[namespace osl]\nport = 6000\n", true },
+	};
+	const struct conf_join_portal portal = { "a", "10.0.0.1", 6000 };
+	struct conf_join j = { .namespace = "osl", .id = 1, .node = "me", .key = KEY, .portals = &portal, .portal_count = 1 };
+	const struct conf_place at = { "server", "a", "osl" };
+	char port[10];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct conf_text *t = text_of(CONF_FILE_CLIENT, cases[i].before);
+		struct err e = { 0 };
+
+		assert_int_equal(conf_text_join(t, &j, &e), 0);
+		assert_int_equal(conf_text_get(t, &at, "port", port, sizeof(port)) > 0, cases[i].written);
+		/* And it is found again. */
+		assert_false(conf_text_join(t, &j, &e));
+		assert_int_equal(conf_text_leave(t, "osl", &portal, 1, &e), -ENOTEMPTY);
+		conf_text_free(t);
+	}
+}
+
 /* The number is the name's, unless another has it. */
 static void test_free_id(void **state)
 {
@@ -489,7 +521,7 @@ int main(void)
 		cmocka_unit_test(test_set), cmocka_unit_test(test_not_set), cmocka_unit_test(test_by_hand),
 		cmocka_unit_test(test_unset), cmocka_unit_test(test_remove), cmocka_unit_test(test_come_and_go),
 		cmocka_unit_test(test_clients), cmocka_unit_test(test_bad_clients), cmocka_unit_test(test_join),
-		cmocka_unit_test(test_join_new), cmocka_unit_test(test_free_id), cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_join_new), cmocka_unit_test(test_join_port), cmocka_unit_test(test_free_id), cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_hidden), cmocka_unit_test(test_diff), cmocka_unit_test(test_no_text),
 		cmocka_unit_test(test_of_another_host),
 	};
