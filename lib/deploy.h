@@ -127,6 +127,9 @@ struct deploy_facts {
 	size_t listener_count;
 	char **volumes;			/* in the pool: names, and what is a volume's beside them */
 	size_t volume_count;
+	/* Names; a directory's has a '/' behind it. */
+	char **pooled;			/* in the pool, that are a server's: volumes, and what it keeps beside them */
+	size_t pooled_count;
 	int pool_uid;			/* whose the volumes are; -1: there are none, -2: of several */
 	char **state;			/* what is in DEPLOY_STATE */
 	size_t state_count;
@@ -249,7 +252,7 @@ void deploy_plan_free(struct deploy_plan *p);	/* NULL is fine; keys are wiped */
 
 /*
  * The manifest: {"version", "sha256", "program", "files": [{"path", "sha256", "mode", "owner"} or {"path", "to"}],
- * "directories": [that were made], "user": its name if it was made, else null, "pool", "service": "systemd" or "plain",
+ * "directories": [that were made], "were": [{"path", "mode", "owner"} of those that were there], "user": its name if it was made, else null, "pool", "service": "systemd" or "plain",
  * "namespace", "namespace_id", "server", "server_id", "port", "portals": ["10.0.0.1"], "by": node, "when": seconds since 1970}.
  */
 /* The host's, a new reference; NULL: it has none that can be read. */

@@ -334,9 +334,24 @@ static void take_volume(struct reader *r, struct line *l)
 	keep_in(r, &r->f->volumes, &r->f->volume_count, l->rest);
 }
 
+/* A name, or a directory's with '/' behind it. */
+static bool is_name(const char *text)
+{
+	size_t n = strcspn(text, "/");
+
+	return n && (!text[n] || !text[n + 1]) && strcmp(text, "./") != 0 && strcmp(text, "../") != 0 &&
+		strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
+}
+
+static void take_pooled(struct reader *r, struct line *l)
+{
+	if (is_name(l->rest))
+		keep_in(r, &r->f->pooled, &r->f->pooled_count, l->rest);
+}
+
 static void take_state(struct reader *r, struct line *l)
 {
-	if (*l->rest && !strchr(l->rest, '/') && strcmp(l->rest, ".") != 0 && strcmp(l->rest, "..") != 0)
+	if (is_name(l->rest))
 		keep_in(r, &r->f->state, &r->f->state_count, l->rest);
 }
 
@@ -407,7 +422,7 @@ static const struct {
 	{ "directory", take_directory }, { "link", take_link }, { "other", take_other }, { "place", take_place },
 	{ "missing", take_missing }, { "interface", take_interface }, { "address", take_address },
 	{ "listener", take_listener }, { "process", take_process }, { "volume", take_volume },
-	{ "state", take_state }, { "note", take_note },
+	{ "pooled", take_pooled }, { "state", take_state }, { "note", take_note },
 };
 
 static void take_line(struct reader *r, const char *start, size_t size)
@@ -558,6 +573,7 @@ void deploy_facts_free(struct deploy_facts *f)
 	free(f->listeners);
 	free_strings(f->missing, f->missing_count);
 	free_strings(f->volumes, f->volume_count);
+	free_strings(f->pooled, f->pooled_count);
 	free_strings(f->state, f->state_count);
 	deploy_secret_free(&f->config);
 	free(f->manifest);

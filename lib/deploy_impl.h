@@ -10,6 +10,8 @@ int deploy_config_from(const struct deploy_secret *old, const struct deploy_wish
 		       struct err *e);
 /* Whether the host's configuration has a pool there. */
 bool deploy_has_pool(const struct deploy_facts *f, const char *path);
+/* Whether it has one elsewhere, which is not looked after here: the user who owns the volumes there has to stay. */
+bool deploy_has_pool_beside(const struct deploy_facts *f, const char *path);
 /* Whether a server that has read the one takes the other without a start. */
 bool deploy_reloads(const struct deploy_secret *now, const struct deploy_secret *then);
 /* What the host will have; old NULL: its first. */

@@ -86,6 +86,27 @@ static json_t *directories_of(const struct deploy_facts *f, const json_t *old)
 	return made;
 }
 
+/* Directories that were there and had another mode or owner: undeploy gives these back. */
+static json_t *were(const struct deploy_facts *f, const struct deploy_wish *w, const json_t *old)
+{
+	const char *const dirs[] = { DEPLOY_STATE, w->pool };
+	json_t *list = json_deep_copy(json_object_get(old, "were"));
+	char mode[8];
+
+	if (json_is_array(list))
+		return list;
+	json_decref(list);
+	list = json_array();
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		const struct deploy_path *is = deploy_facts_path(f, dirs[i]);
+
+		snprintf(mode, sizeof(mode), "%04o", (unsigned)is->mode & 07777);
+		if (is->kind == DEPLOY_DIRECTORY && is->mode >= 0 && *is->owner && !strchr(is->owner, '?'))
+			json_array_append_new(list, json_pack("{ss ss ss}", "path", dirs[i], "mode", mode, "owner", is->owner));
+	}
+	return list;
+}
+
 static void set_places(json_t *m, const struct deploy_wish *w)
 {
 	json_t *portals = json_array();
@@ -121,6 +142,8 @@ json_t *deploy_manifest(const struct deploy_facts *f, const struct deploy_wish *
 	json_object_set_new(m, "program", json_string(program));
 	json_object_set_new(m, "files", files_of(f, w, sha));
 	json_object_set_new(m, "directories", directories_of(f, old));
+	if (!w->binary_only)
+		json_object_set_new(m, "were", were(f, w, old));
 	json_object_set_new(m, "service", json_string(f->systemd ? "systemd" : "plain"));
 	json_object_set_new(m, "by", json_string(w->by ? w->by : ""));
 	json_object_set_new(m, "when", json_integer(w->when));

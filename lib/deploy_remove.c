@@ -28,10 +28,14 @@ static void drop(struct deploy_plan *p, const struct deploy_facts *f, const char
 				say ? "%s" : NULL, say);
 }
 
-static void drop_tree(struct deploy_plan *p, const char *path, const char *say)
+/* One of the names that the facts have of a directory. */
+static void drop_named(struct deploy_plan *p, const char *directory, const char *name)
 {
-	deploy_add_text(p, say ? DEPLOY_REMOVES : DEPLOY_SILENT, json_pack("{ss ss}", "do", "remove-tree", "path", path), &none,
-			say ? "%s %s" : NULL, say, path);
+	size_t n = strcspn(name, "/");
+	char path[4096];
+
+	if (snprintf(path, sizeof(path), "%s/%.*s", directory, (int)n, name) < (int)sizeof(path))
+		deploy_add_text(p, DEPLOY_SILENT, json_pack("{ss ss}", "do", name[n] ? "remove-tree" : "remove", "path", path), &none, NULL);
 }
 
 static void stop(struct deploy_plan *p, const struct deploy_facts *f, const char *pool)
@@ -71,13 +75,23 @@ static void drop_programs(struct deploy_plan *p, const struct deploy_facts *f)
 	drop(p, f, DEPLOY_MANIFEST, NULL);
 }
 
+/* What is a server's in the pool.  The directory may have files of others: it goes only if it was made, and is empty. */
+static void drop_pooled(struct deploy_plan *p, const struct deploy_facts *f, const char *pool)
+{
+	for (size_t i = 0; i < f->volume_count; i++)
+		deploy_add_text(p, DEPLOY_REMOVES, json_pack("{ss s[s]}", "do", "run", "argv", "true"), &none,
+				"REMOVES FOR GOOD %s/%s", pool, f->volumes[i]);
+	for (size_t i = 0; i < f->pooled_count; i++)
+		drop_named(p, pool, f->pooled[i]);
+}
+
 /* The pool with its volumes: gone, or left for root to use. */
 static void leave_volumes(struct deploy_plan *p, const struct deploy_facts *f, const char *pool, bool with_volumes)
 {
 	if (deploy_facts_path(f, pool)->kind != DEPLOY_DIRECTORY)
 		return;
 	if (!f->volume_count || with_volumes) {
-		drop_tree(p, pool, f->volume_count ? "REMOVES ALL VOLUMES in" : "removes");
+		drop_pooled(p, f, pool);
 		return;
 	}
 	deploy_add_text(p, DEPLOY_DOES, json_pack("{ss s[ssss] s[ssss] si}", "do", "run", "argv", "chown", "-R", "root:root", pool,
@@ -100,15 +114,35 @@ static void drop_state(struct deploy_plan *p, const struct deploy_facts *f, cons
 	char path[4096];
 
 	for (size_t i = 0; i < f->state_count; i++) {
-		snprintf(path, sizeof(path), DEPLOY_STATE "/%s", f->state[i]);
+		snprintf(path, sizeof(path), DEPLOY_STATE "/%.*s", (int)strcspn(f->state[i], "/"), f->state[i]);
 		if (!under(pool, path))
-			drop_tree(p, path, NULL);
+			drop_named(p, DEPLOY_STATE, f->state[i]);
 	}
 	if (!f->systemd && !f->rsiod && deploy_facts_path(f, DEPLOY_RUN)->kind == DEPLOY_DIRECTORY)
-		drop_tree(p, DEPLOY_RUN, NULL);
+		drop_named(p, "/run", "rsio/");
 }
 
-/* The directories that were made, inner ones first. */
+/* The state directory and the pool, where they stay: as they were, or root's, since the user goes. */
+static void give_back(struct deploy_plan *p, const struct deploy_facts *f, const json_t *manifest, const char *path, bool stays)
+{
+	const json_t *were = json_object_get(manifest, "were");
+	const char *mode = "0750", *owner = stays ? "root:root" : NULL;
+
+	for (size_t i = 0; i < json_array_size(were); i++) {
+		const json_t *one = json_array_get(were, i);
+		const char *is = json_string_value(json_object_get(one, "path"));
+
+		if (!is || strcmp(is, path) != 0 || !json_is_string(json_object_get(one, "mode")))
+			continue;
+		mode = json_string_value(json_object_get(one, "mode"));
+		owner = json_string_value(json_object_get(one, "owner"));
+	}
+	if (owner && deploy_facts_path(f, path)->kind == DEPLOY_DIRECTORY)
+		deploy_add_text(p, DEPLOY_SILENT, json_pack("{ss ss ss ss}", "do", "directory", "path", path, "mode", mode, "owner", owner),
+				&none, NULL);
+}
+
+/* The directories that were made, inner ones first; and the state directory, which is nobody else's. */
 static char *sweep(const json_t *manifest)
 {
 	const json_t *made = json_object_get(manifest, "directories");
@@ -126,7 +160,7 @@ static char *sweep(const json_t *manifest)
 		fputs(" 2>/dev/null\n", out);
 	}
 	if (out)
-		fprintf(out, "exit 0\n");
+		fprintf(out, "rmdir " DEPLOY_STATE " 2>/dev/null\nexit 0\n");
 	if (!out || fclose(out)) {
 		free(text);
 		return NULL;
@@ -152,7 +186,9 @@ struct deploy_plan *deploy_plan_remove(const struct deploy_facts *f, bool with_v
 	drop_programs(p, f);
 	leave_volumes(p, f, pool, with_volumes);
 	drop_state(p, f, pool);
-	if (user && strcmp(user, DEPLOY_USER) == 0 && f->server_uid >= 0)
+	give_back(p, f, manifest, DEPLOY_STATE, p->left_count && under(pool, DEPLOY_STATE));
+	give_back(p, f, manifest, pool, p->left_count);
+	if (user && strcmp(user, DEPLOY_USER) == 0 && f->server_uid >= 0 && !deploy_has_pool_beside(f, pool))
 		deploy_add_text(p, DEPLOY_REMOVES, json_pack("{ss ss}", "do", "remove-user", "name", user), &none,
 				"removes the user %s", user);
 	p->sweep = sweep(manifest);

@@ -93,14 +93,20 @@ static const char middle[] =
 "	for d in /sys/kernel/config/target/iscsi/iqn*; do [ -d \"$d\" ] && say 'note targets of iscsi (LIO) are configured' && break; done\n"
 "	for d in /sys/kernel/config/nvmet/ports/*; do [ -d \"$d\" ] && say 'note ports of nvmet (NVMe over fabrics) are configured' && break; done\n"
 "}\n"
+"named() {\n"
+"	if [ -L \"$2\" ]; then say \"$1 ${2#\"$3\"/}\"; elif [ -d \"$2\" ]; then say \"$1 ${2#\"$3\"/}/\"\n"
+"	elif [ -e \"$2\" ]; then say \"$1 ${2#\"$3\"/}\"; fi\n"
+"}\n"
 "pool() {\n"
 "	[ -d \"$pool\" ] || return 0\n"
 "	for f in \"$pool\"/*.raw \"$pool\"/.rsio.snap/*/*.raw; do\n"
 "		[ -f \"$f\" ] && say \"volume $(stat -c %u \"$f\" || echo '?') ${f#\"$pool\"/}\"; done\n"
+"	for f in \"$pool\"/.rsio.* \"$pool\"/*.raw \"$pool\"/*.meta \"$pool\"/*.flush-failed; do\n"
+"		named pooled \"$f\" \"$pool\"; done\n"
 "}\n"
 "state() {\n"
 "	for f in /var/lib/rsio/* /var/lib/rsio/.[!.]*; do\n"
-"		{ [ -e \"$f\" ] || [ -L \"$f\" ]; } && say \"state ${f#/var/lib/rsio/}\"; done\n"
+"		named state \"$f\" /var/lib/rsio; done\n"
 "}\n";
 
 static const char tail[] =

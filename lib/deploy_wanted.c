@@ -311,6 +311,22 @@ bool deploy_has_pool(const struct deploy_facts *f, const char *path)
 	return has;
 }
 
+bool deploy_has_pool_beside(const struct deploy_facts *f, const char *path)
+{
+	struct conf_text *t = f->config.text ?
+		conf_text_of(CONF_FILE_SERVER, DEPLOY_CONFIG, f->config.text, f->config.size, NULL) : NULL;
+	char name[2 * CONF_NAME_MAX + 2], space[CONF_NAME_MAX + 1], found[4096];
+	bool has = false;
+
+	for (size_t i = 0; t && !has && conf_text_section(t, "pool", i, name, space); i++) {
+		const struct conf_place at = { "pool", name, NULL };
+
+		has = conf_text_get(t, &at, "path", found, sizeof(found)) > 0 && strcmp(found, path) != 0;
+	}
+	conf_text_free(t);
+	return has;
+}
+
 int deploy_has(const struct deploy_facts *f, struct deploy_is *is, struct err *e)
 {
 	struct conf_text *t;

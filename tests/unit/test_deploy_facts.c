@@ -99,7 +99,7 @@ static void reads(void **state)
 				       "interface up 9000 10000 eth0\ninterface - 1500 -1 eth1\naddress 10.0.0.1/24 eth0\n"
 				       "address fe80::1/64 eth0\naddress 127.0.0.1/8 lo\nlistener 0100007F 12 rssrv\n"
 				       "listener 00000000000000000000000000000000 0 ?\nlistener zz 1 x\nprocess 12 rssrv /x\n"
-				       "has systemd\nhas more\nvolume 0 a.raw\nvolume 7 b.raw\nstate x\nstate ..\nstate a/b\n"
+				       "has systemd\nhas more\nvolume 0 a.raw\nvolume 7 b.raw\nstate x\nstate ..\nstate ../\nstate a/b\n"
 				       "text config\n|[clients]\n|\n|x\n\ntext end\ntext manifest\n|{}\ntext end\naccount 998 997\n");
 
 	(void)state;

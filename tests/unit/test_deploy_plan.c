@@ -160,7 +160,8 @@ static void removes_all_but_volumes(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_true(asprintf(&more, "%sstate pool\nstate x\nvolume 998 a.raw\nvolume 998 .rsio.snap/a/m.raw\n", is) > 0);
+	assert_true(asprintf(&more, "%sstate pool/\nstate x/\nstate y\nvolume 998 a.raw\nvolume 998 .rsio.snap/a/m.raw\n"
+			     "pooled a.raw\npooled .rsio.snap/\n", is) > 0);
 	f = facts(more);
 	p = deploy_plan_remove(f, false, &e);
 	assert_non_null(p);
@@ -173,7 +174,9 @@ static void removes_all_but_volumes(void **state)
 	deploy_plan_free(p);
 	p = deploy_plan_remove(f, true, &e);
 	assert_int_equal(p->left_count, 0);
-	assert_non_null(step(p, "remove-tree", DEPLOY_POOL));
+	assert_non_null(step(p, "remove", DEPLOY_POOL "/a.raw"));
+	assert_non_null(step(p, "remove-tree", DEPLOY_POOL "/.rsio.snap"));
+	assert_null(step(p, "remove-tree", DEPLOY_POOL));
 	deploy_plan_free(p);
 	deploy_facts_free(f);
 	f = facts("");
