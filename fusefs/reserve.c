@@ -16,10 +16,33 @@
 #define WAIT_SECONDS 8
 #define CONFLICT 0x18		/* PR_STS_RESERVATION_CONFLICT, where linux/pr.h has it */
 
-/* The answer of a server: 0, or -errno with its words. */
-static int result_of(int error, const char *text, size_t length, struct err *e)
+/* These came to linux/pr.h later. */
+#ifndef IOC_PR_READ_KEYS
+struct pr_read_keys {
+	__u32 generation;
+	__u32 num_keys;
+	__u64 keys_ptr;
+};
+
+struct pr_read_reservation {
+	__u64 key;
+	__u32 generation;
+	__u32 type;
+};
+
+#define IOC_PR_READ_KEYS _IOWR('p', 206, struct pr_read_keys)
+#define IOC_PR_READ_RESERVATION _IOR('p', 207, struct pr_read_reservation)
+#endif
+
+/* What a server has answered; NULL: nothing that can be read. */
+static json_t *parse(int error, const char *text, size_t length, struct err *e)
 {
-	json_t *j = error || !text ? NULL : ctl_parse(text, length, e);
+	return error || !text ? NULL : ctl_parse(text, length, e);
+}
+
+/* 0, or -errno with the server's words. */
+static int result_of(int error, const json_t *j, struct err *e)
+{
 	const json_t *refusal = json_object_get(j, "error");
 	const char *code = json_string_value(json_object_get(refusal, "code"));
 	const char *why = json_string_value(json_object_get(refusal, "text"));
@@ -39,7 +62,6 @@ static int result_of(int error, const char *text, size_t length, struct err *e)
 	}
 	err_clean(e->text);
 	err_clean(e->next);
-	json_decref(j);
 	return r;
 }
 
@@ -118,8 +140,10 @@ static void alone_answered(void *arg, int error, const char *text, size_t length
 {
 	struct alone *a = arg;
 	struct mpio *v = client_volume(a->client, a->namespace, a->volume);
-	int r = result_of(error, text, length, &a->err);
+	json_t *j = parse(error, text, length, &a->err);
+	int r = result_of(error, j, &a->err);
 
+	json_decref(j);
 	if (v && (!r || !a->yes))
 		mpio_set_alone(v, a->yes);
 	alone_ended(a, r);
@@ -181,32 +205,94 @@ struct call {
 	struct loop_timer timer;
 	struct loop *loop;
 	fuse_req_t req;			/* NULL: answered */
+	unsigned cmd;
 };
 
-static void answer(struct call *k, int r)
+/* out: what the ioctl gives, NULL: nothing. */
+static void answer(struct call *k, int r, const void *out, size_t size)
 {
 	if (!k->req)
 		return;
 	loop_disarm(k->loop, &k->timer);
 	if (!r || r == -EBADE)
-		fuse_reply_ioctl(k->req, r ? CONFLICT : 0, NULL, 0);
+		fuse_reply_ioctl(k->req, r ? CONFLICT : 0, out, r ? 0 : size);
 	else
 		fuse_reply_err(k->req, -r);
 	k->req = NULL;
 }
 
+static unsigned type_number(const char *name)
+{
+	static const char *const names[] = {
+		"none", "write-exclusive", "exclusive-access", "write-exclusive-registrants", "exclusive-access-registrants",
+		"write-exclusive-all", "exclusive-access-all",
+	};
+
+	for (unsigned i = 0; name && i < sizeof names / sizeof *names; i++)
+		if (strcmp(names[i], name) == 0)
+			return i;
+	return 0;
+}
+
+/* The key of who holds it; where all do, 0, as SCSI has it. */
+static uint64_t holders_key(const json_t *registered, unsigned type)
+{
+	const json_t *g;
+	size_t i;
+
+	json_array_foreach(registered, i, g) {
+		const char *key = json_string_value(json_object_get(g, "key"));
+
+		if (type < 5 && key && json_is_true(json_object_get(g, "holds")))
+			return strtoull(key, NULL, 16);
+	}
+	return 0;
+}
+
+static void answer_reservation(struct call *k, const json_t *state)
+{
+	const json_t *registered = json_object_get(state, "registered");
+	unsigned type = type_number(json_string_value(json_object_get(state, "type")));
+	struct pr_read_reservation out = {
+		.key = holders_key(registered, type), .type = type,
+		.generation = (uint32_t)json_integer_value(json_object_get(state, "generation")),
+	};
+
+	answer(k, 0, &out, sizeof out);
+}
+
+/* The list's place is the caller's memory, which FUSE does not let us write to. */
+static void answer_keys(struct call *k, const json_t *state)
+{
+	struct pr_read_keys out = {
+		.num_keys = (uint32_t)json_array_size(json_object_get(state, "registered")),
+		.generation = (uint32_t)json_integer_value(json_object_get(state, "generation")),
+	};
+
+	answer(k, 0, &out, sizeof out);
+}
+
 static void call_answered(void *arg, int error, const char *text, size_t length)
 {
 	struct call *k = arg;
-	struct err e;
+	struct err e = { 0 };
+	json_t *j = parse(error, text, length, &e);
+	const json_t *state = json_object_get(j, "reservation");
+	int r = result_of(error, j, &e);
 
-	answer(k, result_of(error, text, length, &e));
+	if (!r && k->cmd == IOC_PR_READ_RESERVATION)
+		answer_reservation(k, state);
+	else if (!r && k->cmd == IOC_PR_READ_KEYS)
+		answer_keys(k, state);
+	else
+		answer(k, r, NULL, 0);
+	json_decref(j);
 	free(k);
 }
 
 static void too_late(struct loop_timer *t)
 {
-	answer((struct call *)((char *)t - offsetof(struct call, timer)), -ETIMEDOUT);
+	answer((struct call *)((char *)t - offsetof(struct call, timer)), -ETIMEDOUT, NULL, 0);
 }
 
 /* 1: there is such an ioctl; 0: none; -errno: what it asks for makes no sense. */
@@ -216,6 +302,7 @@ static int get_wish(unsigned cmd, const void *in, size_t size, struct wish *w)
 	const struct pr_reservation *r = in;
 	const struct pr_preempt *p = in;
 	const struct pr_clear *c = in;
+	const struct pr_read_keys *l = in;
 	unsigned flags;
 
 	switch (cmd) {
@@ -245,6 +332,15 @@ static int get_wish(unsigned cmd, const void *in, size_t size, struct wish *w)
 		*w = (struct wish){ "clear", c->key, 0, 0, false };
 		flags = c->flags;
 		break;
+	case IOC_PR_READ_KEYS:
+		if (size < sizeof *l)
+			return -EINVAL;
+		*w = (struct wish){ .action = "read" };
+		flags = l->num_keys;	/* how many there are can be had, which not */
+		break;
+	case IOC_PR_READ_RESERVATION:
+		*w = (struct wish){ .action = "read" };
+		return 1;
 	default:
 		return 0;
 	}
@@ -265,6 +361,7 @@ bool reserve_ioctl(struct client *c, fuse_req_t req, struct mpio *v, unsigned cm
 	if (!r) {
 		k->loop = c->loop;
 		k->req = req;
+		k->cmd = cmd;
 		k->timer.fire = too_late;
 		loop_arm(k->loop, &k->timer, loop_now(k->loop) + WAIT_SECONDS * UINT64_C(1000000000));
 		r = ask(v, &w, call_answered, k);
