@@ -25,6 +25,8 @@
 #define INSIST 10
 /* What changes often is looked at so seldom (ms). */
 #define LOOK_EVERY 200
+/* And so often what nobody tells a change of, while there is such a thing (ms). */
+#define ASK_EVERY 5000
 
 static gid_t admin_gid(const struct conf_client *conf)
 {
@@ -265,12 +267,13 @@ static bool handle_signal(struct daemon *d, int fd, double *asked)
 	return stop_asked(d, asked);
 }
 
-static void look(struct daemon *d)
+/* True: look again after a while, though nothing says that something changed. */
+static bool look(struct daemon *d)
 {
 	uint64_t n;
 
-	if (read(d->client.changed, &n, sizeof n) == sizeof n && geteuid() == 0)
-		devices_look(&d->devices);
+	(void)!read(d->client.changed, &n, sizeof n);
+	return geteuid() == 0 && devices_look(&d->devices);
 }
 
 static void live(struct daemon *d, int signals)
@@ -280,7 +283,7 @@ static void live(struct daemon *d, int signals)
 		{ .fd = d->end, .events = POLLIN },
 		{ .fd = d->client.changed, .events = POLLIN },
 	};
-	uint64_t next = 0, now;
+	uint64_t next = 0, ask = 0, now;
 	double asked = 0;
 
 	for (;;) {
@@ -289,17 +292,21 @@ static void live(struct daemon *d, int signals)
 		/* Changes come in swarms: the next look is not before LOOK_EVERY. */
 		now = loop_clock();
 		p[2].events = now >= next ? POLLIN : 0;
-		if (now < next)
-			wait = (int)((next - now) / 1000000) + 1;
+		if (now < next || ask)
+			wait = (int)(((now < next ? next : ask > now ? ask : now) - now) / 1000000) + 1;
 		if (poll(p, 3, wait) < 0 && errno != EINTR)
 			break;
 		if (p[0].revents && handle_signal(d, signals, &asked))
 			break;
 		if (p[1].revents)
 			break;
-		if (p[2].revents & POLLIN) {
-			look(d);
-			next = loop_clock() + LOOK_EVERY * UINT64_C(1000000);
+		now = loop_clock();
+		if (p[2].revents & POLLIN || (ask && now >= ask)) {
+			bool again = look(d);
+
+			now = loop_clock();
+			next = now + LOOK_EVERY * UINT64_C(1000000);
+			ask = again ? now + ASK_EVERY * UINT64_C(1000000) : 0;
 		}
 	}
 }
@@ -499,6 +506,7 @@ static int run(struct daemon *d, const char *mount_dir)
 		if (status == 0) {
 			client_wake(&d->client);
 			look(d);
+			client_wake(&d->client);	/* whether that has to be repeated, live() learns by its own look */
 			say_ready(d);
 			live(d, signals);
 		}

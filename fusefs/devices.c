@@ -15,13 +15,15 @@ int devices_init(struct devices *d, struct client *c, struct helper *h)
 	d->helper = h;
 	pthread_mutex_init(&d->lock, NULL);
 	d->tried = json_object();
-	return d->tried ? 0 : -ENOMEM;
+	d->refused = json_object();
+	return d->tried && d->refused ? 0 : -ENOMEM;
 }
 
 void devices_fini(struct devices *d)
 {
 	json_decref(d->tried);
-	d->tried = NULL;
+	json_decref(d->refused);
+	d->tried = d->refused = NULL;
 }
 
 static void join(char *buf, size_t size, const char *namespace, const char *volume)
@@ -73,8 +75,8 @@ struct list_query {
 	json_t *list;
 };
 
-/* Whether the configuration that v's namespace runs by, or a newer one, wants it attached. */
-static bool wanted(const struct client *c, const char *namespace, const char *volume)
+/* What the newest configuration says of it; or NULL. */
+static const struct conf_volume_rule *rule_of(const struct client *c, const char *namespace, const char *volume)
 {
 	const struct conf_client *conf = c->newest ? c->newest->conf : NULL;
 
@@ -82,19 +84,20 @@ static bool wanted(const struct client *c, const char *namespace, const char *vo
 		const struct conf_volume_rule *r = &conf->volumes[i];
 
 		if (strcmp(r->namespace, namespace) == 0 && strcmp(r->name, volume) == 0)
-			return r->attach;
+			return r;
 	}
-	return false;
+	return NULL;
 }
 
 static void add_volume(void *arg, struct mpio *v)
 {
 	struct list_query *q = arg;
 	const struct wire_volume *info = mpio_info(v);
+	const struct conf_volume_rule *r = rule_of(q->client, mpio_namespace(v), info->name);
 
-	json_array_append_new(q->list, json_pack("{s:s, s:s, s:I, s:b}", "namespace", mpio_namespace(v),
+	json_array_append_new(q->list, json_pack("{s:s, s:s, s:I, s:b, s:b}", "namespace", mpio_namespace(v),
 						 "volume", info->name, "size", (json_int_t)info->size,
-						 "wanted", wanted(q->client, mpio_namespace(v), info->name)));
+						 "wanted", r && r->attach, "alone", r && r->exclusive));
 }
 
 static void query_list(void *arg)
@@ -104,7 +107,7 @@ static void query_list(void *arg)
 	client_each_volume(q->client, add_volume, q);
 }
 
-/* [{"namespace", "volume", "size", "wanted"}] */
+/* [{"namespace", "volume", "size", "wanted", "alone"}] */
 static json_t *list_volumes(struct devices *d)
 {
 	struct list_query q = { d->client, json_array() };
@@ -270,9 +273,24 @@ static void follow_size(struct devices *d, const json_t *volume, const json_t *d
 	json_decref(j);
 }
 
+/* It is another client's, or its server does not answer: it may be had later.  Said once.  A client
+ * that gives a reservation up is noticed, one that merely has the volume open is not: that is
+ * asked again. */
+static bool wait_for_it(struct devices *d, const char *name, const struct err *e)
+{
+	if (e->code != EBADE && e->code != ETIMEDOUT)
+		return false;
+	if (!json_object_get(d->refused, name))
+		log_warning("attach", "%s is not attached yet: %s", name, e->text);
+	json_object_set_new(d->refused, name, json_true());
+	d->ask_again |= e->code == EBADE;
+	return true;
+}
+
 /* Once each time it comes: what an administrator detached stays so. */
 static void attach_wanted(struct devices *d, const json_t *volume, bool attached)
 {
+	bool alone = json_is_true(json_object_get(volume, "alone"));
 	char name[CONF_NAME_MAX + CONF_VOLUME_MAX + 2];
 	struct err e = { 0 };
 	json_t *j;
@@ -280,12 +298,13 @@ static void attach_wanted(struct devices *d, const json_t *volume, bool attached
 	join(name, sizeof name, member(volume, "namespace"), member(volume, "volume"));
 	if (!json_is_true(json_object_get(volume, "wanted")) || json_object_get(d->tried, name))
 		return;
-	json_object_set_new(d->tried, name, json_true());
-	if (attached)
+	j = attached ? NULL : devices_attach(d, member(volume, "namespace"), member(volume, "volume"), alone, &e);
+	if (!attached && !j && alone && wait_for_it(d, name, &e))
 		return;
-	j = devices_attach(d, member(volume, "namespace"), member(volume, "volume"), false, &e);
-	if (!j)
-		log_error("attach", "%s:%s: %s", member(volume, "namespace"), member(volume, "volume"), e.text);
+	json_object_set_new(d->tried, name, json_true());
+	json_object_del(d->refused, name);
+	if (!attached && !j)
+		log_error("attach", "%s: %s", name, e.text);
 	json_decref(j);
 }
 
@@ -305,13 +324,15 @@ static void forget_gone(struct devices *d, const json_t *volumes)
 	d->tried = kept;
 }
 
-void devices_look(struct devices *d)
+bool devices_look(struct devices *d)
 {
 	json_t *volumes = list_volumes(d), *attached = attach_list(d->client->mount_dir), *v;
 	struct keep_query keep = { d->client, NULL };
+	bool again;
 	size_t i;
 
 	pthread_mutex_lock(&d->lock);
+	d->ask_again = false;
 	forget_gone(d, volumes);
 	json_array_foreach(volumes, i, v) {
 		json_t *device = device_of(attached, v);
@@ -320,9 +341,11 @@ void devices_look(struct devices *d)
 		if (device)
 			follow_size(d, v, device);
 	}
+	again = d->ask_again;
 	pthread_mutex_unlock(&d->lock);
 	json_decref(volumes);
 	json_decref(attached);
 	keep.devices = attach_list(d->client->mount_dir);
 	loop_call(d->client->loop, keep_devices, &keep);
+	return again;
 }

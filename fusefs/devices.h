@@ -17,6 +17,8 @@ struct devices {
 	struct helper *helper;
 	pthread_mutex_t lock;		/* guards what follows */
 	json_t *tried;			/* "ns:vol" of what was attached because the configuration says so */
+	json_t *refused;		/* and of what it says should be this client's alone, and is not yet */
+	bool ask_again;
 };
 
 int devices_init(struct devices *d, struct client *c, struct helper *h);
@@ -33,7 +35,8 @@ json_t *devices_offered(struct devices *d);
 json_t *devices_attached(struct devices *d);
 
 /* Looks at what the kernel has, gives it to the client's status, attaches what the
- * configuration wants and has newly come, follows volumes that grew. */
-void devices_look(struct devices *d);
+ * configuration wants and has newly come, follows volumes that grew.  True: there is something to
+ * attach once another client lets go of it, which nobody may tell us: look again. */
+bool devices_look(struct devices *d);
 
 #endif

@@ -92,7 +92,7 @@ struct conf_own {		/* whose a volume's file in the tree is; what is not said is 
 struct conf_volume_rule {	/* client [volume NS:NAME] */
 	char namespace[CONF_NAME_MAX + 1];
 	char name[CONF_NAME_MAX + 1];
-	bool attach;
+	bool attach, exclusive;
 	bool has_policy, has_on_loss;
 	enum policy policy;
 	enum conf_on_loss on_loss;

@@ -213,6 +213,8 @@ static void check_volume(struct conf_parse *p, const struct conf_section *s,
 		unknown_namespace(p, s, c, v->namespace);
 		return;
 	}
+	if (v->exclusive && !v->attach)
+		conf_key_mistake(p, s, "exclusive", "needs attach = yes: it is about the block device that that makes");
 	/* The namespace itself could do without: it queues. */
 	if (v->has_on_loss && v->on_loss != CONF_ON_LOSS_QUEUE &&
 	    ns->behaviour.on_loss == CONF_ON_LOSS_QUEUE &&

@@ -201,6 +201,9 @@ static const struct conf_key_row key_rows[] = {
 	{ CLT, "volume", "attach", "yes|no", "no",
 	  "Whether the volume gets a block device at start.",
 	  MAY, CONF_TYPE_BOOL, AT(conf_volume_rule, attach), 0, 0 },
+	{ CLT, "volume", "exclusive", "yes|no", "no",
+	  "Whether no other client may have the volume open while its block device is there.",
+	  MAY, CONF_TYPE_BOOL, AT(conf_volume_rule, exclusive), 0, 0 },
 
 	{ SRV, "namespace", "namespaceid", "0..65535", NULL, "The namespace's number.",
 	  MUST, CONF_TYPE_INT, AT(conf_server, namespace_id), 0, 65535 },
