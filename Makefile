@@ -71,7 +71,7 @@ SCRIPTS   := $(wildcard .ci/run dist/*.sh tests/*.sh tests/*/*.sh bench/*.sh)
 PAGES     := $(wildcard man/*.[1-9])
 
 .PHONY: all programs tests bench bench-full bench-cost bench-plot demo demo-stop check check-long check-asan check-tsan \
-	check-valgrind lint install uninstall clean help FORCE
+	check-valgrind check-vm lint install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
 all: programs
@@ -166,6 +166,10 @@ check-tsan:
 	@dist/install-deps.sh check
 	+@$(SUBMAKE) BUILD=build-tsan SAN=thread tests
 	@BUILD=build-tsan tests/run.sh $(TESTS)
+check-vm:
+	@dist/install-deps.sh vm
+	+@$(SUBMAKE) programs
+	@BUILD='$(BUILD)' JOBS=1 tests/run.sh 'vm/*'
 check-valgrind:
 	@dist/install-deps.sh valgrind
 	+@$(SUBMAKE) tests
@@ -233,6 +237,7 @@ help:
 	@echo 'check-asan       with the address and undefined-behaviour sanitizers, in build-asan/'
 	@echo 'check-tsan       with the thread sanitizer, in build-tsan/'
 	@echo 'check-valgrind   the unit tests, and the tools in ops/ tests, under valgrind'
+	@echo 'check-vm         in an emulated machine: systemd, other kernels, rights that this one may lack'
 	@echo 'fuzz             fuzzes each target for FUZZ_TIME seconds or FUZZ_RUNS executions (clang)'
 	@echo 'check-fuzz       the corpus through each target, with the sanitizers'
 	@echo 'lint             shellcheck, mandoc, include directions, a build with clang'

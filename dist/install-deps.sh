@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that are missing; does nothing, quickly, when all
-# are there.  Usage: install-deps.sh [build|demo|check|lint|valgrind|bench]
+# are there.  Usage: install-deps.sh [build|demo|check|lint|valgrind|vm|bench]
 set -euo pipefail
 
 build=(gcc libc6-dev make pkg-config libfuse3-dev libinih-dev libjansson-dev
@@ -11,6 +11,8 @@ check=(python3 attr strace libcmocka-dev e2fsprogs xfsprogs btrfs-progs fio sqli
 	shellcheck mandoc openssh-client openssh-server sudo busybox dash csh)
 lint=(libcmocka-dev clang shellcheck mandoc)
 valgrind=(libcmocka-dev valgrind)
+# An emulated machine: its kernel is fetched by tests/vm/machine.sh.
+vm=(qemu-system-x86 qemu-system-common busybox cpio kmod systemd fio e2fsprogs jq iproute2 procps python3)
 # The peers that bench compares with, the load, and what draws the plot.
 bench=(python3 fio nbdkit nbdkit-plugin-nbd libnbd-bin openssl qemu-utils qemu-system-common qemu-block-extra gnuplot-nox
 	linux-perf)
@@ -21,9 +23,10 @@ demo) wanted=("${build[@]}" "${run[@]}" "${demo[@]}") ;;
 check) wanted=("${build[@]}" "${run[@]}" "${check[@]}") ;;
 lint) wanted=("${build[@]}" "${lint[@]}") ;;
 valgrind) wanted=("${build[@]}" "${valgrind[@]}") ;;
+vm) wanted=("${build[@]}" "${run[@]}" "${vm[@]}") ;;
 bench) wanted=("${build[@]}" "${run[@]}" "${bench[@]}") ;;
 *)
-	echo "usage: install-deps.sh [build|demo|check|lint|valgrind|bench]" >&2
+	echo "usage: install-deps.sh [build|demo|check|lint|valgrind|vm|bench]" >&2
 	exit 2
 	;;
 esac

@@ -48,6 +48,12 @@ says()		# FILE KEY: the value, or nothing
 	sed -n "1,25s/^[ #/*]*$2: *\([a-z0-9]*\).*/\1/p" "$1" | head -n 1
 }
 
+# Emulated machines are not everybody's: only where they are named.
+vm=''
+for p in "${patterns[@]}"; do
+	[[ $p != vm/* ]] || vm=vm
+done
+
 # "NAME FILE COMMAND" a line.
 all_tests()
 {
@@ -57,7 +63,7 @@ all_tests()
 		name=$(basename "$f" .c)
 		[ -e "$f" ] && echo "unit/$name $f $BUILD/tests/$name"
 	done
-	for f in tests/{docs,ops,agent,fusefs,multipath,deploy,fuzz}/test-*.sh; do
+	for f in tests/{docs,ops,agent,fusefs,multipath,deploy,fuzz,$vm}/test-*.sh; do
 		[ -z "$valgrind" ] || [[ $f == tests/ops/* ]] || continue
 		[ -e "$f" ] && echo "${f#tests/} $f $TOP/$f"
 	done
