@@ -71,8 +71,10 @@ static int edit_once(struct rsagent_task *t, const struct rsagent_server_conf *c
 	free(*text);
 	*text = edited;
 	bytes = rsagent_unmask(mask, edited, &size, e);
-	if (!bytes)
+	if (!bytes) {
+		rsagent_output(t, e->text);
 		return -EAGAIN;
+	}
 	*to = conf_text_of(CONF_FILE_SERVER, c->path, bytes, size, e);
 	secure_free(bytes);
 	if (!*to)
@@ -96,7 +98,6 @@ static int edit_until_good(struct rsagent_task *t, const struct rsagent_server_c
 		while ((r = edit_once(t, c, mask, &text, to, e)) == -EAGAIN) {
 			conf_text_free(*to);
 			*to = NULL;
-			rsagent_output(t, e->text);
 			/* What is wrong stays in e. */
 			if (rsagent_confirm(t, "Edit it again", &again)) {
 				r = -e->code;
