@@ -499,12 +499,19 @@ static int new_generation(struct pool *p, const struct offer *o, struct err *e)
 	return meta_write(p->dirfd, o->meta, &m, e);
 }
 
+static int copied_now(const struct offer *o, struct err *e)
+{
+	err_set(e, EBUSY, "a copy of %s is being made", o->name);
+	err_next(e, "try again when that is done");
+	return -EBUSY;
+}
+
 static int cut_file(struct pool *p, const struct offer *o, int fd, uint64_t size, struct err *e)
 {
 	int r;
 
 	if (atomic_load(&o->volume->guard) & GUARD_COW)
-		return err_set(e, EBUSY, "a copy of %s is being made", o->name);
+		return copied_now(o, e);
 	r = new_generation(p, o, e);
 	if (!r && ftruncate(fd, (off_t)size) < 0)
 		r = err_sys(e, errno, "cannot cut %s to %" PRIu64 " bytes", o->name, size);

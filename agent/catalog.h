@@ -50,8 +50,10 @@ struct catalog_job {
 	struct progress *progress;	/* NULL: nobody looks */
 	const uint8_t *uuid;		/* of the volume that is meant (of a snapshot: its own); NULL: whichever has the name */
 	uint64_t generation;		/* rollback, resize: that it is to have; 0: any */
+	bool at_once;			/* fails with EBUSY, where it would have to wait for another copy of the volume */
 	double hold_limit;		/* seconds that writes may be held; 0: as usual (hold.h) */
 	uint64_t held;			/* out: ns that they were */
+	char moment[META_TIME];		/* out: when that was */
 };
 
 int catalog_create(struct pool *p, struct catalog_job *j, const char *name, uint64_t size, bool preallocate,

@@ -67,23 +67,23 @@ static int begin_all(struct volume *const *v, const int *to, const bool *share, 
 	return 0;
 }
 
-int snap_moment(struct catalog_job *j, struct volume **v, const int *to, const bool *reflink, size_t n, struct err *e)
+static int take_moment(struct catalog_job *j, struct volume **v, const int *to, const bool *reflink, size_t n, bool at_once,
+		       struct err *e)
 {
 	struct cow **cow = calloc(n, sizeof(struct cow *));
 	struct hold *h;
 	struct err end = { 0 };
 	int r = 0, ended;
-	bool at_once;
 
 	if (!cow)
 		return err_set(e, ENOMEM, "no memory for %zu snapshots", n);
-	at_once = quick(v, reflink, n);
 	progress_stage(j->progress, "waiting for writes");
 	h = hold_begin(v, n, j->hold_limit > 0 ? j->hold_limit : HOLD_LIMIT, e);
 	if (!h) {
 		free(cow);
 		return -e->code;
 	}
+	meta_now(j->moment);
 	r = at_once ? share_all(v, to, n, h, e) : begin_all(v, to, reflink, n, cow, e);
 	ended = hold_end(h, &j->held, &end);
 	if (!r && ended) {
@@ -99,6 +99,20 @@ int snap_moment(struct catalog_job *j, struct volume **v, const int *to, const b
 		cow_free(cow[i]);
 	}
 	free(cow);
+	return r;
+}
+
+/* The moment is when it is this one's turn: it is later than what was acknowledged before it was asked for. */
+int snap_moment(struct catalog_job *j, struct volume **v, const int *to, const bool *reflink, size_t n, struct err *e)
+{
+	bool at_once = quick(v, reflink, n);
+	int r = at_once ? 0 : cow_turn(v, n, !j->at_once, j->progress, e);
+
+	if (!r) {
+		r = take_moment(j, v, to, reflink, n, at_once, e);
+		if (!at_once)
+			cow_turn_over(v, n);
+	}
 	if (r == -ECANCELED)
 		err_set(e, ECANCELED, "cancelled");
 	return r;
@@ -331,14 +345,11 @@ static int take_all(struct snap *s, struct err *e)
 
 static int take_and_commit(struct snap *s, struct err *e)
 {
-	char taken[META_TIME];
 	size_t entered = 0;
-	int r;
+	int r = take_all(s, e);
 
-	meta_now(taken);
-	r = take_all(s, e);
 	for (size_t k = 0; k < s->part_count && !r; k++)
-		r = identify_snapshots(&s->changes[k], s->parts[k].sources, s->parts[k].n, taken, e);
+		r = identify_snapshots(&s->changes[k], s->parts[k].sources, s->parts[k].n, s->job->moment, e);
 	for (; entered < s->part_count && !r; entered += !r)
 		r = catalog_enter(s->parts[entered].pool, e);
 	if (!r)

@@ -32,7 +32,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include "copy.h"
 #include "cow.h"
@@ -43,6 +45,7 @@
 #define READ_AHEAD (4ull << 20)
 #define SHARE_MOST (256ull << 20)	/* at once, */
 #define SHARE_NS (SECOND / 500)		/* when it takes no longer than this */
+#define LOOK_NS (SECOND / 10)		/* at the one that is waited for */
 
 struct busy {				/* chunks that are being copied */
 	struct busy *next;
@@ -209,6 +212,105 @@ static bool attach(struct cow *c)
 	return first;
 }
 
+/*
+ * Turns.
+ */
+void cow_init(struct volume *v)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&v->cow_lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&v->cow_left, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+/* One that is not to be had is waited for with none of the others taken. */
+static struct volume *take_all(struct volume *const *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		bool had;
+
+		pthread_mutex_lock(&v[i]->cow_lock);
+		had = v[i]->cow_taken;
+		v[i]->cow_taken = true;
+		pthread_mutex_unlock(&v[i]->cow_lock);
+		if (!had)
+			continue;
+		cow_turn_over(v, i);
+		return v[i];
+	}
+	return NULL;
+}
+
+void cow_turn_over(struct volume *const *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		pthread_mutex_lock(&v[i]->cow_lock);
+		v[i]->cow_taken = false;
+		pthread_cond_broadcast(&v[i]->cow_left);
+		pthread_mutex_unlock(&v[i]->cow_lock);
+	}
+}
+
+/* volume.cow_lock is held. */
+static void how_far(struct volume *v, uint64_t *done, uint64_t *of)
+{
+	*done = *of = 0;
+	if (!v->cow)
+		return;
+	pthread_mutex_lock(&v->cow->lock);
+	*of = v->cow->expected;
+	*done = v->cow->copied < *of ? v->cow->copied : *of;
+	pthread_mutex_unlock(&v->cow->lock);
+}
+
+static int wait_turn(struct volume *v, struct progress *p)
+{
+	uint64_t done, of;
+
+	pthread_mutex_lock(&v->cow_lock);
+	while (v->cow_taken && !progress_cancelled(p)) {
+		uint64_t until = workers_clock() + LOOK_NS;
+		struct timespec t = { (time_t)(until / SECOND), (long)(until % SECOND) };
+
+		how_far(v, &done, &of);
+		progress_set(p, done, of);
+		pthread_cond_timedwait(&v->cow_left, &v->cow_lock, &t);
+	}
+	pthread_mutex_unlock(&v->cow_lock);
+	return progress_cancelled(p) ? -ECANCELED : 0;
+}
+
+static int too_early(struct volume *v, struct err *e)
+{
+	uint64_t done, of;
+	char far[64] = "";
+
+	pthread_mutex_lock(&v->cow_lock);
+	how_far(v, &done, &of);
+	pthread_mutex_unlock(&v->cow_lock);
+	if (of)
+		snprintf(far, sizeof(far), ", %.0f %% of which is done", 100.0 * (double)done / (double)of);
+	err_set(e, EBUSY, "another copy of %s is being made%s", v->name, far);
+	err_next(e, "try again when that is done");
+	return -EBUSY;
+}
+
+int cow_turn(struct volume *const *v, size_t n, bool may_wait, struct progress *p, struct err *e)
+{
+	struct volume *busy;
+	int r = 0;
+
+	while (!r && (busy = take_all(v, n))) {
+		progress_stage(p, "waiting for another copy of it");
+		r = may_wait ? wait_turn(busy, p) : too_early(busy, e);
+	}
+	progress_set(p, 0, 0);
+	return r;
+}
+
 static void destroy(struct cow *c)
 {
 	pthread_mutex_destroy(&c->lock);
@@ -350,10 +452,12 @@ static int failed(const struct cow *c, int r, struct err *e)
 
 int cow_run(struct cow *c, struct progress *p, struct err *e)
 {
-	uint64_t began = workers_clock();
+	uint64_t began = workers_clock(), expected = copy_data_bytes(c->volume->fd, c->size);
 
-	c->expected = copy_data_bytes(c->volume->fd, c->size);
-	progress_expect(p, c->expected);
+	pthread_mutex_lock(&c->lock);
+	c->expected = expected;
+	pthread_mutex_unlock(&c->lock);
+	progress_expect(p, expected);
 	progress_stage(p, "copying");
 	copy_rest(c, p);
 	detach(c);

@@ -24,7 +24,7 @@
 static struct catalog_job job_of(struct task *t)
 {
 	return (struct catalog_job){ .id = t->id, .progress = &t->progress, .hold_limit = t->work.hold_limit,
-				     .uuid = t->work.has_uuid ? t->work.uuid : NULL, .generation = t->work.generation };
+				     .uuid = t->work.has_uuid ? t->work.uuid : NULL, .generation = t->work.generation, .at_once = t->work.at_once };
 }
 
 /* What is there now, by the names of the volumes. */
@@ -327,6 +327,7 @@ static const struct member snapshot_members[] = {
 	{ "volumes", MEMBER_VOLUMES, AT(volumes), true, 1, SNAPSHOT_VOLUMES_MAX, 0 },
 	SNAP("name", snapshot, true),
 	{ "hold_limit", MEMBER_REAL, AT(hold_limit), false, 10, 10000, 0 },
+	{ "at_once", MEMBER_BOOL, AT(at_once), false, 0, 0, 0 },
 	END
 };
 static const struct member snapshot_remove_members[] = {

@@ -46,7 +46,7 @@ struct manage_work {
 	uint64_t size, count, iops, keep, generation;
 	double mbps, burst, hold_limit, every;
 	uint64_t due;			/* schedule.c: when it was; 0: perhaps it is not yet */
-	bool preallocate, if_missing, snapshots;
+	bool preallocate, if_missing, snapshots, at_once;
 	bool has_uuid, has_confirm, has_mbps, has_iops, has_burst;
 };
 

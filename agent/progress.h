@@ -36,6 +36,15 @@ static inline void progress_expect(struct progress *p, uint64_t bytes)
 		atomic_fetch_add_explicit(&p->of, bytes, memory_order_relaxed);
 }
 
+/* Of what others do, for which this one waits; 0, 0: it begins itself. */
+static inline void progress_set(struct progress *p, uint64_t done, uint64_t of)
+{
+	if (p) {
+		atomic_store_explicit(&p->done, done, memory_order_relaxed);
+		atomic_store_explicit(&p->of, of, memory_order_relaxed);
+	}
+}
+
 static inline void progress_taken(struct progress *p)
 {
 	if (p)

@@ -344,9 +344,8 @@ struct volume *volume_open(struct server *s, const struct volume_setup *setup, s
 	pthread_mutex_init(&v->need_lock, NULL);
 	pthread_mutex_init(&v->range_lock, NULL);
 	pthread_cond_init(&v->range_free, NULL);
-	pthread_mutex_init(&v->cow_lock, NULL);
 	pthread_mutex_init(&v->reserve_lock, NULL);
-	pthread_cond_init(&v->cow_left, NULL);
+	cow_init(v);
 	if (asprintf(&v->path, "%s%s%s", setup->directory ? setup->directory : "",
 		     setup->directory ? "/" : "", setup->path) < 0)
 		v->path = NULL;

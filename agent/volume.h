@@ -165,8 +165,9 @@ struct volume {
 	pthread_cond_t range_free;
 	struct range_lock *ranges;
 	pthread_mutex_t cow_lock;
-	pthread_cond_t cow_left;	/* a writer has left it */
+	pthread_cond_t cow_left;	/* a writer has left it, or it is free */
 	struct cow *cow;		/* a copy of one moment that is being made; NULL: none */
+	bool cow_taken;			/* somebody makes one, or is about to */
 	struct lossy *lossy;		/* volume_lossy.c's; NULL but in tests */
 };
 

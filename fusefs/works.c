@@ -341,7 +341,7 @@ static void test_pause(const struct ctl_peer *peer)
 /* With the file systems at rest meanwhile. */
 static json_t *run_at_rest(struct work *w, const struct ctl_peer *peer, json_t **frozen, struct err *e)
 {
-	const json_t *work = json_object_get(w->request, "work"), *volumes = json_object_get(work, "volumes");
+	json_t *work = json_object_get(w->request, "work"), *volumes = json_object_get(work, "volumes");
 	char name[WIRE_NAME_MAX + 1];
 	struct growth_rest rest;
 	json_t *result;
@@ -357,6 +357,8 @@ static json_t *run_at_rest(struct work *w, const struct ctl_peer *peer, json_t *
 	count = rest.count;
 	log_info("attach", "%zu file systems of %s are at rest for a snapshot", count, name);
 	test_pause(peer);
+	/* Nobody is at rest for as long as another copy of the volume may take. */
+	json_object_set_new(work, "at_once", json_true());
 	w->rest = &rest;
 	result = run(w, peer, e);
 	growth_thaw(&rest);		/* nothing is left to do but when it failed */

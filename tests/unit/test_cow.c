@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <cmocka.h>
 #include "agent_parts.h"
 #include "../../agent/copy.h"
@@ -273,6 +274,74 @@ static void cancelled(void **state)
 	close(second);
 }
 
+/*
+ * Turns.
+ */
+static struct progress waits;
+static atomic_int turn_got;
+
+static void *wait_for_turn(void *arg)
+{
+	struct err e = { 0 };
+	int r = cow_turn(&v, 1, true, &waits, &e);
+
+	(void)arg;
+	atomic_store(&turn_got, r ? r : 1);
+	return NULL;
+}
+
+static bool comes(const char *stage)
+{
+	for (int i = 0; i < 5000; i++) {
+		const char *now = atomic_load(&waits.stage);
+
+		if (now && strcmp(now, stage) == 0)
+			return true;
+		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+	}
+	return false;
+}
+
+static void one_after_the_other(void **state)
+{
+	struct err e = { 0 };
+	int fd = new_target();
+	struct cow *c;
+	pthread_t t;
+
+	(void)state;
+	assert_int_equal(cow_turn(&v, 1, true, NULL, &e), 0);
+	c = start_cow(fd);
+	assert_int_equal(cow_turn(&v, 1, false, NULL, &e), -EBUSY);
+	assert_non_null(strstr(e.text, "another copy of "));
+
+	memset(&waits, 0, sizeof(waits));
+	atomic_store(&turn_got, 0);
+	assert_int_equal(pthread_create(&t, NULL, wait_for_turn, NULL), 0);
+	assert_true(comes("waiting for another copy of it"));
+	atomic_store(&waits.cancel, true);
+	pthread_join(t, NULL);
+	assert_int_equal(atomic_load(&turn_got), -ECANCELED);
+
+	memset(&waits, 0, sizeof(waits));
+	assert_int_equal(pthread_create(&t, NULL, wait_for_turn, NULL), 0);
+	assert_true(comes("waiting for another copy of it"));
+	assert_int_equal(cow_run(c, NULL, &e), 0);
+	cow_free(c);
+	assert_int_equal(atomic_load(&turn_got), -ECANCELED);	/* not yet */
+	cow_turn_over(&v, 1);
+	pthread_join(t, NULL);
+	assert_int_equal(atomic_load(&turn_got), 1);
+	assert_int_equal(atomic_load(&waits.of), 0);
+	close(fd);
+	fd = new_target();
+	c = start_cow(fd);
+	assert_int_equal(cow_run(c, NULL, &e), 0);
+	cow_free(c);
+	cow_turn_over(&v, 1);
+	close(fd);
+}
+
 /* It ends in the middle, with writers in it. */
 static void ended_under_load(void **state)
 {
@@ -343,6 +412,7 @@ int main(void)
 		TEST(a_write_copies_its_own_chunk),
 		TEST(a_copy_that_fails_fails_no_write),
 		TEST(cancelled),
+		TEST(one_after_the_other),
 		TEST(ended_under_load),
 		TEST(a_file_is_copied),
 		TEST(what_is_expected),
