@@ -1,9 +1,9 @@
 /*
  * rsagent_fleet.c - rsagent apply: a fleet's file, made so.
  *
- * All hosts are looked at first, and nothing is changed anywhere while one of them cannot be, or refuses.  Then
- * servers are made, each as a whole or not at all; then clients are told of them; servers that left the file
- * go last, when nobody uses them any more.
+ * All hosts are looked at first; one that cannot be, or where something stands in the way, is left out, and the others
+ * are not kept waiting for it.  Then servers are made, each as a whole or not at all; when all that were to be made are,
+ * clients are told of them; servers that left the file go last, when nobody uses them any more.
  */
 #include <errno.h>
 #include <limits.h>
@@ -67,13 +67,22 @@ static int confirm(const struct fleet *f, struct err *e)
 	return strcmp(answer, "yes\n") == 0 ? 0 : err_set(e, ECANCELED, "it was not confirmed; nothing was changed");
 }
 
+static size_t failures(const struct fleet *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->count; i++)
+		n += f->members[i].e.code != 0;
+	return n;
+}
+
+/* Whether of those that were to be changed one was not. */
 static int part(struct fleet *f, enum fleet_part p, struct err *e)
 {
+	size_t before = failures(f);
 	int r = fleet_do(f, p, e);
 
-	if (!r && fleet_failed(f))
-		r = -EIO;
-	return r;
+	return r ? r : failures(f) > before ? -EIO : 0;
 }
 
 /* The record is written before anything is done, so that what a cut off run made is known to the next. */
@@ -97,7 +106,7 @@ static int apply(struct fleet *f, struct err *e)
 	return r;
 }
 
-static int show(const struct fleet *f)
+static int show(struct fleet *f)
 {
 	int r = 0;
 
@@ -105,14 +114,6 @@ static int show(const struct fleet *f)
 		r = fleet_show_json(f);
 	fleet_show_failures(f);
 	return r;
-}
-
-static bool anything_failed(const struct fleet *f)
-{
-	for (size_t i = 0; i < f->count; i++)
-		if (f->members[i].e.code)
-			return true;
-	return false;
 }
 
 static int work(struct fleet *f, struct err *e)
@@ -123,10 +124,10 @@ static int work(struct fleet *f, struct err *e)
 	r = fleet_look(f, e);
 	if (!r)
 		fleet_plan(f);
-	if (!r && fleet_failed(f))
-		r = err_set(e, EIO, "nothing was changed");
-	if (!r && !f->o->remote.json)
+	if (!r && !f->o->remote.json) {
 		fleet_show(f);
+		fleet_show_failures(f);		/* it is known before it is confirmed */
+	}
 	if (!r && !only_show) {
 		if (fleet_count(f, FLEET_SAME) < f->count)
 			r = confirm(f, e);
@@ -135,7 +136,7 @@ static int work(struct fleet *f, struct err *e)
 	}
 	if (show(f) && !r)
 		r = err_set(e, EIO, "cannot write what came of it");
-	if (r || anything_failed(f))
+	if (r || failures(f))
 		return 1;
 	return f->o->diff && fleet_count(f, FLEET_SAME) < f->count ? DIFFERS : 0;
 }

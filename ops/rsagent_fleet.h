@@ -4,6 +4,7 @@
  *   rsagent_fleet.c         options, and the order of it all
  *   rsagent_fleet_members.c who there is: the file's servers and clients, and those that left it
  *   rsagent_fleet_hosts.c   the members' hosts, asked and changed, each by a child process
+ *   rsagent_fleet_verify.c  whether a server serves this host
  *   rsagent_fleet_plan.c    what each member is to be, and what is to be done for that
  *   rsagent_fleet_show.c    the plan, and what came of it, for a terminal or as JSON
  *   rsagent_fleet_record.c  what was applied before
@@ -119,14 +120,18 @@ int fleet_look(struct fleet *f, struct err *e);
 enum fleet_part { FLEET_DO_SERVERS, FLEET_DO_CLIENTS, FLEET_DO_GONE };
 int fleet_do(struct fleet *f, enum fleet_part part, struct err *e);
 
+/* rsagent_fleet_verify.c: in the child.  0, or -errno with e filled: it does not serve, and is to be undone. */
+struct rsagent_task;
+int fleet_verify(const struct fleet *f, const struct fleet_member *m, struct rsagent_task *t, struct deploy_run *run,
+		 struct err *e);
+
 /* rsagent_fleet_plan.c: of all members that could be looked at. */
 void fleet_plan(struct fleet *f);
 size_t fleet_count(const struct fleet *f, enum fleet_change c);
-bool fleet_failed(const struct fleet *f);	/* somewhere; but for servers that left and cannot be asked */
 
 /* rsagent_fleet_show.c */
 void fleet_show(const struct fleet *f);
-void fleet_show_failures(const struct fleet *f);
+void fleet_show_failures(struct fleet *f);	/* each once */
 int fleet_show_json(const struct fleet *f);	/* 0 or -errno */
 
 /* rsagent_fleet_record.c */
@@ -134,7 +139,8 @@ int fleet_record_open(struct fleet *f, struct err *e);	/* also keeps others from
 void fleet_record_close(struct fleet *f);
 /* Done or under way: what there is now, and what there was and is not known to be gone. */
 int fleet_record_save(struct fleet *f, struct err *e);
-/* A namespace's portals that were applied, and what server they were of. */
-size_t fleet_record_portals(const struct fleet *f, const char *namespace, struct conf_join_portal *out, size_t max);
+/* A namespace's portals that were applied; of one server: m, else of all. */
+size_t fleet_record_portals(const struct fleet *f, const char *namespace, const struct fleet_member *m,
+			    struct conf_join_portal *out, size_t max);
 
 #endif

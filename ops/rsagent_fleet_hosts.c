@@ -96,10 +96,18 @@ static void show_progress(void *arg, const char *text)
 	rsagent_progress(arg, "%s", text);
 }
 
+static int verify(void *arg, struct deploy_run *run, struct err *e)
+{
+	struct rsagent_task *t = arg;
+	const struct work *w = t->arg;
+
+	return fleet_verify(w->f, member_of(t), t, run, e);
+}
+
 static int do_server(struct rsagent_task *t, struct remote *r, struct err *e)
 {
 	const struct fleet_member *m = member_of(t);
-	const struct deploy_calls calls = { .progress = show_progress, .arg = t };
+	const struct deploy_calls calls = { .progress = show_progress, .verify = m->plan->serves ? verify : NULL, .arg = t };
 
 	return deploy_do(r, &m->wish.binary, m->plan, &calls, e);
 }

@@ -213,6 +213,14 @@ static const char *portal_address(const struct fleet_member *m, const struct con
 	return NULL;
 }
 
+static size_t name_portals(struct fleet_member *m, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		snprintf(m->portals[i].name, sizeof(m->portals[i].name), count > 1 ? "%.36s-%u" : "%.36s", m->name,
+			 (unsigned)(i + 1) & 127);
+	return count;
+}
+
 static void find_portals(struct fleet_member *m)
 {
 	const struct conf_server *c = m->server->conf;
@@ -225,13 +233,13 @@ static void find_portals(struct fleet_member *m)
 			err_set(&m->e, ENODEV, "[interface %s]: %s has no address there", c->listens[i].name, c->listens[i].device);
 			return;
 		}
-		snprintf(p->name, sizeof(p->name), c->listen_count > 1 ? "%.37s-%zu" : "%.37s", m->name, i + 1);
 		snprintf(p->address, sizeof(p->address), "%.63s", address);
 		p->port = c->listens[i].port;
 		snprintf(m->wish.portals[m->wish.portal_count].address, SOCK_TEXT_MAX, "%s", address);
 		m->wish.portal_count++;
 		m->portal_count++;
 	}
+	name_portals(m, m->portal_count);
 }
 
 static char *config_diff(const struct fleet_member *m)
@@ -307,7 +315,7 @@ static void plan_gone(const struct fleet *f, struct fleet_member *m)
 /* The record's that no server has any more. */
 static size_t find_gone_portals(const struct fleet *f, const char *namespace, struct conf_join_portal *out, size_t max)
 {
-	size_t n = fleet_record_portals(f, namespace, out, max), left = 0;
+	size_t n = fleet_record_portals(f, namespace, NULL, out, max), left = 0;
 
 	for (size_t k = 0; k < n; k++) {
 		bool there = false;
@@ -349,7 +357,7 @@ static int join(const struct fleet *f, struct fleet_member *m, const struct flee
 	int r;
 
 	if (!j->ns) {
-		c.gone_count = fleet_record_portals(f, j->namespace, gone, max);
+		c.gone_count = fleet_record_portals(f, j->namespace, NULL, gone, max);
 		return conf_text_leave(m->text, j->namespace, gone, c.gone_count, &m->e);
 	}
 	c.id = j->ns->id;
@@ -408,8 +416,6 @@ void fleet_plan(struct fleet *f)
 		else if (m->kind == FLEET_CLIENT && m->said->there)
 			read_client(m);
 	}
-	if (fleet_failed(f))
-		return;
 	find_keys(f);
 	for (size_t i = 0; i < f->count; i++) {
 		struct fleet_member *m = &f->members[i];
@@ -418,8 +424,11 @@ void fleet_plan(struct fleet *f)
 			plan_gone(f, m);
 		else if (m->facts && !m->e.code)
 			plan_server(f, m);
+		/* A server that is left out now: clients know of it what they knew. */
+		if (m->server && m->e.code)
+			m->portal_count = name_portals(m, fleet_record_portals(f, m->namespace, m, m->portals, FLEET_PORTALS_MAX));
 	}
-	for (size_t i = 0; i < f->count && !fleet_failed(f); i++)
+	for (size_t i = 0; i < f->count; i++)
 		if (f->members[i].text && !f->members[i].e.code)
 			plan_client(f, &f->members[i]);
 }
@@ -431,12 +440,4 @@ size_t fleet_count(const struct fleet *f, enum fleet_change c)
 	for (size_t i = 0; i < f->count; i++)
 		n += f->members[i].change == c;
 	return n;
-}
-
-bool fleet_failed(const struct fleet *f)
-{
-	for (size_t i = 0; i < f->count; i++)
-		if (f->members[i].e.code && !f->members[i].gone)
-			return true;
-	return false;
 }

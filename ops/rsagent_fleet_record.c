@@ -105,6 +105,13 @@ void fleet_record_close(struct fleet *f)
 
 /* Saving. */
 
+static bool is_of(const json_t *s, const char *name, const char *text)
+{
+	const char *value = json_string_value(json_object_get(s, name));
+
+	return value && strcmp(value, text) == 0;
+}
+
 static json_t *portals_of(const struct fleet_member *m)
 {
 	json_t *list = json_array();
@@ -133,16 +140,9 @@ static json_t *old_server(const struct fleet *f, const struct fleet_member *m)
 	json_t *s;
 	size_t i;
 
-	json_array_foreach(json_object_get(f->record, "servers"), i, s) {
-		const char *ns = json_string_value(json_object_get(s, "namespace"));
-		const char *name = json_string_value(json_object_get(s, "server"));
-
-		const char *host = json_string_value(json_object_get(s, "host"));
-
-		if (ns && name && host && strcmp(ns, m->namespace) == 0 && strcmp(name, m->name) == 0 &&
-		    strcmp(host, m->where) == 0)
+	json_array_foreach(json_object_get(f->record, "servers"), i, s)
+		if (is_of(s, "namespace", m->namespace) && is_of(s, "server", m->name) && is_of(s, "host", m->where))
 			return json_incref(s);
-	}
 	return NULL;
 }
 
@@ -230,15 +230,14 @@ static bool read_portal(const char *text, struct conf_join_portal *p)
 	return p->port > 0 && p->port <= 65535;
 }
 
-size_t fleet_record_portals(const struct fleet *f, const char *namespace, struct conf_join_portal *out, size_t max)
+size_t fleet_record_portals(const struct fleet *f, const char *namespace, const struct fleet_member *m,
+			    struct conf_join_portal *out, size_t max)
 {
 	json_t *s, *portal;
 	size_t n = 0, i, k;
 
 	json_array_foreach(json_object_get(f->record, "servers"), i, s) {
-		const char *ns = json_string_value(json_object_get(s, "namespace"));
-
-		if (!ns || strcmp(ns, namespace) != 0)
+		if (!is_of(s, "namespace", namespace) || (m && (!is_of(s, "server", m->name) || !is_of(s, "host", m->where))))
 			continue;
 		json_array_foreach(json_object_get(s, "portals"), k, portal)
 			if (n < max && read_portal(json_string_value(portal), &out[n]))

@@ -78,15 +78,16 @@ void fleet_show(const struct fleet *f)
 	fflush(stdout);
 }
 
-void fleet_show_failures(const struct fleet *f)
+void fleet_show_failures(struct fleet *f)
 {
 	char text[700];
 
 	for (size_t i = 0; i < f->count; i++) {
-		const struct fleet_member *m = &f->members[i];
+		struct fleet_member *m = &f->members[i];
 
 		if (!m->e.code || m->told)
 			continue;
+		m->told = true;
 		fprintf(stderr, "rsagent: %s: %s\n", title(m, text), m->e.text);
 		if (*m->e.next)
 			fprintf(stderr, "rsagent: %s\n", m->e.next);

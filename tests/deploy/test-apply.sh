@@ -68,9 +68,16 @@ check_fails 1 "without a terminal it wants to be told" setsid -w nsenter --net="
 sed 's/^path = .*/path = srv/; s/^\[pool second/[pol second/' "$W/fleet.ini" >"$W/wrong.ini"
 like "$(ws "$BUILD/rsagent" apply --check "$W/wrong.ini" 2>&1)" "wrong.ini:2[0-9]: \[pol\] unknown section \(did you mean pool\?\)" \
 	"a mistake has its line"
-sed 's/root@s1/nobody@s1/' "$W/fleet.ini" >"$W/refused.ini"
-check_fails 1 "one host refuses the login" ws "$BUILD/rsagent" apply --yes -q "$W/refused.ini"
 is "$(trees)" "$before" "all of that changes nothing anywhere"
+
+# A port that is taken stands in the way, at one server; a link that goes, and what was begun there is undone.
+on_host s2 python3 -m http.server 5000 >"$W/http.out" 2>&1 &
+cleanup_fn end_process $!
+wait_for 10 host_listens s2 5000
+check_fails 1 "a port is taken" apply --dry-run
+like "$(apply --dry-run 2>&1)" "server two on nopw@s2: .*5000" "it is said whose"
+on_host s2 pkill -f http.server
+wait $! 2>/dev/null || true
 
 # Making.
 apply --yes --json >"$W/json" 2>"$W/err" || { note "$(cat "$W/err" "$W/json")"; bail "it is made"; }
