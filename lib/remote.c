@@ -62,18 +62,24 @@ int remote_wait(struct remote *r, int64_t deadline)
 	if (ssh_get_poll_flags(r->session) & SSH_WRITE_PENDING)
 		p.events |= POLLOUT;
 	poll(&p, 1, (int)(left < STEP_MS ? left : STEP_MS));
+	r->looked_at = remote_now();	/* by the call that waits */
 	return check_life(r);
 }
 
+/* What a conversation reads all the time is left to it: who polls the socket for its next line must not
+ * have it taken away. */
 int remote_alive(struct remote *r, struct err *e)
 {
-	ssh_event event = ssh_event_new();
+	ssh_event event = remote_now() - r->looked_at < 1000 ? NULL : ssh_event_new();
 
 	if (event && ssh_event_add_session(event, r->session) == SSH_OK) {
 		ssh_event_dopoll(event, 0);
 		ssh_event_remove_session(event, r->session);
 	}
-	ssh_event_free(event);
+	if (event) {
+		ssh_event_free(event);
+		r->looked_at = remote_now();
+	}
 	if (check_life(r) || !ssh_is_connected(r->session))
 		return remote_lost(r, "waiting", e);
 	return 0;

@@ -45,6 +45,7 @@ struct remote {
 	bool logged_in;
 	struct ssh_counter_struct heard;	/* packets that came */
 	uint64_t packets;			/* of them when last looked at */
+	int64_t looked_at;			/* ms: when the socket was last read */
 	int64_t heard_at, asked_at;		/* ms, monotonic; asked_at: when a sign of life was asked for, 0: none is due */
 	char *password;				/* secure_alloc's: of the login, where one was typed, then sudo's; NULL: none */
 	bool root;
@@ -76,6 +77,10 @@ void remote_proxy_end(struct remote *r);
 const char *remote_proxy_words(struct remote *r);
 /* remote_key.c */
 int remote_check_key(struct remote *r, struct err *e);
+/* remote_agent.c: gives libssh the agent, by way of a process that is to be ended after the login.
+ * -1: it does not answer. */
+pid_t remote_agent(struct remote *r);
+void remote_agent_end(pid_t between);
 /* remote_login.c */
 int remote_check_identity(const char *file, struct err *e);	/* that was named: it must be there */
 int remote_login(struct remote *r, struct err *e);

@@ -6,20 +6,16 @@
  * take the key, where its public part lies beside it.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "remote_impl.h"
 #include "secure.h"
 
 #define ATTEMPTS 3		/* at passphrases and passwords */
 #define ROUNDS 16		/* of questions that a server asks */
-#define AGENT_SECONDS 3
 
 /* One login. */
 struct login {
@@ -56,10 +52,15 @@ static void after(struct login *l)
 		l->offered = ssh_userauth_list(l->r->session, NULL);
 }
 
+/* The time that the call itself takes is the user's, who touches a token. */
 #define ATTEMPT(l, call) \
 	do { \
-		int64_t deadline = remote_now() + (l)->limit; \
-		REMOTE_UNTIL((l)->r, (l)->rc, SSH_AUTH_AGAIN, deadline, call); \
+		int64_t deadline = remote_now() + (l)->limit, before; \
+		do { \
+			before = remote_now(); \
+			(l)->rc = (call); \
+			deadline += remote_now() - before; \
+		} while ((l)->rc == SSH_AUTH_AGAIN && remote_wait((l)->r, deadline) == 0); \
 	} while (0)
 
 /* What the user types, in memory that is in no core file; NULL when there is nothing. */
@@ -81,44 +82,27 @@ static char *ask(struct login *l, const char *prompt, bool echo)
 	return answer;
 }
 
-/* The agent. */
-
-/* Does it answer?  libssh would wait for it without end. */
-static bool agent_lives(const char *path)
-{
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	struct pollfd p = { .events = POLLIN };
-	static const unsigned char request[] = { 0, 0, 0, 1, 11 };	/* its keys' names */
-	char byte;
-	bool lives = false;
-
-	if (!*path || strlen(path) >= sizeof(to.sun_path))
-		return false;
-	strcpy(to.sun_path, path);
-	p.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (p.fd < 0)
-		return false;
-	if (!connect(p.fd, (struct sockaddr *)&to, sizeof(to)) &&
-	    send(p.fd, request, sizeof(request), MSG_NOSIGNAL) == (ssize_t)sizeof(request) &&
-	    poll(&p, 1, AGENT_SECONDS * 1000) == 1)
-		lives = recv(p.fd, &byte, 1, 0) == 1;
-	close(p.fd);
-	return lives;
-}
+/* Keys in the agent. */
 
 static void try_agent(struct login *l)
 {
 	struct remote *r = l->r;
+	pid_t between;
 
 	if (!r->config.agent[0])
 		return;
-	if (!agent_lives(r->config.agent)) {
+	between = remote_agent(r);
+	if (between < 0) {
 		note_tried(l, "the agent, which does not answer");
 		return;
 	}
-	if (ssh_options_set(r->session, SSH_OPTIONS_IDENTITY_AGENT, r->config.agent))
-		return;
 	ATTEMPT(l, ssh_userauth_agent(r->session, NULL));
+	remote_agent_end(between);
+	if (l->rc == SSH_AUTH_ERROR && ssh_is_connected(r->session)) {	/* so it was not the host */
+		l->rc = SSH_AUTH_DENIED;
+		note_tried(l, "the agent, which signs nothing");
+		return;
+	}
 	note_tried(l, "the agent's keys");
 	after(l);
 }

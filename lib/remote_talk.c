@@ -114,6 +114,7 @@ static int pump(struct remote_talk *t, size_t max)
 	char data[8192];
 	int n, total = 0;
 
+	t->r->looked_at = remote_now();
 	while ((n = ssh_channel_read_nonblocking(t->channel, data, sizeof(data), 1)) > 0) {
 		take_said(t, data, (size_t)n);
 		total += n;
