@@ -119,6 +119,31 @@ static int take_key(struct deploy_job *job, const char *known, struct err *e)
 	return 0;
 }
 
+static int settle(struct deploy_job *job, const struct rsagent_client_defaults *d, struct err *e)
+{
+	snprintf(job->namespace, sizeof(job->namespace), "%s", d->namespace);
+	snprintf(job->node, sizeof(job->node), "%s", job->o->node ? job->o->node : d->node);
+	job->namespace_id = d->id;
+	job->own = strcmp(job->node, d->node) == 0;
+	if (job->what == DEPLOY_INSTALL || (job->own && *d->key))
+		return take_key(job, job->own ? d->key : "", e);
+	return 0;
+}
+
+int deploy_settle(struct deploy_job *job, const char *namespace, struct err *e)
+{
+	struct rsagent_client_defaults d;
+	int r = rsagent_client_defaults(&job->o->client, namespace, &d, e);
+
+	if (!r) {
+		secure_free(job->key);
+		job->key = NULL;
+		r = settle(job, &d, e);
+	}
+	secure_wipe(&d, sizeof(d));
+	return r;
+}
+
 static int decide(struct deploy_job *job, struct rsagent_client_defaults *d, struct err *e)
 {
 	const struct deploy_options *o = job->o;
@@ -129,15 +154,7 @@ static int decide(struct deploy_job *job, struct rsagent_client_defaults *d, str
 		if (!r)
 			r = rsagent_client_defaults(&o->client, strdupa(d->namespace), d, e);
 	}
-	if (r)
-		return r;
-	snprintf(job->namespace, sizeof(job->namespace), "%s", d->namespace);
-	snprintf(job->node, sizeof(job->node), "%s", o->node ? o->node : d->node);
-	job->namespace_id = d->id;
-	job->own = strcmp(job->node, d->node) == 0;
-	if (job->what == DEPLOY_INSTALL || (job->own && *d->key))
-		r = take_key(job, job->own ? d->key : "", e);
-	return r;
+	return r ? r : settle(job, d, e);
 }
 
 /* A row of each host at the end, beside the table's. */

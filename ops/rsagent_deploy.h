@@ -50,6 +50,9 @@ struct deploy_host {
 	char pool[4096], server[CONF_NAME_MAX + 1], binary[4096];
 };
 
+/* In the child, of a host that serves another namespace than the parent thought: what this client's configuration
+ * says of that one. */
+int deploy_settle(struct deploy_job *job, const char *namespace, struct err *e);
 int deploy_host_run(struct rsagent_task *t, struct err *e);
 
 /* What was found, and what will be done: for a terminal, and into t->result. */

@@ -223,6 +223,16 @@ static int confirm_volumes(struct deploy_host *h, struct err *e)
 	return err_set(e, ECANCELED, "that is not this host's name; nothing was changed");
 }
 
+/* A server that is there says itself which namespace this is about; this client may have several. */
+static int settle_namespace(struct deploy_host *h, struct err *e)
+{
+	const char *name = json_string_value(json_object_get(h->manifest, "namespace"));
+
+	if (h->job->what == DEPLOY_INSTALL || !name || !conf_name_valid(name) || strcmp(name, h->job->namespace) == 0)
+		return 0;
+	return deploy_settle(h->t->arg, name, e);
+}
+
 static int make_plan(struct deploy_host *h, struct err *e)
 {
 	int r;
@@ -232,6 +242,9 @@ static int make_plan(struct deploy_host *h, struct err *e)
 		err_next(e, "rsagent deploy does");
 		return -ENOENT;
 	}
+	r = settle_namespace(h, e);
+	if (r)
+		return r;
 	if (h->job->what == DEPLOY_UNDEPLOY) {
 		r = find_binary(h, e);
 		h->plan = r ? NULL : deploy_plan_remove(h->f, h->job->o->with_volumes, e);

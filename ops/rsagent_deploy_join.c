@@ -26,7 +26,7 @@ static size_t portals_of(const struct deploy_wish *w, struct conf_join_portal ou
 		else
 			snprintf(p->name, sizeof(p->name), "%.*s-%u", CONF_NAME_MAX - 3, w->server, (unsigned)(i + 1) & 15);
 		snprintf(p->address, sizeof(p->address), "%s", w->portals[i].address);
-		p->port = w->port == DEPLOY_PORT ? 0 : w->port;
+		p->port = w->port;
 	}
 	return w->portal_count;
 }
