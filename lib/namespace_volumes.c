@@ -149,9 +149,10 @@ static void refuse(struct namespace *ns, struct mpio *v, struct session *s, cons
  * they say so too. */
 static void replaced(struct namespace *ns, struct mpio *v, struct mpio_leg *g)
 {
-	log_bounded(&g->session->told, loop_now(ns->loop), LOG_LEVEL_ERROR, ns->conf->name,
-		    "volume %s has other content on %s than before: who has it open gets errors", v->info.name,
-		    g->session->name);
+	/* A rollback, or a volume that is cut, is refused while anybody has it open. */
+	log_bounded(&g->session->told, loop_now(ns->loop), v->users ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, ns->conf->name,
+		    "volume %s has other content on %s than before%s", v->info.name, g->session->name,
+		    v->users ? ": who has it open gets errors" : "");
 	if (mpio_servers(v) > 1) {
 		v->refused = g->session;
 		mpio_leg_withdrawn(v, g);

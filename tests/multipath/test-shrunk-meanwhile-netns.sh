@@ -70,6 +70,8 @@ is "$(look data $((6 << 20)))" "Stale file handle" "what it has open is refused,
 is "$(look data 0)" "Stale file handle" "nor anything else"
 is "$(look grown $((6 << 20)))" right "the volume that only grew goes on"
 is "$(truth clt | tr '\n' ' ')" "4096 0 " "who opens it anew sees what there is"
-check "the log says why" grep -q 'volume data has other content on srv than before' "$W/clt/rsiod.out"
+check "the log says why" grep -q 'ERROR.*volume data has other content on srv than before: who has it open gets errors' "$W/clt/rsiod.out"
+check "of a client that did not have it open that is no error" \
+	sh -c "grep -q 'volume data has other content on srv than before\$' $W/other/rsiod.out && ! grep -q 'ERROR.*other content' $W/other/rsiod.out"
 end_process "$HOLDER_PID"
 done_testing

@@ -32,6 +32,7 @@ static struct pool *pool, *other;	/* the other one, beside, only where there are
 static bool two, other_first;
 static struct catalog_job job = { .hold_limit = 10 };	/* a busy machine is none of it */
 static struct err e;
+static uint64_t *first_generation;	/* of a; shared with the children */
 
 /*
  * What happens in processes of their own.
@@ -103,6 +104,7 @@ static void set_up_pool(void)
 	put("b", 2);
 	must(catalog_snapshot(pool, &job, both, 2, "s", &e), "snapshot");
 	put("a", 3);
+	*first_generation = find("a")->generation;
 }
 
 static void set_up_two(void)
@@ -130,6 +132,11 @@ static int create(void)
 static int grow(void)
 {
 	return catalog_resize(pool, &job, "a", 3 * MIB, false, &e);
+}
+
+static int cut(void)
+{
+	return catalog_resize(pool, &job, "a", MIB - 512, true, &e);
 }
 
 static int change_name(void)
@@ -171,7 +178,8 @@ static int label(void)
 	return catalog_set(pool, &job, "a", &key, 1, &e);
 }
 
-/* What the pool offers: name, MiB, and the value that was written. */
+/* What the pool offers: name, MiB, and the value that was written; and a mark where a volume has less than it
+ * had, and the same generation. */
 static void describe(char *out, size_t size)
 {
 	size_t n = 0;
@@ -184,8 +192,9 @@ static void describe(char *out, size_t size)
 
 		if (volume_need(v) || pread(v->fd, &value, sizeof(value), MIB / 2) < 0)
 			die_of("pread");
-		n += (size_t)snprintf(out + n, size - n, "%s%s:%llu:%llu", n ? " " : "", v->name,
-				      (unsigned long long)(atomic_load(&v->size) / MIB), (unsigned long long)value);
+		n += (size_t)snprintf(out + n, size - n, "%s%s:%llu:%llu%s", n ? " " : "", v->name,
+				      (unsigned long long)(atomic_load(&v->size) / MIB), (unsigned long long)value,
+				      atomic_load(&v->size) < MIB && v->generation == *first_generation ? "!" : "");
 	}
 	registry_unlock(server.registry);
 }
@@ -490,6 +499,7 @@ static void kill_everywhere(int (*change)(void), const char *after)
 
 TEST(at_create, create, "a:1:3 b:1:2 c:2:0 a@s:1:1 b@s:1:2")
 TEST(at_resize, grow, "a:3:3 b:1:2 a@s:1:1 b@s:1:2")
+TEST(at_cut, cut, "a:0:3 b:1:2 a@s:1:1 b@s:1:2")
 TEST(at_rename, change_name, "b:1:2 z:1:3 b@s:1:2 z@s:1:1")
 TEST(at_remove, take_away, "b:1:2 b@s:1:2")
 TEST(at_snapshot, snapshot, "a:1:3 b:1:2 a@s:1:1 a@t:1:3 b@s:1:2 b@t:1:2")
@@ -609,7 +619,8 @@ static int group_set_up(void **state)
 	snprintf(beside, sizeof(beside), "%s/beside", base);
 	setenv("TMPDIR", base, 1);
 	seen = mmap(NULL, 1000, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return seen == MAP_FAILED ? -1 : 0;
+	first_generation = mmap(NULL, sizeof(*first_generation), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return seen == MAP_FAILED || first_generation == MAP_FAILED ? -1 : 0;
 }
 
 static int group_tear_down(void **state)
@@ -626,6 +637,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(at_create),
 		cmocka_unit_test(at_resize),
+		cmocka_unit_test(at_cut),
 		cmocka_unit_test(at_rename),
 		cmocka_unit_test(at_remove),
 		cmocka_unit_test(at_snapshot),
