@@ -270,6 +270,9 @@ static bool is_servers(const json_t *names, const char *name)
 	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
 		if (strncmp(name, begins[i], strlen(begins[i])) == 0)
 			return true;
+	/* NAMESPACE:SERVER:POOL.mount (pool_place.c), and no unit of systemd's. */
+	if (ends_in(name, ".mount", &stem) && strchr(name, ':') != strrchr(name, ':'))
+		return true;
 	return ends_in(name, ".rsio", &stem) || is_meta_of_old(names, name);
 }
 

@@ -259,7 +259,7 @@ static void look_at_path(struct probe *p, const json_t *path, const json_t *serv
 		pair->state = PROBE_NO_WAY;
 	if (strcmp(state, "up") == 0 || pair->in_use)
 		pair->state = PROBE_IN;
-	if (!p->wish->patient && *reason && (strcmp(state, "down") == 0 || strcmp(state, "unused") == 0)) {
+	if (*reason && (strcmp(state, "unused") == 0 || (!p->wish->patient && strcmp(state, "down") == 0))) {
 		tell(p, i);
 		return;
 	}

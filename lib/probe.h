@@ -44,7 +44,8 @@ struct probe_wish {
 	const struct conf_client *conf;
 	size_t namespace;		/* its number in conf */
 	double limit;			/* seconds for all of it */
-	bool patient;			/* tries again until the limit; else the first failure is the answer */
+	bool patient;			/* tries servers again until the limit; else the first failure is the answer.  That
+					 * an interface does not lead there is known at once either way */
 	bool read;			/* block 0 of the first volume */
 	/* Of each, once it is known.  May be NULL. */
 	void (*known)(void *arg, const struct probe_pair *pair);

@@ -23,6 +23,16 @@ chmod 640 "$cfg"
 cp -p "$cfg" "$W/by-hand"
 NETNS=$WS start_client "$clt" "$clt/mnt" --no-wait
 
+# Verified before anything stays: this client has no interface that leads there.
+before=$(tree s1)
+{ printf '%s\n' '[interface x]' 'address = 192.0.2.1'; cat "$W/by-hand"; } >"$W/no-way"
+chmod 600 "$W/no-way"
+status=0
+out=$(deploy --config "$W/no-way" root@s1 2>&1) || status=$?
+is "$status" 1 "a server that this host cannot reach is not left there"
+like "$out" 'no interface of this host leads there; all .* is undone' "and it is said why"
+same_tree s1 "$before" "the host is what it was"
+
 # Shown, and not done.
 out=$(deploy root@s1 --dry-run 2>&1) || bail "$out"
 check "--dry-run leaves the file" cmp "$W/by-hand" "$cfg"

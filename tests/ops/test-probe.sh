@@ -42,6 +42,8 @@ said
 is "$(grep -c '^if0 .* read good ' <<<"$out")" 2 "an interface that is not there leaves the others good"
 is "$(grep -c '^if1 .* no-way ' <<<"$out")" 2 "it says that there is no way from it"
 is "$(tail -n 1 <<<"$out")" "2 of 4, 2 without a way" "and is counted so"
+out=$(probe "$clt/rscltcfg" osl 1000 patient)
+is "$(tail -n 1 <<<"$out")" "2 of 4, 2 without a way" "patience does not help there"
 cp "$W/good" "$clt/rscltcfg"
 
 # A server that comes while it is asked.
