@@ -138,7 +138,7 @@ host_furnish()	# NAME
 			echo "$2" >$home/.ssh/authorized_keys
 			chown -R $u: $home
 		done | chpasswd -c SHA256 -s 1000
-		printf '%s\n' 'Defaults !lecture' 'root ALL=(ALL:ALL) ALL' 'admin ALL=(ALL:ALL) ALL' \
+		printf '%s\n' 'Defaults !lecture, !admin_flag' 'root ALL=(ALL:ALL) ALL' 'admin ALL=(ALL:ALL) ALL' \
 			'nopw ALL=(ALL:ALL) NOPASSWD: ALL' >/etc/sudoers
 		rm -rf /etc/sudoers.d /etc/ssh/sshd_config.d
 		rm -f /etc/ssh/ssh_host_*
