@@ -180,7 +180,7 @@ static void message_of(struct many *a, struct child *c, const char *line, size_t
 
 	if ((text = json_string_value(json_object_get(message, "progress")))) {
 		snprintf(c->last, sizeof(c->last), "%s", text);
-		screen_progress(&a->screen, host, text);
+		screen_progress(&a->screen, (size_t)(c - a->children), host, text);
 	} else if ((text = json_string_value(json_object_get(message, "output")))) {
 		screen_output(&a->screen, host, text);
 	} else if ((text = json_string_value(json_object_get(message, "ask"))) ||
@@ -220,7 +220,7 @@ static void over(struct many *a, struct child *c)
 		fail(c, EIO, how, c->last);
 	}
 	if (!a->screen.one)
-		screen_progress(&a->screen, o->host->name, o->done ? "done" : o->e.text);
+		screen_progress(&a->screen, (size_t)(c - a->children), o->host->name, o->done ? "done" : o->e.text);
 	free(c->buf);
 	free(c->question);
 	c->buf = NULL;
@@ -267,7 +267,10 @@ static void edit(struct many *a, struct child *c)
 {
 	size_t size = 0;
 	char *text = NULL;
-	int r = editor_run(c->outcome->host->name, c->question, &text, &size);
+	int r;
+
+	screen_hide(&a->screen);
+	r = editor_run(c->outcome->host->name, c->question, &text, &size);
 
 	answer(c, -r, text, r ? 0 : size);
 	free(text);
@@ -464,10 +467,12 @@ int rsagent_many(const struct rsagent_many *m, const struct rsagent_remote *remo
 	if (r) {
 		err_sys(e, -r, "cannot wait for signals");
 	} else {
+		screen_start(&a.screen, hosts);
 		while (start_more(&a)) {
 			ask_next(&a);
 			turn(&a);
 		}
+		screen_end(&a.screen);
 		status = show(&a, all);
 		close(a.signals);
 	}

@@ -21,9 +21,22 @@ struct task_answer {
 int task_send(int fd, const void *from, size_t size);	/* all of it: 0 or -errno */
 void task_tell(struct rsagent_task *t, json_t *message);	/* takes message */
 
-/* rsagent_screen.c: the terminal.  Lines that come while a question stands there wait for its answer. */
+/*
+ * rsagent_screen.c: the terminal.  On one each host has its line of progress, which changes in place;
+ * elsewhere, and where there are more hosts than lines, what they say is a line each time.  What
+ * comes while a question stands there waits for its answer.
+ */
+struct screen_line {
+	const char *host;
+	char text[160];			/* "" until it says something */
+};
+
 struct screen {
 	bool quiet, json;
+	struct screen_line *lines;	/* in place; NULL: a line each time */
+	size_t line_count;
+	int columns;
+	int drawn;			/* lines that stand there now */
 	bool one;			/* host only */
 	bool bare;			/* outputs have no name in front */
 	int tty;			/* -1: there is no question now */
@@ -32,8 +45,11 @@ struct screen {
 	size_t held_size;
 };
 
-void screen_progress(struct screen *s, const char *host, const char *text);
+void screen_start(struct screen *s, const struct rsagent_hosts *hosts);
+void screen_end(struct screen *s);		/* what follows begins in an empty line */
+void screen_progress(struct screen *s, size_t i, const char *host, const char *text);	/* i: the host's number */
 void screen_output(struct screen *s, const char *host, const char *text);
+void screen_hide(struct screen *s);		/* until somebody says something more */
 /* Puts the question; 0, or -errno when it cannot. */
 int screen_ask(struct screen *s, const char *host, const char *question, bool secret);
 /* s->tty is readable: the length of the line, or -ECANCELED (^D), -EINTR (^C), -errno; the question

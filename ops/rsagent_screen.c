@@ -1,7 +1,7 @@
 /*
  * rsagent_screen.c - what rsagent's parent shows and asks.
  *
- * Progress goes to standard error, a line each.  A question goes to /dev/tty, whatever the
+ * Progress goes to standard error.  A question goes to /dev/tty, whatever the
  * three standard files are, as with ssh.  A terminal gives whole lines, so the parent waits
  * for one among everything else that it waits for, and other hosts go on meanwhile.
  */
@@ -9,10 +9,74 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "rsagent_many_impl.h"
 
 #define CTRL_C 3
+
+/* Lines that change in place. */
+
+static int column_count(void)
+{
+	struct winsize w;
+
+	return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col : 80;
+}
+
+void screen_start(struct screen *s, const struct rsagent_hosts *hosts)
+{
+	const char *term = getenv("TERM");
+	struct winsize w;
+
+	if (s->quiet || hosts->count < 2 || !isatty(STDERR_FILENO) || !term || !*term || strcmp(term, "dumb") == 0 ||
+	    ioctl(STDERR_FILENO, TIOCGWINSZ, &w) || hosts->count + 2 > w.ws_row)
+		return;
+	s->lines = calloc(hosts->count, sizeof(*s->lines));
+	s->line_count = s->lines ? hosts->count : 0;
+	for (size_t i = 0; i < s->line_count; i++)
+		s->lines[i].host = hosts->list[i].name;
+}
+
+void screen_hide(struct screen *s)
+{
+	if (s->drawn)
+		fprintf(stderr, "\033[%dA\033[J", s->drawn);
+	s->drawn = 0;
+	fflush(stderr);
+}
+
+/* No line may be longer than the terminal's: it would be two. */
+static void draw(struct screen *s)
+{
+	char line[512];
+
+	screen_hide(s);
+	s->columns = column_count();
+	for (size_t i = 0; i < s->line_count; i++) {
+		size_t n;
+
+		if (!*s->lines[i].text)
+			continue;
+		n = (size_t)snprintf(line, sizeof(line), "%s: %s", s->lines[i].host, s->lines[i].text);
+		if (n >= (size_t)s->columns)
+			for (n = (size_t)s->columns - 1; n && (line[n] & 0xc0) == 0x80; n--)
+				;
+		line[n] = 0;
+		fprintf(stderr, "%s\n", line);
+		s->drawn++;
+	}
+	fflush(stderr);
+}
+
+void screen_end(struct screen *s)
+{
+	screen_end_question(s);
+	screen_hide(s);
+	free(s->lines);
+	s->lines = NULL;
+	s->line_count = 0;
+}
 
 /* To standard error now, or after the question. */
 static void say(struct screen *s, const char *host, const char *text)
@@ -31,10 +95,17 @@ static void say(struct screen *s, const char *host, const char *text)
 	s->held_size += (size_t)sprintf(more + s->held_size, "%s: %s\n", host, text);
 }
 
-void screen_progress(struct screen *s, const char *host, const char *text)
+void screen_progress(struct screen *s, size_t i, const char *host, const char *text)
 {
-	if (!s->quiet)
+	if (s->quiet)
+		return;
+	if (!s->lines) {
 		say(s, host, text);
+		return;
+	}
+	snprintf(s->lines[i].text, sizeof(s->lines[i].text), "%s", text);
+	if (s->tty < 0)
+		draw(s);
 }
 
 /* Each line has its host in front where there are several. */
@@ -42,6 +113,7 @@ void screen_output(struct screen *s, const char *host, const char *text)
 {
 	FILE *to = s->json ? stderr : stdout;
 
+	screen_hide(s);
 	for (const char *line = text; *line;) {
 		int n = (int)strcspn(line, "\n");
 
@@ -49,6 +121,8 @@ void screen_output(struct screen *s, const char *host, const char *text)
 		line += n + (line[n] != 0);
 	}
 	fflush(to);
+	if (s->lines && s->tty < 0)
+		draw(s);
 }
 
 int screen_ask(struct screen *s, const char *host, const char *question, bool secret)
@@ -56,6 +130,7 @@ int screen_ask(struct screen *s, const char *host, const char *question, bool se
 	struct termios quiet;
 	int r = 0;
 
+	screen_hide(s);
 	s->tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (s->tty < 0)
 		return -ENOTTY;
@@ -89,6 +164,8 @@ void screen_end_question(struct screen *s)
 	free(s->held);
 	s->held = NULL;
 	s->held_size = 0;
+	if (s->lines)
+		draw(s);
 }
 
 /* ^D in the middle of a line gives what is there of it, which is no answer either. */

@@ -37,7 +37,8 @@ void table_print_failures(const struct rsagent_outcome *all, size_t count)
 
 static json_t *outcome(const struct rsagent_outcome *o)
 {
-	json_t *j = json_pack("{s:s, s:b, s:f}", "host", o->host->name, "done", o->done, "seconds", o->seconds);
+	json_t *j = json_pack("{s:s, s:b, s:f}", "host", o->host->name, "done", o->done, "seconds",
+			      (double)(long long)(o->seconds * 1000) / 1000);
 
 	if (j && o->result)
 		json_object_update_missing(j, o->result);
@@ -60,7 +61,7 @@ int table_print_json(const struct rsagent_outcome *all, size_t count)
 			r = -ENOMEM;
 	if (!object)
 		return -ENOMEM;
-	if (json_dumpf(object, stdout, JSON_INDENT(2)) || printf("\n") < 0 || fflush(stdout))
+	if (json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) || printf("\n") < 0 || fflush(stdout))
 		r = -EIO;
 	json_decref(object);
 	return r;

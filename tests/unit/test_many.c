@@ -316,6 +316,57 @@ static void test_control_d(void **state)
 	json_decref(json);
 }
 
+/* Each of two hosts has a line, which changes in place and is gone at the end. */
+static int say_much(struct rsagent_task *t, struct err *e)
+{
+	(void)e;
+	for (int i = 0; i < 3; i++)
+		rsagent_progress(t, "step %d of a long line: 0123456789 0123456789", i);
+	rsagent_output(t, "a line that stays");
+	return 0;
+}
+
+static void no_table(const struct rsagent_outcome *all, size_t count)
+{
+	printf("%zu hosts, %d done\n", count, all[0].done + all[1].done);
+}
+
+static void test_in_place(void **state)
+{
+	static const char *const names[] = { "a", "b" };
+	struct rsagent_hosts hosts = hosts_named(2, names);
+	struct rsagent_many m = { .run = say_much, .show = no_table };
+	struct winsize size = { .ws_row = 24, .ws_col = 40 };
+	struct rsagent_remote remote = { 0 };
+	char seen[16384] = "", *line;
+	struct err e = { 0 };
+	int fd, status, width = 0;
+	pid_t pid = forkpty(&fd, NULL, NULL, &size);
+	ssize_t n;
+	size_t at = 0;
+
+	(void)state;
+	if (pid == 0) {
+		alarm(LIMIT);
+		setenv("TERM", "xterm", 1);
+		_exit(rsagent_many(&m, &remote, &hosts, &e) + (fflush(stdout) != 0));
+	}
+	while ((n = read(fd, seen + at, sizeof(seen) - 1 - at)) > 0)
+		at += (size_t)n;
+	seen[at] = 0;
+	waitpid(pid, &status, 0);
+	close(fd);
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_non_null(strstr(seen, "\033[2A\033[J"));
+	assert_non_null(strstr(seen, "a: a line that stays\r\n"));
+	assert_non_null(strstr(seen, "\033[J2 hosts, 2 done\r\n"));
+	for (line = seen; *line; line++) {
+		width = *line == '\r' || *line == '\033' ? 0 : width + 1;
+		assert_true(width <= 42);	/* "[2A" and "[J" are no columns */
+	}
+	free(hosts.list);
+}
+
 static int ask_nobody(struct rsagent_task *t, struct err *e)
 {
 	char answer[8];
@@ -399,7 +450,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_outcomes), cmocka_unit_test(test_parallel), cmocka_unit_test(test_questions),
 		cmocka_unit_test(test_control_c), cmocka_unit_test(test_control_d), cmocka_unit_test(test_no_terminal),
-		cmocka_unit_test(test_interrupted),
+		cmocka_unit_test(test_interrupted), cmocka_unit_test(test_in_place),
 	};
 
 	alarm(LIMIT);
