@@ -259,7 +259,9 @@ static void look_at_path(struct probe *p, const json_t *path, const json_t *serv
 		pair->state = PROBE_NO_WAY;
 	if (strcmp(state, "up") == 0 || pair->in_use)
 		pair->state = PROBE_IN;
-	if (*reason && (strcmp(state, "unused") == 0 || (!p->wish->patient && strcmp(state, "down") == 0))) {
+	/* That a name is in use does not change while who uses it is there. */
+	if (pair->in_use ||
+	    (*reason && (strcmp(state, "unused") == 0 || (!p->wish->patient && strcmp(state, "down") == 0)))) {
 		tell(p, i);
 		return;
 	}

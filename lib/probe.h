@@ -45,7 +45,7 @@ struct probe_wish {
 	size_t namespace;		/* its number in conf */
 	double limit;			/* seconds for all of it */
 	bool patient;			/* tries servers again until the limit; else the first failure is the answer.  That
-					 * an interface does not lead there is known at once either way */
+					 * an interface does not lead there, or that the name is in use, is known at once */
 	bool read;			/* block 0 of the first volume */
 	/* Of each, once it is known.  May be NULL. */
 	void (*known)(void *arg, const struct probe_pair *pair);
