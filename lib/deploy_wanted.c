@@ -236,6 +236,18 @@ static int take_bytes(const struct conf_text *t, struct deploy_secret *out, stru
 	return 0;
 }
 
+static int number_of(const struct conf_text *t, const char *kind, const char *name, const char *key, int otherwise)
+{
+	const struct conf_place at = { kind, name, NULL };
+	char text[20], *end;
+	long n;
+
+	if (conf_text_get(t, &at, key, text, sizeof(text)) < 0)
+		return otherwise;
+	n = strtol(text, &end, 10);
+	return end == text || *end || n < 0 || n > 65535 ? otherwise : (int)n;
+}
+
 int deploy_config_from(const struct deploy_secret *old, const struct deploy_wish *w, struct deploy_secret *out,
 		       struct err *e)
 {
@@ -255,6 +267,8 @@ int deploy_config_from(const struct deploy_secret *old, const struct deploy_wish
 		if (w->port != DEPLOY_PORT)
 			set_number(&d, "namespace", w->namespace, "port", w->port);
 		set_number(&d, "server", w->server, "serverid", w->server_id);
+	} else if (!w->config && number_of(d.text, "namespace", w->namespace, "port", DEPLOY_PORT) != w->port) {
+		set_number(&d, "namespace", w->namespace, "port", w->port);
 	}
 	if (!w->config) {
 		add_portals(&d, w);
@@ -287,18 +301,6 @@ static bool first_name(const struct conf_text *t, const char *kind, char name[CO
 		return false;
 	snprintf(name, CONF_NAME_MAX + 1, "%.*s", CONF_NAME_MAX, found);
 	return true;
-}
-
-static int number_of(const struct conf_text *t, const char *kind, const char *name, const char *key, int otherwise)
-{
-	const struct conf_place at = { kind, name, NULL };
-	char text[20], *end;
-	long n;
-
-	if (conf_text_get(t, &at, key, text, sizeof(text)) < 0)
-		return otherwise;
-	n = strtol(text, &end, 10);
-	return end == text || *end || n < 0 || n > 65535 ? otherwise : (int)n;
 }
 
 bool deploy_has_pool(const struct deploy_facts *f, const char *path)

@@ -245,38 +245,50 @@ static int change_file(struct deploy_host *h, struct rsagent_client *c, struct e
 	return r;
 }
 
-int deploy_join(struct deploy_host *h, struct err *e)
+/* What it had before, as the manifest says. */
+static size_t portals_before(const struct deploy_host *h, struct conf_join_portal out[CONF_IFACE_MAX])
 {
-	struct conf_join_portal portals[CONF_IFACE_MAX];
-	struct conf_join join = join_of(h, portals);
-	struct rsagent_client *c = rsagent_client_plan(&h->job->o->client, &join, e);
-	int r = c ? change_file(h, c, e) : -e->code;
-
-	if (!r)
-		load(h, c);
-	rsagent_client_free(c);
-	return r;
-}
-
-/* What the manifest says that it had. */
-int deploy_leave(struct deploy_host *h, struct err *e)
-{
-	const char *namespace = json_string_value(json_object_get(h->manifest, "namespace"));
 	const json_t *list = json_object_get(h->manifest, "portals");
 	json_int_t port = json_integer_value(json_object_get(h->manifest, "port"));
-	struct conf_join_portal portals[CONF_IFACE_MAX] = { 0 };
-	struct rsagent_client *c;
 	size_t count = 0;
-	int r;
 
 	for (size_t i = 0; i < json_array_size(list) && count < CONF_IFACE_MAX; i++) {
 		const char *address = json_string_value(json_array_get(list, i));
 
 		if (!address)
 			continue;
-		snprintf(portals[count].address, sizeof(portals[count].address), "%s", address);
-		portals[count++].port = port > 0 && port < 65536 ? (int)port : DEPLOY_PORT;
+		memset(&out[count], 0, sizeof(out[count]));
+		snprintf(out[count].address, sizeof(out[count].address), "%s", address);
+		out[count++].port = port > 0 && port < 65536 ? (int)port : DEPLOY_PORT;
 	}
+	return count;
+}
+
+int deploy_join(struct deploy_host *h, struct err *e)
+{
+	struct conf_join_portal portals[CONF_IFACE_MAX], before[CONF_IFACE_MAX];
+	struct conf_join join = join_of(h, portals);
+	struct rsagent_client *c;
+	int r;
+
+	join.gone = before;
+	join.gone_count = portals_before(h, before);
+	c = rsagent_client_plan(&h->job->o->client, &join, e);
+	r = c ? change_file(h, c, e) : -e->code;
+	if (!r)
+		load(h, c);
+	rsagent_client_free(c);
+	return r;
+}
+
+int deploy_leave(struct deploy_host *h, struct err *e)
+{
+	const char *namespace = json_string_value(json_object_get(h->manifest, "namespace"));
+	struct conf_join_portal portals[CONF_IFACE_MAX];
+	size_t count = portals_before(h, portals);
+	struct rsagent_client *c;
+	int r;
+
 	if (!namespace || !conf_name_valid(namespace) || !count || strcmp(namespace, h->job->namespace) != 0)
 		return 0;
 	c = rsagent_client_plan_leave(&h->job->o->client, namespace, portals, count, e);

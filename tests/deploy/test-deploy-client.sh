@@ -62,6 +62,12 @@ three_are_up() { [ "$(on_client rsconfig -q --json | jq '[.namespaces[] | select
 check "all three serve" wait_for 10 three_are_up
 check "the volume was not interrupted" cmp -n 4096 "$clt/mnt/lab/v1" /dev/zero
 
+# A server that moves takes its place in the file along.
+out=$(deploy root@s3 --port 5003 2>&1) || bail "$out"
+is "$(grep -A3 '^\[server s3' "$cfg" | grep -c '^ *port *= 5003$')" 1 "another port of a server"
+is "$(grep -c '^\[server s3' "$cfg")" 1 "takes the place of the one it had"
+check "all three serve" wait_for 10 three_are_up
+
 # Away again.
 out=$(agent undeploy root@s2 root@s3 --yes 2>&1) || bail "$out"
 is "$(tr -d '\r' <"$cfg" | grep -c '^\[server s[123]\]$')" 1 "servers leave the file"
