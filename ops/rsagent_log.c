@@ -70,15 +70,17 @@ static int add_line(struct batch *b, const char *line)
 	return 0;
 }
 
-static int add_json(struct rsagent_task *t, struct batch *b, const char *line)
+static int add_json(struct rsagent_task *t, struct batch *b, char *line)
 {
-	json_t *object = logcat_line(line);
+	json_t *object;
 	char *text;
 	int r;
 
+	err_clean(line);
+	object = logcat_line(line);
 	json_object_set_new(object, "host", json_string(t->host->name));
 	text = json_dumps(object, JSON_COMPACT);
-	r = text ? add_line(b, text) : 0;	/* a line that is no UTF-8: not as JSON */
+	r = text ? add_line(b, text) : -ENOMEM;
 	free(text);
 	json_decref(object);
 	return r;

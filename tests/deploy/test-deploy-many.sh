@@ -8,6 +8,7 @@
 . "$(dirname "$0")/deploy.sh"
 requires_fuse
 requires_cmd jq
+requires_program tests/stamp
 
 hosts_start 1
 all=() good=(s1 s2 s5 s6 s8)
@@ -58,6 +59,18 @@ check "all at once again" deploy -q "${names[@]}"
 is "$(pids)" "$was" "changes nothing"
 check "an upgrade of all, too" agent upgrade -q --yes "${names[@]}"
 is "$(pids)" "$was" "to what they have"
+cp "$BUILD/rssrv-static" "$W/newer" && printf newer >>"$W/newer"
+"$BUILD/tests/stamp" write "$clt/mnt/lab/on-s5" "$W/log" --blocks 256 --jobs 4 --seconds 120 >"$W/stamp.out" 2>&1 &
+writer=$!
+cleanup_fn end_process $writer
+agent upgrade --json --yes --binary "$W/newer" "${names[@]}" >"$W/json" 2>"$W/progress" && status=0 || status=$?
+is "$status $(done_of)" "0 ${good[*]}" "an upgrade of all to another one"
+is "$(comm -12 <(sort <<<"$was") <(pids | sort))" "" "they are other processes"
+status=0
+kill $writer && wait $writer || status=$?
+is "$status" 0 "no error came to who writes meanwhile"
+note "$(tail -n 1 "$W/stamp.out")"
+check "and all is as it was written" "$BUILD/tests/stamp" verify "$clt/mnt/lab/on-s5" "$W/log"
 
 for n in "${good[@]}"; do
 	on_host "$n" rm "/var/lib/rsio/pool/on-$n.raw" "/var/lib/rsio/pool/on-$n.meta"

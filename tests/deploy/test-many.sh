@@ -91,6 +91,12 @@ pid=$(server_pid s2)
 out=$(rsagent restart -q s2 2>&1) || true
 like "$out" "rssrvcfg:[0-9]+:" "one whose configuration has mistakes is told of them"
 is "$(server_pid s2)" "$pid" "and runs on"
+on_host s6 sh -ec 'mkdir -p /run/systemd/system; cat >/usr/local/sbin/systemctl; chmod 755 /usr/local/sbin/systemctl' <<'END'
+#!/bin/sh
+echo "$*" >>/run/told
+END
+check "with systemd" rsagent restart -q s6
+is "$(on_host s6 cat /run/told | tail -n 1)" "restart rssrv.service" "it is the unit that is restarted"
 on_host s8 rm /usr/local/sbin/rssrv
 out=$(rsagent status -q s8 2>&1) || true
 like "$out" "there is no rssrv" "a host without rssrv"

@@ -119,6 +119,12 @@ kill $writer && wait $writer || status=$?
 is "$status" 0 "no error came to who writes"
 note "$(tail -n 2 "$W/stamp.out")"
 check "and all is as it was written" "$BUILD/tests/stamp" verify "$W/mnt/osl/vol-s1" "$W/log"
+stop_client "$W"
+out=$(rotate 2>&1) && status=0 || status=$?
+new_secret
+is "$status" 0 "without rsiod"
+like "$out" 'rsiod does not run' "which is said"
+check "both have only the new key" only_that
 end_process $watcher
 is "$(cat "$W/found" 2>/dev/null)" "" "no key was in an argument or an environment"
 check_fails 1 "nor is one in a log" grep -qaFf "$W/secrets" "$W/run/rsiod.log" "$W/killed"
