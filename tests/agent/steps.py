@@ -18,6 +18,8 @@ import time
 DIR, RSSRV, PART = sys.argv[1:4]
 TREE, STATE = DIR + "/tree", DIR + "/state"
 SLOW = int(os.environ.get("RSIO_SLOW", "1"))
+# Of a traced program the sanitizer cannot tell what leaks.
+TRACED = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0")
 
 
 def check(name, true, detail=""):
@@ -265,7 +267,7 @@ def count_calls(lines):
     """How many of these calls a run has, and which of them are its answers to the lines."""
     log = DIR + "/calls"
     subprocess.run(["strace", "-qq", "-o", log, "-e", "trace=" + CHANGES, RSSRV, "--steps", STATE], input=lines,
-                   stdout=subprocess.DEVNULL, timeout=60 * SLOW)
+                   env=TRACED, stdout=subprocess.DEVNULL, timeout=60 * SLOW)
     calls = open(log).read().splitlines()
     return len(calls), [i for i, c in enumerate(calls) if c.startswith("write(1,")]
 
@@ -274,7 +276,7 @@ def killed_at(n, lines):
     """A run that is killed when it is about to make call number n."""
     subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", "trace=none", "-e",
                     "inject=%s:signal=KILL:when=%d" % (CHANGES, n), RSSRV, "--steps", STATE], input=lines,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60 * SLOW)
+                   env=TRACED, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60 * SLOW)
 
 
 def picked(count):
@@ -316,7 +318,7 @@ def part_kill():
         for m in n, n // 2 + 1:
             subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", "trace=none", "-e",
                             "inject=%s:signal=KILL:when=%d" % (CHANGES, m), RSSRV, "--steps-undo", STATE],
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60 * SLOW)
+                           env=TRACED, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60 * SLOW)
         said, status = undo_after()
         d = differences(start, look())
         if d or status or os.listdir(STATE):
