@@ -284,9 +284,8 @@ static int run(struct deploy_host *h, struct err *e)
 		return r;
 	deploy_show(h);
 	r = deploy_refused(&h->findings, e);
-	if (r || h->job->o->dry_run)
-		return r;
-	r = carry_out(h, e);
+	if (!r && !h->job->o->dry_run)
+		r = carry_out(h, e);
 	if (!r && h->job->own && !h->job->o->no_client)
 		r = h->job->what == DEPLOY_INSTALL ? deploy_join(h, e) : h->job->what == DEPLOY_UNDEPLOY ? deploy_leave(h, e) : 0;
 	return r;

@@ -238,6 +238,8 @@ static int change_file(struct deploy_host *h, struct rsagent_client *c, struct e
 
 	if (*rsagent_client_diff(c)) {
 		rsagent_output(h->t, rsagent_client_diff(c));
+		if (h->job->o->dry_run)
+			return 0;
 		r = confirm_file(h, c, e);
 		if (!r)
 			r = rsagent_client_save(c, e);
@@ -275,7 +277,7 @@ int deploy_join(struct deploy_host *h, struct err *e)
 	join.gone_count = portals_before(h, before);
 	c = rsagent_client_plan(&h->job->o->client, &join, e);
 	r = c ? change_file(h, c, e) : -e->code;
-	if (!r)
+	if (!r && !h->job->o->dry_run)
 		load(h, c);
 	rsagent_client_free(c);
 	return r;
@@ -297,7 +299,7 @@ int deploy_leave(struct deploy_host *h, struct err *e)
 		say_client(h, e->text, e->next);
 		return 0;
 	}
-	if (!r)
+	if (!r && !h->job->o->dry_run)
 		load(h, c);
 	rsagent_client_free(c);
 	return r;

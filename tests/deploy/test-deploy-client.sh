@@ -35,7 +35,8 @@ same_tree s1 "$before" "the host is what it was"
 
 # Shown, and not done.
 out=$(deploy root@s1 --dry-run 2>&1) || bail "$out"
-check "--dry-run leaves the file" cmp "$W/by-hand" "$cfg"
+like "$out" '^\+\[namespace lab\]$' "--dry-run shows what the file would get"
+check "and leaves it" cmp "$W/by-hand" "$cfg"
 
 out=$(deploy root@s1 2>&1) || bail "$out"
 key=$(tr -d '\r' <"$cfg" | awk '$1 == "nodekey" { key = $NF } END { print key }')
