@@ -20,7 +20,7 @@ struct metrics {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	/* Under lock. */
-	bool stop, again;
+	bool stop, again, ended;
 	/* The thread's own. */
 	char *file;			/* that was written last */
 	bool failed;			/* which was said */
@@ -151,6 +151,10 @@ static void *work(void *arg)
 	}
 	pthread_mutex_unlock(&m->lock);
 	forget(m);
+	pthread_mutex_lock(&m->lock);
+	m->ended = true;
+	pthread_cond_signal(&m->changed);
+	pthread_mutex_unlock(&m->lock);
 	return NULL;
 }
 
@@ -187,17 +191,23 @@ void metrics_apply(struct metrics *m)
 void metrics_stop(struct metrics *m)
 {
 	struct timespec until;
+	bool ended;
 
 	if (!m)
 		return;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec++;
 	pthread_mutex_lock(&m->lock);
 	m->stop = true;
 	pthread_cond_signal(&m->changed);
+	/* It waits for changed no more: whoever waits now is here. */
+	while (!m->ended && pthread_cond_timedwait(&m->changed, &m->lock, &until) != ETIMEDOUT)
+		;
+	ended = m->ended;
 	pthread_mutex_unlock(&m->lock);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec++;
-	if (pthread_clockjoin_np(m->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+	if (!ended)
 		return;		/* its directory hangs: it ends with the process */
+	pthread_join(m->thread, NULL);
 	pthread_cond_destroy(&m->changed);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
