@@ -20,6 +20,7 @@
 #include <limits.h>
 #include "conf_write.h"
 #include "deploy.h"
+#include "remote.h"
 #include "rsagent_hosts.h"
 #include "secure.h"
 
@@ -35,8 +36,15 @@ const char *fleet_change_name(enum fleet_change c);
 
 #define FLEET_PORTALS_MAX 64
 
-/* What a host said of itself: shared with the child that asked it. */
+/* What was typed for a login, for the next one to the same host. */
+#define FLEET_SECRETS 4
+struct fleet_secret {
+	char prompt[200], answer[REMOTE_SECRET_MAX];
+};
+
+/* What a host said of itself, and what it was told: shared with the children that log in to it. */
 struct fleet_said {
+	struct fleet_secret secrets[FLEET_SECRETS];
 	bool there;
 	char marker[33];
 	int64_t time;			/* here, when it was asked */
@@ -85,6 +93,7 @@ struct fleet_member {
 	size_t join_count;
 	struct conf_text *text;		/* as it is to be */
 	char sha[DEPLOY_SHA + 1];	/* of what is there */
+	char machine[300];		/* the host, by the name and the id that it has */
 
 	enum fleet_change change;
 	char *diff;			/* "" or NULL: none */

@@ -40,11 +40,82 @@ static int make_marker(char marker[33], struct err *e)
 	return 0;
 }
 
+/* Logging in: twice to each host, and what has to be typed is typed once. */
+
+struct login {
+	struct rsagent_task *t;
+	struct remote_ask ask;
+	bool used[FLEET_SECRETS];	/* in this login: asked for again, it was wrong */
+};
+
+static int secret(void *arg, const char *prompt, bool echo, char *answer, size_t size)
+{
+	struct login *l = arg;
+	struct fleet_said *said = member_of(l->t)->said;
+	struct fleet_secret *s = NULL;
+	size_t i;
+	int r;
+
+	for (i = 0; i < FLEET_SECRETS && *said->secrets[i].prompt && strcmp(said->secrets[i].prompt, prompt) != 0; i++)
+		;
+	if (i < FLEET_SECRETS)
+		s = &said->secrets[i];
+	if (s && *s->prompt && !l->used[i] && strlen(s->answer) < size) {
+		l->used[i] = true;
+		strcpy(answer, s->answer);
+		return 0;
+	}
+	r = l->ask.secret(l->ask.arg, prompt, echo, answer, size);
+	if (r || !s || strlen(prompt) >= sizeof(s->prompt) || strlen(answer) >= sizeof(s->answer))
+		return r;
+	strcpy(s->prompt, prompt);
+	strcpy(s->answer, answer);
+	l->used[i] = true;
+	return 0;
+}
+
+static bool confirm_key(void *arg, const struct remote_key *key)
+{
+	struct login *l = arg;
+
+	return l->ask.confirm(l->ask.arg, key);
+}
+
+static void banner(void *arg, const char *line)
+{
+	struct login *l = arg;
+
+	l->ask.banner(l->ask.arg, line);
+}
+
+/* NULL with e filled.  l has to be there as long as it is. */
+static struct remote *login(struct login *l, struct rsagent_task *t, struct err *e)
+{
+	struct remote_target target = rsagent_target(t);
+	struct remote_options options = {
+		.identity = t->host->identity, .fingerprint = t->host->fingerprint,
+	};
+	struct remote *r;
+
+	*l = (struct login){ .t = t, .ask = rsagent_asks(t) };
+	options.ask = (struct remote_ask){
+		.confirm = l->ask.confirm ? confirm_key : NULL, .secret = l->ask.secret ? secret : NULL,
+		.banner = l->ask.banner ? banner : NULL, .arg = l,
+	};
+	rsagent_progress(t, "logging in");
+	r = remote_open(&target, &options, e);
+	if (!r || !remote_become_root(r, e))
+		return r;
+	remote_close(r);
+	return NULL;
+}
+
 /* Looking. */
 
-/* The configuration, behind a line that says whether there is one. */
+/* The configuration, behind a line that says whether there is one, and whose. */
 static const char client_script[] =
-	"if [ -f \"$file\" ]; then echo file; cat \"$file\"; else echo none; fi\n";
+	"id=; [ ! -r /etc/machine-id ] || read -r id </etc/machine-id; who=\"$(uname -n) $id\"\n"
+	"if [ -f \"$file\" ]; then echo \"file $who\"; cat \"$file\"; else echo \"none $who\"; fi\n";
 
 static char *script_for(const struct fleet_member *m)
 {
@@ -64,7 +135,8 @@ static int look(struct rsagent_task *t, struct err *e)
 {
 	struct fleet_member *m = member_of(t);
 	struct remote_result result = { 0 };
-	struct remote *r = rsagent_login(t, RSAGENT_ROOT, e);
+	struct login l;
+	struct remote *r = login(&l, t, e);
 	char *script = NULL;
 	int ret = r ? make_marker(m->said->marker, e) : -e->code;
 
@@ -159,7 +231,8 @@ static int do_client(struct rsagent_task *t, struct remote *r, struct err *e)
 
 static int change(struct rsagent_task *t, struct err *e)
 {
-	struct remote *r = rsagent_login(t, RSAGENT_ROOT, e);
+	struct login l;
+	struct remote *r = login(&l, t, e);
 	int ret = -e->code;
 
 	if (r)

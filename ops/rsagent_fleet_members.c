@@ -219,6 +219,7 @@ static void free_member(struct fleet_member *m)
 {
 	if (m->said) {
 		secure_wipe(m->said->bytes, m->said->size);
+		secure_wipe(m->said->secrets, sizeof(m->said->secrets));
 		munmap(m->said, sizeof(*m->said) + FLEET_SAID_MAX);
 	}
 	deploy_plan_free(m->plan);

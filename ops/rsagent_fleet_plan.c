@@ -36,19 +36,21 @@ static void read_server(struct fleet_member *m)
 	conf_report_free(&report);
 }
 
+/* "file HOST MACHINE-ID" or "none HOST MACHINE-ID", and the file. */
 static void read_client(struct fleet_member *m)
 {
-	static const char file[] = "file\n", none[] = "none\n";
 	const char *path = m->config_path ? m->config_path : "/etc/rscltcfg", *said = m->said->bytes;
+	const char *end = memchr(said, '\n', m->said->size);
+	size_t n = end ? (size_t)(end + 1 - said) : 0, left = m->said->size - n;
 	uint8_t sum[SECURE_SHA256_SIZE];
 
-	if (m->said->size >= 5 && memcmp(said, file, 5) == 0)
-		m->text = conf_text_of(CONF_FILE_CLIENT, path, said + 5, m->said->size - 5, &m->e);
-	else if (m->said->size == 5 && memcmp(said, none, 5) == 0)
-		m->text = conf_text_of(CONF_FILE_CLIENT, path, "", 0, &m->e);
-	else
+	if (n < 7 || n > sizeof(m->machine) || (memcmp(said, "file ", 5) && memcmp(said, "none ", 5))) {
 		err_set(&m->e, EPROTO, "what it said of %s is not to be understood", path);
-	if (m->said->size < 5 || secure_sha256(said + 5, m->said->size - 5, sum))
+		return;
+	}
+	memcpy(m->machine, said + 5, n - 6);
+	m->text = conf_text_of(CONF_FILE_CLIENT, path, end + 1, left, &m->e);
+	if (secure_sha256(end + 1, left, sum))
 		return;
 	for (size_t i = 0; i < sizeof(sum); i++)
 		sprintf(m->sha + 2 * i, "%02x", sum[i]);
@@ -273,8 +275,42 @@ static void set_wish(struct fleet_member *m)
 	m->wish.config = &m->config;
 }
 
+/* By another login, or another name of it. */
+static bool same_host(const struct deploy_facts *a, const struct deploy_facts *b)
+{
+	if (strcmp(a->host, b->host) != 0 || a->address_count != b->address_count)
+		return false;
+	for (size_t i = 0; i < a->address_count; i++)
+		if (strcmp(a->addresses[i].text, b->addresses[i].text) != 0)
+			return false;
+	return true;
+}
+
+/* A server of the file on the host of m; *unknown: one could not be asked, so it may be there. */
+static const struct fleet_member *server_there(const struct fleet *f, const struct fleet_member *m, bool *unknown)
+{
+	*unknown = false;
+	for (size_t i = 0; i < f->count; i++) {
+		const struct fleet_member *other = &f->members[i];
+
+		if (!other->server || other == m)
+			continue;
+		*unknown |= !other->facts;
+		if (other->facts && same_host(other->facts, m->facts))
+			return other;
+	}
+	return NULL;
+}
+
 static void plan_server(const struct fleet *f, struct fleet_member *m)
 {
+	bool unknown;
+	const struct fleet_member *other = server_there(f, m, &unknown);
+
+	if (other) {
+		err_set(&m->e, EEXIST, "%s is the host of server %s too, and a host has one server", m->where, other->name);
+		return;
+	}
 	set_wish(m);
 	find_portals(m);
 	if (m->e.code || find_binary(f, m))
@@ -297,7 +333,18 @@ static void plan_server(const struct fleet *f, struct fleet_member *m)
 static void plan_gone(const struct fleet *f, struct fleet_member *m)
 {
 	json_t *manifest = deploy_manifest_read(m->facts);
+	bool unknown;
 
+	if (server_there(f, m, &unknown)) {
+		json_decref(manifest);
+		m->done = true;
+		return;
+	}
+	if (unknown && manifest) {
+		json_decref(manifest);
+		err_set(&m->e, EAGAIN, "it left the file, and stays until all servers of the file can be asked whether they are this one");
+		return;
+	}
 	json_decref(manifest);
 	if (!manifest) {		/* somebody took it away before */
 		m->done = true;
@@ -371,6 +418,35 @@ static int join(const struct fleet *f, struct fleet_member *m, const struct flee
 	return r;
 }
 
+static bool left_file(const struct fleet_member *m)
+{
+	for (size_t i = 0; i < m->join_count; i++)
+		if (m->joins[i].ns)
+			return false;
+	return true;
+}
+
+/* The same configuration by another login, which is another member; or it may be, as that one could not be asked. */
+static bool is_another(const struct fleet *f, struct fleet_member *m)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		const struct fleet_member *other = &f->members[i];
+
+		if (other->kind != FLEET_CLIENT || other == m || left_file(other) || other->local != m->local)
+			continue;
+		if (!other->text && !m->local) {
+			err_set(&m->e, EAGAIN, "it left the file, and stays until all clients of the file can be asked whether they are "
+				"this one");
+			return true;
+		}
+		if (strcmp(other->machine, m->machine) == 0 && strcmp(conf_text_path(other->text), conf_text_path(m->text)) == 0) {
+			m->done = true;
+			return true;
+		}
+	}
+	return false;
+}
+
 static void plan_client(const struct fleet *f, struct fleet_member *m)
 {
 	const size_t max = CONF_SERVER_MAX * CONF_IFACE_MAX;
@@ -379,6 +455,10 @@ static void plan_client(const struct fleet *f, struct fleet_member *m)
 	size_t size;
 	int r = portals ? 0 : err_set(&m->e, ENOMEM, "no memory");
 
+	if (left_file(m) && is_another(f, m)) {
+		free(portals);
+		return;
+	}
 	conf_text_bytes(m->text, &size);
 	first = size == 0;
 	for (size_t i = 0; !r && i < m->join_count; i++) {

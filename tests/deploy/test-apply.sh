@@ -118,6 +118,39 @@ check "for good" apply --diff
 is "$(on_host s1 cat /run/rsio/rssrv.pid)" "$pid" "by a server that goes on"
 check "what is the client's own stays" grep -qx "# mine" "$W/rscltcfg"
 
+# Another login to the same host is no other server, and a password is typed once.
+sed -i 's/nopw@s2/admin@s2/; s/root@c1/root@10.66.1.3/' "$W/fleet.ini"
+echo "$(host_addr c1 1) $(host_key c1)" >>"$HOME/.ssh/known_hosts"
+echo "manage = ws" >>"$W/fleet.ini"
+cat >"$W/type.py" <<'END'
+import os, pty, sys
+pid, fd = pty.fork()
+if not pid:
+    os.execvp(sys.argv[1], sys.argv[1:])
+seen = asked = b""
+try:
+    while True:
+        more = os.read(fd, 1000)
+        if not more:
+            break
+        seen += more
+        if seen.endswith((b"? ", b": ")) and seen != asked:
+            os.write(fd, b"yes\n" if seen.endswith(b"? ") else os.environb[b"PASSWORD"] + b"\n")
+            seen += b"<typed>"
+            asked = seen
+except OSError:
+    pass
+print(seen.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+END
+typed() { PASSWORD=$HOST_PASSWORD ws python3 "$W/type.py" "$BUILD/rsagent" apply -q --run-dir "$W/run" "$W/fleet.ini"; }
+out=$(typed) || note "$out"
+is "$(grep -o '<typed>' <<<"$out" | wc -l)" 2 "a password and a yes are typed, each once"
+like "$out" "0 created, 1 changed, 0 removed" "nothing is removed"
+sed -i 's/admin@s2/nopw@s2/; s/root@10.66.1.3/root@c1/' "$W/fleet.ini"
+like "$(typed)" "^All is as" "nor by the way back"
+check "which is forgotten" apply --diff
+
 # Changes.
 sed -i 's/^clients = c1:ro/clients = ws c1:ro/; s/^serverid = 2/&\nmetrics = \/run\/rsio\/metrics/' "$W/fleet.ini"
 cat >>"$W/fleet.ini" <<END
