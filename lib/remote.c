@@ -149,6 +149,7 @@ static int shake_hands(struct remote *r, struct err *e)
 	int64_t deadline = remote_now() + r->options.connect_seconds * 1000LL;
 	int rc, waited = 0;
 
+	r->handed_over = true;
 	while ((rc = ssh_connect(r->session)) == SSH_AGAIN) {
 		waited = remote_wait(r, deadline);
 		if (waited)
@@ -175,7 +176,7 @@ static struct remote *make(const struct remote_target *target, const struct remo
 
 	if (!r)
 		return NULL;
-	r->fd = r->proxy_said = -1;
+	r->fd = r->agent_fd = r->proxy_said = -1;
 	r->target = *target;
 	r->options = *options;
 	if (!r->options.connect_seconds)
@@ -232,9 +233,9 @@ void remote_close(struct remote *r)
 {
 	if (!r)
 		return;
-	if (r->fd >= 0 && ssh_is_connected(r->session))
-		ssh_disconnect(r->session);	/* closes the socket too */
-	else if (r->fd >= 0)
+	if (ssh_is_connected(r->session))
+		ssh_disconnect(r->session);
+	if (r->fd >= 0 && !r->handed_over)
 		close(r->fd);
 	remote_proxy_end(r);
 	ssh_free(r->session);

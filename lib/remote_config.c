@@ -266,7 +266,7 @@ static void our_key(struct reading *g, const char *key, char *rest)
 		set_once(r, c->alias, sizeof(c->alias), value);
 	} else if (!strcasecmp(key, "identityagent")) {
 		if (!strcasecmp(value, "none"))
-			c->identities_only = true;
+			c->no_agent = true;
 		else if (*value != '$' && strcasecmp(value, "SSH_AUTH_SOCK"))
 			set_once(r, c->agent, sizeof(c->agent), value);
 	}
@@ -353,7 +353,7 @@ static void fill_in(struct remote *r)
 		snprintf(c->known_hosts, sizeof(c->known_hosts), "%.900s/.ssh/known_hosts", c->home);
 	if (!c->agent[0] && agent)
 		snprintf(c->agent, sizeof(c->agent), "%s", agent);
-	if (c->identities_only)
+	if (c->no_agent)
 		c->agent[0] = 0;
 	for (size_t i = 0; !c->identities_given && i < sizeof(usual) / sizeof(usual[0]); i++) {
 		char path[REMOTE_NAME_MAX];

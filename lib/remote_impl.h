@@ -22,7 +22,8 @@ struct remote_config {
 	char agent[REMOTE_PATH_MAX];		/* its socket; empty: there is none */
 	char *identities[REMOTE_IDENTITIES];	/* private keys' files, in the order to try */
 	size_t identity_count;
-	bool identities_only;
+	bool identities_only;			/* of the agent's keys those of the files */
+	bool no_agent;
 	bool identities_given;			/* by the configuration: the usual ones do not count */
 };
 
@@ -31,12 +32,14 @@ enum remote_power { REMOTE_AS_IS, REMOTE_SUDO, REMOTE_SUDO_PASSWORD };
 struct remote {
 	ssh_session session;
 	int fd;					/* the session's socket; -1: not connected */
+	bool handed_over;			/* libssh closes it */
 	struct remote_target target;		/* as it was asked for */
 	struct remote_options options;		/* identity and fingerprint are the caller's until remote_open returns */
 	struct remote_config config;
 	char name[REMOTE_NAME_MAX];		/* of the host, as the configuration has it */
 	char user[REMOTE_NAME_MAX];
 	int port;
+	int agent_fd;				/* libssh's end of the way to the agent; -1: none yet */
 	char *proxy;				/* the command to connect by; NULL: none */
 	pid_t proxy_pid;			/* 0: none */
 	int proxy_said;				/* its standard error, -1: none */
@@ -77,10 +80,11 @@ void remote_proxy_end(struct remote *r);
 const char *remote_proxy_words(struct remote *r);
 /* remote_key.c */
 int remote_check_key(struct remote *r, struct err *e);
-/* remote_agent.c: gives libssh the agent, by way of a process that is to be ended after the login.
- * -1: it does not answer. */
-pid_t remote_agent(struct remote *r);
+/* remote_agent.c: gives libssh the agent, by way of a process that is to be ended after the attempt; of its
+ * keys those of these files, or with none all.  0: none of the files says what its key is; -1: it does not answer. */
+pid_t remote_agent(struct remote *r, char *const *files, size_t count);
 void remote_agent_end(pid_t between);
+ssh_key remote_public(const char *file);	/* NULL: not to be had without a passphrase */
 /* remote_login.c */
 int remote_check_identity(const char *file, struct err *e);	/* that was named: it must be there */
 int remote_login(struct remote *r, struct err *e);

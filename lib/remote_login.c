@@ -3,7 +3,7 @@
  *
  * In OpenSSH's order, but that a key that was given by name comes first, so that an agent with many
  * keys does not use up the attempts before it.  A passphrase is asked for only when the server would
- * take the key, where its public part lies beside it.
+ * take the key, where its public part can be read.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -84,16 +84,20 @@ static char *ask(struct login *l, const char *prompt, bool echo)
 
 /* Keys in the agent. */
 
-static void try_agent(struct login *l)
+/* Its keys, or those of these files. */
+static void try_agent(struct login *l, char *const *files, size_t count)
 {
 	struct remote *r = l->r;
 	pid_t between;
 
-	if (!r->config.agent[0])
+	if (!r->config.agent[0] || done(l))
 		return;
-	between = remote_agent(r);
+	between = remote_agent(r, files, count);
+	if (!between)
+		return;
 	if (between < 0) {
 		note_tried(l, "the agent, which does not answer");
+		r->config.agent[0] = 0;
 		return;
 	}
 	ATTEMPT(l, ssh_userauth_agent(r->session, NULL));
@@ -101,9 +105,11 @@ static void try_agent(struct login *l)
 	if (l->rc == SSH_AUTH_ERROR && ssh_is_connected(r->session)) {	/* so it was not the host */
 		l->rc = SSH_AUTH_DENIED;
 		note_tried(l, "the agent, which signs nothing");
+		r->config.agent[0] = 0;
 		return;
 	}
-	note_tried(l, "the agent's keys");
+	if (!count)
+		note_tried(l, "the agent's keys");
 	after(l);
 }
 
@@ -149,14 +155,12 @@ static ssh_key read_private(struct login *l, const char *file)
 	return NULL;
 }
 
-/* Would the server take it?  Only where its public part is at hand. */
+/* Would the server take it?  Yes where that cannot be told. */
 static bool is_welcome(struct login *l, const char *file)
 {
-	char path[REMOTE_PATH_MAX + 8];
-	ssh_key public = NULL;
+	ssh_key public = remote_public(file);
 
-	snprintf(path, sizeof(path), "%s.pub", file);
-	if (ssh_pki_import_pubkey_file(path, &public) != SSH_OK)
+	if (!public)
 		return true;
 	ATTEMPT(l, ssh_userauth_try_publickey(l->r->session, NULL, public));
 	ssh_key_free(public);
@@ -186,16 +190,20 @@ static void try_file(struct login *l, const char *file)
 	note_tried(l, what);
 }
 
+/* A key that is in the agent as well needs no passphrase. */
 static void try_keys(struct login *l)
 {
 	const struct remote_config *c = &l->r->config;
+	char *named = (char *)l->r->options.identity;
 
-	if (l->r->options.identity)
-		try_file(l, l->r->options.identity);
-	if (!done(l) && l->rc != SSH_AUTH_PARTIAL)
-		try_agent(l);
+	if (named) {
+		try_agent(l, &named, 1);
+		try_file(l, named);
+	}
+	if (l->rc != SSH_AUTH_PARTIAL && (c->identity_count || !c->identities_only))
+		try_agent(l, c->identities, c->identities_only ? c->identity_count : 0);
 	for (size_t i = 0; i < c->identity_count && !done(l) && l->rc != SSH_AUTH_PARTIAL; i++)
-		if (!l->r->options.identity || strcmp(c->identities[i], l->r->options.identity))
+		if (!named || strcmp(c->identities[i], named))
 			try_file(l, c->identities[i]);
 }
 

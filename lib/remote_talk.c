@@ -19,6 +19,7 @@
 
 #define MARK_SIZE 33		/* 32 hex digits and 0 */
 #define CHUNK 65536
+#define AHEAD_MAX (1u << 20)	/* bytes of answers that are kept while we write */
 #define NOISE_MAX 65536		/* bytes that a login shell's files may print */
 #define END_SECONDS 5		/* for the status after the end of the output */
 
@@ -290,8 +291,8 @@ int remote_talk_write(struct remote_talk *t, const void *data, size_t size, unsi
 		if (n || left < before)
 			deadline = in_seconds(stall);
 		before = left;
-		/* A host that answers while it is written to must not wait for us. */
-		if (pump(t, t->used + CHUNK) < 0)
+		/* A host that answers while it is written to must not wait for us; one that chatters may. */
+		if (pump(t, AHEAD_MAX) < 0)
 			return remote_lost(t->r, t->what, e);
 		rc = n && size ? 0 : remote_wait(t->r, deadline);
 		if (rc == -ETIMEDOUT)

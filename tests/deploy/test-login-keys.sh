@@ -97,6 +97,10 @@ for i in 1 2 3 4 5 6 7; do
 done
 fails EACCES "root@s1 is refused after too many attempts; tried: the agent's keys.*IdentitiesOnly" "an agent with too many keys" root@s1 who
 logs_in "^root@s1" "does not come before a key that was named" --identity "$W/key" root@s1 who
+ssh-add -q "$W/key"
+logs_in "^root@s1" "and is asked for that one first, so that no passphrase is needed" --identity "$W/locked" root@s1 who
+printf 'Host s1\n\tHostName %s\n\tIdentityFile %s\n\tIdentitiesOnly yes\n' "$addr" "$W/locked" >"$HOME/.ssh/config"
+logs_in "^root@s1" "nor where the configuration says which of its keys count" root@s1 who
 python3 -c '
 import os, socket, sys, time
 s = socket.socket(socket.AF_UNIX)
