@@ -79,28 +79,51 @@ static bool an_interface_has_port(const struct conf_text *t)
 	return false;
 }
 
-/* Is the [server] this portal? */
-static bool is_portal(const struct conf_text *t, const struct conf_place *at, const struct conf_join_portal *p)
-{
-	int usual = usual_port(t, at->namespace);
-	char address[CONF_LINE_MAX + 1];
+/* A [server] of the namespace, as far as it was read. */
+struct seen {
+	bool inside;
+	char name[CONF_HEADER_MAX + 1], address[CONF_LINE_MAX + 1];
+	int port;
+};
 
-	return conf_text_get(t, at, "address", address, sizeof(address)) > 0 && conf_same_address(address, p->address) &&
-	       number(t, at, "port", usual) == (p->port ? p->port : usual);
+static void see(struct seen *s, const struct conf_walk *w)
+{
+	struct conf_parts p;
+	size_t n;
+
+	conf_walk_parts(w, &p);
+	n = p.value_end - p.value;
+	if (!p.equals || n >= sizeof(s->address))
+		return;
+	if (conf_walk_is(w, &p, "address") && !*s->address)
+		memcpy(s->address, w->text + p.value, n);
+	else if (conf_walk_is(w, &p, "port") && n && strspn(w->text + p.value, "0123456789") == n)
+		s->port = atoi(w->text + p.value);
 }
 
-/* Its section's name into name; false: the namespace has none. */
+/* Its section's name into name; false: the namespace has none.  In one walk: there may be thousands. */
 static bool find_portal(const struct conf_text *t, const char *namespace, const struct conf_join_portal *p,
 			char name[2 * CONF_NAME_MAX + 2])
 {
-	char below[CONF_NAME_MAX + 1];
+	int usual = usual_port(t, namespace), port = p->port ? p->port : usual;
+	struct seen s = { .inside = false };
+	struct conf_walk w;
+	bool more;
 
-	for (size_t i = 0; conf_text_section(t, "server", i, name, below); i++) {
-		const struct conf_place at = { "server", name, below };
-
-		if (strcmp(below, namespace) == 0 && is_portal(t, &at, p))
+	conf_walk_begin(&w, t);
+	do {
+		more = conf_walk_next(&w);
+		if (more && w.line == CONF_LINE_ENTRY && s.inside)
+			see(&s, &w);
+		if (more && w.line != CONF_LINE_HEADER)
+			continue;
+		if (s.inside && *s.address && s.port == port && conf_same_address(s.address, p->address)) {
+			snprintf(name, 2 * CONF_NAME_MAX + 2, "%.*s", 2 * CONF_NAME_MAX + 1, s.name);
 			return true;
-	}
+		}
+		s = (struct seen){ .inside = strcmp(w.kind, "server") == 0 && strcmp(w.namespace, namespace) == 0, .port = usual };
+		memcpy(s.name, w.name, sizeof(s.name));
+	} while (more);
 	return false;
 }
 
