@@ -31,6 +31,7 @@
 #define DEPLOY_STAGING DEPLOY_LIB "/.staging"
 #define DEPLOY_PROGRAM "/usr/local/sbin/rssrv"
 #define DEPLOY_CONFIG "/etc/rssrvcfg"
+#define DEPLOY_CONFIG_OLD DEPLOY_CONFIG ".bak-1"	/* of before it was edited */
 #define DEPLOY_UNIT_DIR "/etc/systemd/system"
 #define DEPLOY_UNIT DEPLOY_UNIT_DIR "/rssrv.service"
 #define DEPLOY_STATE "/var/lib/rsio"

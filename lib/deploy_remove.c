@@ -72,6 +72,7 @@ static void drop_programs(struct deploy_plan *p, const struct deploy_facts *f)
 		if (f->paths[i].kind == DEPLOY_FILE && strncmp(f->paths[i].path, begin, strlen(begin)) == 0)
 			drop(p, f, f->paths[i].path, NULL);
 	drop(p, f, DEPLOY_CONFIG, "removes " DEPLOY_CONFIG " and the keys in it");
+	drop(p, f, DEPLOY_CONFIG_OLD, NULL);
 	drop(p, f, DEPLOY_MANIFEST, NULL);
 }
 

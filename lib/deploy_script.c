@@ -114,7 +114,7 @@ static const char tail[] =
 "	LC_ALL=C; export LC_ALL; umask 077\n"
 "	PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin:$PATH; export PATH\n"
 "	say \"$mark begin\"; host\n"
-"	for f in " DEPLOY_LIB " " DEPLOY_LIB "/rssrv-* " DEPLOY_MANIFEST " " DEPLOY_PROGRAM " " DEPLOY_CONFIG " "
+"	for f in " DEPLOY_LIB " " DEPLOY_LIB "/rssrv-* " DEPLOY_MANIFEST " " DEPLOY_PROGRAM " " DEPLOY_CONFIG " " DEPLOY_CONFIG_OLD " "
 		DEPLOY_UNIT " " DEPLOY_WANTED " " DEPLOY_STATE " " DEPLOY_RUN " \"$pool\" \"$@\"; do path \"$f\"; done\n"
 "	for place in " DEPLOY_LIB " /usr/local/sbin /etc /var/lib " DEPLOY_STATE " \"$pool\" \"$@\"; do place \"$place\"; done\n"
 "	for d in " DEPLOY_LIB " /usr/local/sbin " DEPLOY_STATE " \"$pool\" \"$@\"; do lacks \"$d\"; done\n"

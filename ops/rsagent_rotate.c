@@ -362,6 +362,8 @@ static int until_unused(struct rsagent_task *t, struct remote *r, struct err *e)
 	const struct rotation *x = t->arg;
 	double end = now() + (x->o->wait > 0 ? x->o->wait : WAIT);
 	const struct timespec pause = { 0, 300000000 };
+	double said = 0;
+	int before = -1;
 
 	for (;;) {
 		json_t *status = rsagent_server_status(r, x->o->run_dir, e);
@@ -377,7 +379,11 @@ static int until_unused(struct rsagent_task *t, struct remote *r, struct err *e)
 			err_next(e, "both keys are good; do it again when rsiod has read its configuration");
 			return -EBUSY;
 		}
-		rsagent_progress(t, "%d connections still use the old key", n);
+		if (n != before || now() > said + 5) {
+			rsagent_progress(t, "%d connections still use the old key", n);
+			said = now();
+		}
+		before = n;
 		nanosleep(&pause, NULL);
 	}
 }

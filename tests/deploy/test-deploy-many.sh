@@ -31,7 +31,7 @@ host_sshd s7
 done_of() { jq -r '[.hosts[] | select(.done) | .host] | join(" ")' "$W/json"; }
 status=0
 start=$SECONDS
-deploy --json "${all[@]}" >"$W/json" 2>"$W/progress" || status=$?
+deploy --json --timeout 16s "${all[@]}" >"$W/json" 2>"$W/progress" || status=$?
 note "eight at once: $((SECONDS - start)) s, the last that was done after $(jq '[.hosts[] | select(.done) | .seconds] | max' "$W/json") s"
 is "$status" 1 "three of eight fail"
 is "$(done_of)" "${good[*]}" "the others are servers"
@@ -72,6 +72,12 @@ is "$status" 0 "no error came to who writes meanwhile"
 note "$(tail -n 1 "$W/stamp.out")"
 check "and all is as it was written" "$BUILD/tests/stamp" verify "$clt/mnt/lab/on-s5" "$W/log"
 
+# What was changed since does not stay.
+check "a client more" ws "$BUILD/rsagent" client add -q --node other --to "$W/key" root@s1
+# shellcheck disable=SC2016  # it is the editor's
+printf '#!/bin/sh\necho "# mine" >>"$1"\n' >"$W/editor" && chmod +x "$W/editor"
+check "an edited configuration" env "EDITOR=$W/editor" nsenter --net="/run/netns/$WS" "$BUILD/rsagent" config -q --edit --yes root@s1 root@s2
+check "a new key" ws "$BUILD/rsagent" key rotate -q --config "$clt/rscltcfg" --run-dir "$clt/run" "${names[@]}"
 for n in "${good[@]}"; do
 	on_host "$n" rm "/var/lib/rsio/pool/on-$n.raw" "/var/lib/rsio/pool/on-$n.meta"
 done
