@@ -274,7 +274,8 @@ struct deploy_calls {
 	void *arg;
 };
 
-/* root's login.  0: it is done and stays.  -errno with e filled: nothing of it stays, or e says what does. */
+/* root's login.  0: it is done and stays.  -errno with e filled: nothing of it stays, or e says what does.
+ * -ESTALE: what an earlier run had left there is undone now, so facts and plan are to be made anew. */
 int deploy_do(struct remote *r, const struct deploy_binary *b, const struct deploy_plan *p,
 	      const struct deploy_calls *calls, struct err *e);
 

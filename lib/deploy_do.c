@@ -38,6 +38,7 @@ struct deploy_run {
 	enum { COPYING, DOING, COMMITTING } stage;
 	unsigned trouble;		/* lines of undoing that say what could not be undone */
 	char first_trouble[200];
+	bool stale;			/* the plan is for the host as it was */
 	char marker[33];		/* of the script's lines */
 };
 
@@ -315,6 +316,22 @@ static int do_steps(struct deploy_run *run, const struct deploy_plan *p, struct 
 	return r;
 }
 
+static bool drain(struct deploy_run *run, int seconds);
+
+/* The plan was made for the host as it was before. */
+static int stale(struct deploy_run *run, struct err *e)
+{
+	static const char line[] = "{\"do\":\"undo\"}\n";
+
+	progress(run, "undid what an earlier run that was cut off had left");
+	send_text(run, line, strlen(line), NULL);
+	drain(run, 60);
+	run->stale = true;
+	err_set(e, ESTALE, "an earlier run that was cut off there is undone now, and the host is not as it was looked at");
+	err_next(e, "the same command again");
+	return -ESTALE;
+}
+
 /* It says what it is: where the host has no program for that, this is how a damaged copy is known. */
 static int hello(struct deploy_run *run, const struct deploy_binary *b, struct err *e)
 {
@@ -327,7 +344,7 @@ static int hello(struct deploy_run *run, const struct deploy_binary *b, struct e
 	if (!r && strcmp(text_of(j, "sha256"), b->sha) != 0)
 		r = err_set(e, EBADMSG, "rssrv did not get there as it is here: its SHA-256 is another one");
 	if (!r && json_integer_value(json_object_get(j, "undone")) > 0)
-		progress(run, "undid what an earlier run that was cut off had left");
+		r = stale(run, e);
 	json_decref(j);
 	return r;
 }
@@ -453,7 +470,7 @@ int deploy_do(struct remote *r, const struct deploy_binary *b, const struct depl
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		sprintf(run.marker + 2 * i, "%02x", bytes[i]);
 	result = converse(&run, b, p, e);
-	if (result)
+	if (result && !run.stale)
 		failed(&run, e);
 	else
 		drain(&run, 30);

@@ -291,21 +291,32 @@ static int run(struct deploy_host *h, struct err *e)
 	return r;
 }
 
+static void forget(struct deploy_host *h)
+{
+	deploy_plan_free(h->plan);
+	deploy_facts_free(h->f);
+	json_decref(h->manifest);
+}
+
 int deploy_host_run(struct rsagent_task *t, struct err *e)
 {
 	struct deploy_host *h = calloc(1, sizeof(*h));
+	struct remote *remote;
 	int r;
 
 	if (!h)
 		return err_set(e, ENOMEM, "no memory");
-	h->t = t;
-	h->job = t->arg;
-	h->r = rsagent_login(t, RSAGENT_ROOT, e);
-	r = h->r ? run(h, e) : -e->code;
-	remote_close(h->r);
-	deploy_plan_free(h->plan);
-	deploy_facts_free(h->f);
-	json_decref(h->manifest);
+	remote = rsagent_login(t, RSAGENT_ROOT, e);
+	*h = (struct deploy_host){ .t = t, .job = t->arg, .r = remote };
+	r = remote ? run(h, e) : -e->code;
+	/* What a run that was cut off had left is undone now: the host is another than the plan was made for. */
+	if (r == -ESTALE) {
+		forget(h);
+		*h = (struct deploy_host){ .t = t, .job = t->arg, .r = remote };
+		r = run(h, e);
+	}
+	remote_close(remote);
+	forget(h);
 	free(h);
 	return r;
 }
