@@ -155,7 +155,7 @@ static const char *last_words(struct remote_talk *t)
 static int timed_out(struct remote_talk *t, unsigned seconds, const char *did, struct err *e)
 {
 	err_set(e, ETIMEDOUT, "%s: %s %s within %u s", t->what, t->r->target.host, did, seconds);
-	err_next(e, "is the host overloaded, or a disk of it stuck? its own log: journalctl -e");
+	err_next(e, "is its network lost, the host overloaded, or a disk of it stuck? its own log: journalctl -e");
 	return -ETIMEDOUT;
 }
 
