@@ -108,7 +108,7 @@ status=0
 wait $agent || status=$?
 is $status 1 "the link lost in mid-copy: fails"
 note "$(cat "$W/lost")"
-like "$(cat "$W/lost")" 'link|answer|lost|timed out' "the link lost in mid-copy: says so"
+like "$(cat "$W/lost")" 'is lost|takes nothing more' "the link lost in mid-copy: says so"
 host_link s1 0 up
 wait_for 60 is_before || true
 same_tree s1 "$before" "the link lost in mid-copy: the tree is what it was"
@@ -136,4 +136,49 @@ for ((i = 0; i < $(sample_or_all 3 20); i++)); do
 	fi
 	same_tree s1 "$before" "killed here in mid-way, time $i: the tree is what it was"
 done
+# rssrv killed there: the shell that started it has it undone.
+steps_pid()	# prints it
+{
+	# shellcheck disable=SC2016  # for the shell there
+	on_host s1 sh -c 'for p in /proc/[0-9]*; do
+		case $(tr "\\0" " " <$p/cmdline) in */rssrv.*" --steps "*) echo ${p#/proc/}; exit ;; esac; done' 2>/dev/null
+}
+steps_begun() { on_host s1 test -e /usr/local/lib/rsio/.staging/journal; }
+
+start_deploy "$W/killed"
+wait_for 30 steps_begun || bail "the steps begin"
+pid=$(steps_pid)
+[ -z "$pid" ] || on_host s1 kill -9 "$pid"
+status=0
+wait $agent || status=$?
+is "$status ${pid:+killed}" "1 killed" "rssrv killed there in mid-way: fails"
+like "$(cat "$W/killed")" 'rsagent: s1: ' "rssrv killed there in mid-way: says so"
+note "$(grep '^rsagent: s1: ' "$W/killed")"
+wait_for 60 is_before || true
+same_tree s1 "$before" "rssrv killed there in mid-way: the tree is what it was"
+
+# By way of sudo.
+on_host s1 mkdir /usr/local/sbin/rssrv
+out=$(deploy nopw@s1 2>&1) && not_ok "a step that fails, with sudo: fails"
+like "$out" '/usr/local/sbin/rssrv' "a step that fails, with sudo: says why"
+on_host s1 rmdir /usr/local/sbin/rssrv
+same_tree s1 "$before" "a step that fails, with sudo: the tree is what it was"
+
+# The power goes there; nobody is left to undo anything before the next command.
+start_deploy "$W/killed"
+wait_for 30 steps_begun || bail "the steps begin"
+host_kill s1
+status=0
+wait $agent || status=$?
+is $status 1 "no power in mid-way: fails"
+rm -f "$clt"/rscltcfg*
+host_boot s1
+host_sshd s1
+on_host s1 mkdir -p /run/mount
+check "no power in mid-way: something is left" test "$(tree s1)" != "$before"
+out=$(deploy root@s1 2>&1) || note "$out"
+like "$out" 'undid what an earlier run' "no power in mid-way: the next deploy undoes it"
+like "$out" 'serves over' "no power in mid-way: and is done"
+agent undeploy root@s1 --yes --with-volumes --confirm s1 >"$W/undeploy" 2>&1 || note "$(cat "$W/undeploy")"
+same_tree s1 "$before" "no power in mid-way: and taken away the tree is what it was"
 done_testing
