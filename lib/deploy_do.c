@@ -36,6 +36,7 @@ struct deploy_run {
 	int64_t shown;			/* ms: when progress was last said */
 	char doing[200];
 	enum { COPYING, DOING, COMMITTING } stage;
+	bool undone;			/* the host said that all of it is */
 	unsigned trouble;		/* lines of undoing that say what could not be undone */
 	char first_trouble[200];
 	bool stale;			/* the plan is for the host as it was */
@@ -172,6 +173,20 @@ static void note_trouble(struct deploy_run *run, const json_t *answer)
 	}
 }
 
+/* The last one: all is undone, because it was asked for, because the input ended there, or by the process that came
+ * after a killed one.  Whatever was waited for does not come. */
+static bool is_end(struct deploy_run *run, const json_t *answer, struct err *e)
+{
+	if (!json_object_get(answer, "undone") || json_object_get(answer, "version"))
+		return false;
+	run->undone = json_is_true(json_object_get(answer, "ok"));
+	if (!run->undone)
+		note_trouble(run, answer);
+	err_set(e, EPIPE, "the host ended it%s%.200s", *text_of(answer, "why") ? ": " : "", text_of(answer, "why"));
+	err_clean(e->text);
+	return true;
+}
+
 /* The next answer, a new reference; NULL with e filled.  The host is told meanwhile that somebody waits. */
 static json_t *answer(struct deploy_run *run, int seconds, struct err *e)
 {
@@ -201,6 +216,10 @@ static json_t *answer(struct deploy_run *run, int seconds, struct err *e)
 		if (!json_is_object(j)) {
 			json_decref(j);
 			err_set(e, EPROTO, "the host's answer is none");
+			return NULL;
+		}
+		if (is_end(run, j, e)) {
+			json_decref(j);
 			return NULL;
 		}
 		if (json_object_get(j, "ok"))
@@ -363,8 +382,11 @@ static bool drain(struct deploy_run *run, int seconds)
 	struct err e = { 0 };
 	json_t *j;
 
-	while ((j = answer(run, seconds, &e)))
+	while ((j = answer(run, seconds, &e))) {
+		if (!json_is_true(json_object_get(j, "ok")))
+			note_trouble(run, j);
 		json_decref(j);
+	}
 	return e.code == EPIPE;
 }
 
@@ -390,12 +412,14 @@ static void undo(struct deploy_run *run, struct err *e)
 
 	progress(run, "undoing what was done");
 	send_text(run, line, strlen(line), NULL);
-	if (!drain(run, 120))
-		add_outcome(e, "the link is lost, and the host undoes by itself, within 20 seconds, all that was done");
-	else if (run->trouble)
-		add_outcome(e, "undone, but for %u things, the first: %s", run->trouble, run->first_trouble);
-	else
+	if (!run->undone)
+		drain(run, 120);
+	if (run->trouble)
+		add_outcome(e, "not all is undone: %s", run->first_trouble);
+	else if (run->undone)
 		add_outcome(e, "all that was done there is undone");
+	else
+		add_outcome(e, "the host has not said that it undid all; it does within 20 seconds of a lost link, and the next deploy does first");
 }
 
 static void failed(struct deploy_run *run, struct err *e)

@@ -16,7 +16,7 @@ agent()		# COMMAND HOST... [OPTIONS]: rsagent on the workstation; without questi
 deploy() { agent deploy --namespace lab --yes "$@"; }	# HOST... [OPTIONS]
 
 # What useradd and userdel keep of the files before theirs, and what only runs, is not compared.
-tree() { host_tree "$1" | grep -vE '^/etc/(passwd|group|shadow|gshadow)- |^/run/utmp |^/(tmp|run)/sshd'; }	# NAME
+tree() { host_tree "$1" | grep -vE '^/etc/(passwd|group|shadow|gshadow)- |^/run/(utmp|mount) |^/(tmp|run)/sshd'; }	# NAME
 
 same_tree()	# NAME BEFORE TEST-NAME
 {
