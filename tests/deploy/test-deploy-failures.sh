@@ -57,6 +57,7 @@ start_stuck()
 }
 
 start_stuck
+# shellcheck disable=SC2016  # for the shell there
 on_host s1 sh -c 'kill -9 $(pgrep -f -- "[-]-steps /")'
 on_host s1 rm /run/stuck		# what it had started goes on to its end, and is undone then
 status=0; wait "$deploying" || status=$?
