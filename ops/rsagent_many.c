@@ -212,7 +212,7 @@ static void over(struct many *a, struct child *c)
 		screen_end_question(&a->screen);
 		a->asking = NULL;
 	}
-	if (!c->ended && !*o->e.text) {
+	if (!c->ended && !o->done && !*o->e.text) {
 		if (WIFSIGNALED(status))
 			snprintf(how, sizeof(how), "its process was ended by signal %d", WTERMSIG(status));
 		else
@@ -313,7 +313,10 @@ static void end_all(struct many *a)
 
 		if (c->state == CHILD_OVER || c->ended)
 			continue;
-		if (!*c->outcome->e.text)
+		/* What has no end of its own is done when it is ended. */
+		if (a->m->endless)
+			c->outcome->done = true;
+		else if (!*c->outcome->e.text)
 			fail(c, EINTR, "interrupted", c->last);
 		if (c->state == CHILD_WAITS)
 			c->state = CHILD_OVER;

@@ -94,7 +94,8 @@ static const char restart_script[] =
 	"rssrv --run-dir \"$dir\" --log --lines 3 >&2; exit 1\nfi\n"
 	"if pid=$(cat \"$dir/rssrv.pid\" 2>/dev/null) && kill \"$pid\" 2>/dev/null; then n=0\n"
 	"while kill -0 \"$pid\" 2>/dev/null; do n=$((n + 1))\n"
-	"[ $n -lt 300 ] || { echo \"rssrv (process $pid) does not end\" >&2; exit 1; }\n"
+	"[ $n -lt 300 ] || { echo \"rssrv (process $pid) does not end\" >&2\n"
+	"echo \"'kill -9 $pid' there ends it, and 'rsagent restart' starts another one\" >&2; exit 1; }\n"
 	"sleep 0.1 2>/dev/null || sleep 1; done\nfi\n"
 	"rssrv --run-dir \"$dir\" </dev/null >/dev/null\n";
 

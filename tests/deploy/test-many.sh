@@ -75,7 +75,10 @@ wait_for 20 both
 on_host s2 sh -c "kill -HUP $(server_pid s2)"
 reloaded() { grep -q '^s2: .*(audit): reload by .* done' "$W/followed"; }
 check "and what comes" wait_for 20 reloaded
-end_process $follower
+status=0
+kill -INT $follower
+wait $follower || status=$?
+is "$status $(grep -c '^rsagent:' "$W/followed")" "0 0" "until it is ended, which is no failure"
 gone() { [ -z "$(on_host "$1" pgrep -f -- --follow)" ]; }
 check "ended, nothing of it is left there" wait_for 20 gone s1
 check "on neither" wait_for 20 gone s2
