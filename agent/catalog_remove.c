@@ -230,8 +230,10 @@ int catalog_remove(struct pool *p, struct catalog_job *j, const char *name, bool
 		r = change_drafts(&c, 0, e);
 	if (!r)
 		r = catalog_enter(p, e);
-	if (r)
+	if (r) {
+		change_end(&c);
 		return r;
+	}
 	progress_stage(j->progress, "removing");
 	r = remove_volume(&c, name, snapshots_too, e);
 	catalog_leave(p);
@@ -252,8 +254,10 @@ int catalog_snapshot_remove(struct pool *p, struct catalog_job *j, const char *n
 		r = change_drafts(&c, 0, e);
 	if (!r)
 		r = catalog_enter(p, e);
-	if (r)
+	if (r) {
+		change_end(&c);
 		return r;
+	}
 	progress_stage(j->progress, "removing");
 	snprintf(whole, sizeof(whole), "%s@%s", name, snapshot);
 	o = catalog_find_meant(p, j, whole, e);

@@ -25,6 +25,8 @@ switches()	# of the thread that would write it
 		[ "$(cat "$task/comm")" != rssrv-metrics ] || sed -n 's/^voluntary_ctxt_switches:[[:space:]]*//p' "$task/status"
 	done
 }
+has_thread() { [ -n "$(switches)" ]; }
+wait_for 5 has_thread || true	# which gives itself its name
 before=$(switches)
 like "$before" '^[0-9]+$' "there is a thread for it"
 sleep 0.5
