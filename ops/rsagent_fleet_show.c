@@ -53,6 +53,9 @@ static void show_member(const struct fleet_member *m, bool with_diff)
 			printf("  %s\n", m->plan->steps[i].say);
 	for (size_t i = 0; m->plan && i < m->plan->left_count; i++)
 		printf("  leaves %s\n", m->plan->left[i]);
+	for (size_t i = 0; m->gone && m->plan && m->has && i < m->has->pool_count; i++)
+		if (!m->pool || strcmp(m->has->pools[i].path, m->pool) != 0)
+			printf("  leaves %s and what is in it\n", m->has->pools[i].path);
 	for (size_t k = 0; k < m->join_count; k++)
 		if (m->joins[k].key && m->joins[k].key->made)
 			printf("  gets a new key for namespace %s\n", m->joins[k].namespace);
@@ -61,13 +64,19 @@ static void show_member(const struct fleet_member *m, bool with_diff)
 
 static void show_counts(const struct fleet *f)
 {
-	size_t changes = f->count - fleet_count(f, FLEET_SAME);
+	size_t same = fleet_count(f, FLEET_SAME), out = 0;
 
-	if (!changes)
+	for (size_t i = 0; i < f->count; i++)
+		out += f->members[i].change == FLEET_SAME && f->members[i].e.code;
+	if (same == f->count && !out) {
 		printf("All is as %s says.\n", f->path);
-	else
-		printf("%zu created, %zu changed, %zu removed, %zu as they are to be.\n", fleet_count(f, FLEET_CREATED),
-		       fleet_count(f, FLEET_CHANGED), fleet_count(f, FLEET_REMOVED), fleet_count(f, FLEET_SAME));
+		return;
+	}
+	printf("%zu created, %zu changed, %zu removed, %zu as they are to be", fleet_count(f, FLEET_CREATED),
+	       fleet_count(f, FLEET_CHANGED), fleet_count(f, FLEET_REMOVED), same - out);
+	if (out)
+		printf(", %zu left out", out);
+	printf(".\n");
 }
 
 void fleet_show(const struct fleet *f)
@@ -104,6 +113,19 @@ static json_t *plan_json(const struct fleet_member *m)
 	return list;
 }
 
+/* What stays of a server that left: volumes, and whole pools. */
+static json_t *left_json(const struct fleet_member *m)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; m->plan && i < m->plan->left_count; i++)
+		json_array_append_new(list, json_string(m->plan->left[i]));
+	for (size_t i = 0; m->gone && m->plan && m->has && i < m->has->pool_count; i++)
+		if (!m->pool || strcmp(m->has->pools[i].path, m->pool) != 0)
+			json_array_append_new(list, json_string(m->has->pools[i].path));
+	return list;
+}
+
 static json_t *findings_json(const struct fleet_member *m)
 {
 	json_t *list = json_array();
@@ -120,8 +142,8 @@ static json_t *member_json(const struct fleet_member *m)
 	static const char *const words[] = {
 		[FLEET_SAME] = "none", [FLEET_CREATED] = "created", [FLEET_CHANGED] = "changed", [FLEET_REMOVED] = "removed",
 	};
-	json_t *o = json_pack("{ss ss ss ss ss so so ss sb}", "kind", kinds[m->kind], "namespace", m->namespace, "name", m->name,
-			      "host", m->where, "change", words[m->change], "plan", plan_json(m), "findings", findings_json(m),
+	json_t *o = json_pack("{ss ss ss ss ss so so so ss sb}", "kind", kinds[m->kind], "namespace", m->namespace, "name", m->name,
+			      "host", m->where, "change", words[m->change], "plan", plan_json(m), "left", left_json(m), "findings", findings_json(m),
 			      "diff", m->diff ? m->diff : "", "done", m->change == FLEET_SAME ? !m->e.code : m->done);
 
 	if (o && m->e.code)
