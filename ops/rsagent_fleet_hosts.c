@@ -186,15 +186,17 @@ static int do_server(struct rsagent_task *t, struct remote *r, struct err *e)
 
 /*
  * The new text is this script's input.  It replaces the old one, whose owner and mode it gets, when rsiod there
- * takes it, and only if that one is still what was read.
+ * takes it, and only if that one is still what was read.  A link stays one.
  */
 static const char change_script[] =
 	"set -e; umask 077\n"
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH\n"
+	"[ ! -L \"$file\" ] || file=$(readlink -f \"$file\")\n"
 	"new=$file.new\n"
 	"trap 'rm -f \"$new\"' EXIT; trap 'exit 1' HUP INT TERM\n"
 	"if [ -e \"$file\" ]; then\n"
-	"	sum=$(sha256sum <\"$file\"); [ \"${sum%% *}\" = \"$was\" ] || { echo \"$file was changed meanwhile\" >&2; exit 1; }\n"
+	"	sum=$was; ! command -v sha256sum >/dev/null || sum=$(sha256sum <\"$file\")\n"
+	"	[ \"${sum%% *}\" = \"$was\" ] || { echo \"$file was changed meanwhile; try again\" >&2; exit 1; }\n"
 	"	cp -p \"$file\" \"$new\"\n"
 	"fi\n"
 	"cat >\"$new\"\n"

@@ -205,13 +205,18 @@ static int make_keys(struct fleet *f, struct err *e)
 int fleet_find_members(struct fleet *f, struct err *e)
 {
 	int r = make_keys(f, e);
+	size_t hosts = 0;
 
 	if (r)
 		return r;
 	if (!add_servers(f) || !add_clients(f) || !add_gone(f))
 		return err_set(e, ENOMEM, "no memory");
-	for (size_t i = 0; !r && i < f->count; i++)
+	for (size_t i = 0; !r && i < f->count; i++) {
 		r = find_host(f, &f->members[i], e);
+		hosts += f->members[i].said != NULL;
+	}
+	if (!r && hosts > 1 && f->o->remote.fingerprint)
+		r = err_set(e, EINVAL, "--fingerprint is one host's; the file of hosts has room for all");
 	return r;
 }
 

@@ -111,7 +111,7 @@ static void keys_of_server(struct fleet_member *m)
 	}
 }
 
-/* Not while a host that may have the key could not be asked. */
+/* A host that could not be asked may have another one: the client's own goes before what is made here, the next time. */
 static void find_keys(struct fleet *f)
 {
 	for (size_t i = 0; i < f->count; i++)

@@ -105,6 +105,7 @@ on_host s1 chown rsio: /srv/rsio/one.raw
 check "a volume of a server comes to the client" wait_for 15 test -e "$W/mnt/osl/one"
 
 # Again, and drift.
+on_host c1 sh -c 'mv /etc/rscltcfg /etc/real; ln -s real /etc/rscltcfg'
 before=$(trees)
 is "$(apply --yes)" "All is as $W/fleet.ini says." "again: nothing is to be done"
 check "no drift" apply --diff
@@ -161,6 +162,7 @@ apply --yes --json >"$W/json" 2>"$W/err" || note "$(cat "$W/err")"
 is "$(changes)" $'server one changed true\nserver two changed true\nclient ws changed true\nclient c1 changed true' "what changes is changed"
 check "a portal more, for the client too" grep -q "= $(host_addr s2 1)" "$W/rscltcfg"
 is "$(own_keys)" "$keys" "keys stay"
+is "$(on_host c1 readlink /etc/rscltcfg) $(on_host c1 stat -c %a /etc/real)" "real 600" "and a link"
 
 # A client and a server less.
 sed -i '/^\[server two/,$d; /^\[client c1/,/^host/d; s/ c1:ro//' "$W/fleet.ini"
