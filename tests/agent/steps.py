@@ -722,6 +722,7 @@ def try_user(name, before, end):
 
 
 def part_users():
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", DIR], check=True)
     make_tree()
     own_etc()
     before = users()
@@ -774,6 +775,8 @@ def part_users():
                                                          for u in ("\nstepper:", "\nother:")], [1, 1])
     subprocess.run("sed -i /^other:/d /etc/passwd; userdel stepper; rm -f /etc/*-", shell=True)
 
+    killed_with_users()
+
     # As busybox has it; the other names are taken away.
     script("/usr/local/sbin/addgroup", 'echo "$2:x:777:" >>/etc/group\n')
     script("/usr/local/sbin/adduser", '[ "$*" = "-S -D -H -h /var/lib/stepper -s /sbin/nologin -G stepper stepper" ] || exit 9\n'
@@ -790,6 +793,26 @@ def part_users():
         "adduser ended with status 1: adduser: no more numbers")
     run.undo()
     is_etc("and nothing of it is left", before)
+
+
+def killed_with_users():
+    """useradd and userdel go on when the run that started them is killed; undoing waits for them."""
+    lines = b'{"do":"hello"}\n{"do":"%s","name":"stepper"}\n'
+    for what in b"user", b"remove-user":
+        before, bad = users(), []
+        for undo in b"", b'{"do":"undo"}\n':
+            count, _ = count_calls(lines % what + undo)
+            undo_after()
+            for n in picked(count):
+                killed_at(n, lines % what + undo)
+                status = undo_after()[1]
+                d = differences(before, users())
+                if status or d or os.listdir(STATE):
+                    bad.append((n, status, d, os.listdir(STATE)))
+        check("killed at any call of %s or its undo: as before" % what.decode(), not bad, bad[:2])
+        if what == b"user":
+            subprocess.run("useradd -r -U stepper; usermod -aG daemon stepper; rm -f /etc/*-", shell=True)
+    subprocess.run("userdel stepper; rm -f /etc/*-", shell=True)
 
 
 STATE_DIR = "/var/lib/rsio"

@@ -90,7 +90,7 @@ used() { df -k --output=used "$W/hosts/s1" | tail -n 1; }
 size=$(($(stat -c %s "$BUILD/rssrv-static") / 1024))
 sizes=(0 $((size / 2)) $((size * 2 + 8)) 64 $((size + 16)) $((size * 2 - 64)))
 for kib in "${sizes[@]:0:$(sample_or_all 3 6)}"; do
-	host_space s1 $kib
+	host_space s1 "$kib"
 	fails "$kib KiB left" 'No space left|KiB|room' deploy root@s1
 	host_space s1 200000
 done
