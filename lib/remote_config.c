@@ -54,13 +54,20 @@ static char *find_port(char *rest)
 	return colon && !strchr(colon + 1, ':') ? colon : NULL;	/* two: IPv6 */
 }
 
+static int no_target(const char *text, struct err *e)
+{
+	err_set(e, EINVAL, "%s is not [user@]host[:port]", text);
+	err_next(e, "for example root@storage1 or admin@[fd00::1]:2222");
+	return -EINVAL;
+}
+
 int remote_parse(const char *text, struct remote_target *out, struct err *e)
 {
 	char copy[2 * REMOTE_NAME_MAX + 8], *host = copy, *at, *port;
 
 	memset(out, 0, sizeof(*out));
 	if (strlen(text) >= REMOTE_NAME_MAX)
-		return err_set(e, EINVAL, "a host's name has at most %d characters", REMOTE_NAME_MAX - 1);
+		return no_target("what was given", e);
 	strcpy(copy, text);
 	at = strrchr(copy, '@');
 	if (at) {
@@ -78,11 +85,8 @@ int remote_parse(const char *text, struct remote_target *out, struct err *e)
 		host++;
 	}
 	strcpy(out->host, host);
-	if ((at && !name_is_sane(out->user, "._-+@\\")) || !name_is_sane(out->host, "._-:%") || out->port < 0) {
-		err_set(e, EINVAL, "%s is not [user@]host[:port]", text);
-		err_next(e, "for example root@storage1 or admin@[fd00::1]:2222");
-		return -EINVAL;
-	}
+	if ((at && !name_is_sane(out->user, "._-+@\\")) || !name_is_sane(out->host, "._-:%") || out->port < 0)
+		return no_target(text, e);
 	return 0;
 }
 
