@@ -22,7 +22,7 @@ b = json.loads(ask('{"do": "counters", "of": "a later version"}'))
 check("they go on", b["cpu"] > a["cpu"] and b["uptime"] > a["uptime"], (a, b))
 for name, text in (("an empty payload", ""), ("no JSON", "counters"), ("no object", '["do"]'),
                    ("nothing to do", "{}"), ("a number to do", '{"do": 1}'),
-                   ("nesting", "[" * 4000), ("16385 bytes", '{"do":"counters"' + " " * 16368 + "}")):
+                   ("nesting", "[" * 4000), ("65537 bytes", '{"do":"counters"' + " " * 65520 + "}")):
     refused(name, E_INVALID, lambda: ask(text))
 refused("an unknown request", E_UNSUPPORTED, lambda: ask('{"do":"dance"}'))
 check("the connection is what it was", c.ping())
