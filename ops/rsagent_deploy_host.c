@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
+#include "rsagent_binary.h"
 #include "rsagent_deploy.h"
 #include "secure.h"
 
@@ -15,24 +15,13 @@
 
 /* What it is. */
 
-static int make_marker(char marker[33], struct err *e)
-{
-	uint8_t bytes[16];
-
-	if (secure_random(bytes, sizeof(bytes)))
-		return err_set(e, EIO, "no random numbers");
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		sprintf(marker + 2 * i, "%02x", bytes[i]);
-	return 0;
-}
-
 /* The pool is asked about by its path, which a manifest may know better: then it is asked again. */
 static int ask_facts(struct deploy_host *h, const char *pool, struct err *e)
 {
 	const struct deploy_ask ask = { .pool = pool, .port = h->w.port };
 	struct remote_result result = { 0 };
 	char marker[33], *script;
-	int r = make_marker(marker, e);
+	int r = rsagent_marker(marker, e);
 
 	script = r ? NULL : deploy_script(&ask, marker);
 	if (!script)
@@ -77,30 +66,9 @@ static int look(struct deploy_host *h, struct err *e)
 
 /* What it is to be. */
 
-/* Beside this program: where make install puts those of all machines, and where make builds this one's. */
 static int find_binary(struct deploy_host *h, struct err *e)
 {
-	const char *given = h->job->o->binary, *machine = h->f->machine;
-	char self[PATH_MAX], *slash;
-	struct utsname own;
-	ssize_t n;
-
-	if (given)
-		return deploy_binary_read(given, &h->w.binary, e);
-	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	self[n > 0 ? n : 0] = 0;
-	slash = strrchr(self, '/');
-	if (!slash)
-		return err_set(e, ENOENT, "this program does not know where it is; --binary FILE says where rssrv-static is");
-	*slash = 0;
-	snprintf(h->binary, sizeof(h->binary), "%.3900s/../lib/rsio/rssrv-%.31s", self, machine);
-	if (access(h->binary, R_OK) && !uname(&own) && strcmp(own.machine, machine) == 0)
-		snprintf(h->binary, sizeof(h->binary), "%.3900s/rssrv-static", self);
-	if (!access(h->binary, R_OK))
-		return deploy_binary_read(h->binary, &h->w.binary, e);
-	err_set(e, ENOENT, "there is no rssrv for %s here", machine);
-	err_next(e, "build it on a machine of %s (make; build/rssrv-static) and name it with --binary FILE", machine);
-	return -ENOENT;
+	return rsagent_find_binary(h->job->o->binary, h->f->machine, h->binary, &h->w.binary, e);
 }
 
 /* A host's name as a server's. */

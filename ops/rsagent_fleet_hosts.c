@@ -6,6 +6,7 @@
 #include <time.h>
 #include "ctl.h"
 #include "opt.h"
+#include "rsagent_binary.h"
 #include "rsagent_fleet.h"
 #include "rsagent_login.h"
 #include "rsagent_many.h"
@@ -27,17 +28,6 @@ static struct fleet_member *member_of(const struct rsagent_task *t)
 	const struct work *w = t->arg;
 
 	return w->members[t->host - w->hosts.list];
-}
-
-static int make_marker(char marker[33], struct err *e)
-{
-	uint8_t bytes[16];
-
-	if (secure_random(bytes, sizeof(bytes)))
-		return err_set(e, EIO, "no random numbers");
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		sprintf(marker + 2 * i, "%02x", bytes[i]);
-	return 0;
 }
 
 /* Logging in: twice to each host, and what has to be typed is typed once. */
@@ -138,7 +128,7 @@ static int look(struct rsagent_task *t, struct err *e)
 	struct login l;
 	struct remote *r = login(&l, t, e);
 	char *script = NULL;
-	int ret = r ? make_marker(m->said->marker, e) : -e->code;
+	int ret = r ? rsagent_marker(m->said->marker, e) : -e->code;
 
 	if (!ret) {
 		script = script_for(m);

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 #include "diff.h"
+#include "rsagent_binary.h"
 #include "rsagent_fleet.h"
 
 static const char *const change_names[] = {
@@ -181,27 +181,9 @@ static bool make_config(struct fleet_member *m)
 	return true;
 }
 
-/* Beside this program: where make install puts those of all machines, and where make builds this one's. */
 static int find_binary(const struct fleet *f, struct fleet_member *m)
 {
-	char self[PATH_MAX], *slash;
-	struct utsname own;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (f->o->binary)
-		return deploy_binary_read(f->o->binary, &m->wish.binary, &m->e);
-	self[n > 0 ? n : 0] = 0;
-	slash = strrchr(self, '/');
-	if (slash)
-		*slash = 0;
-	snprintf(m->binary, sizeof(m->binary), "%.3900s/../lib/rsio/rssrv-%.31s", self, m->facts->machine);
-	if (access(m->binary, R_OK) && !uname(&own) && strcmp(own.machine, m->facts->machine) == 0)
-		snprintf(m->binary, sizeof(m->binary), "%.3900s/rssrv-static", self);
-	if (!access(m->binary, R_OK))
-		return deploy_binary_read(m->binary, &m->wish.binary, &m->e);
-	err_set(&m->e, ENOENT, "there is no rssrv for %s here", m->facts->machine);
-	err_next(&m->e, "build it on a machine of %s (make; build/rssrv-static) and name it with --binary FILE", m->facts->machine);
-	return -ENOENT;
+	return rsagent_find_binary(f->o->binary, m->facts->machine, m->binary, &m->wish.binary, &m->e);
 }
 
 /* A [server] section of the client for each; where only the device is said, its address there. */
