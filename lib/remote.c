@@ -27,9 +27,19 @@ int64_t remote_now(void)
 	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
-/* Who is silent is asked; who does not answer is gone.  The time that nobody waited in does
- * not count: the question goes out first. */
-static int check_life(struct remote *r)
+/* On a slow network our question waits behind what was sent before it: while that is acknowledged, piece
+ * by piece, nobody is gone.  (A host that acknowledges and takes nothing ends the write that stalls.) */
+static bool is_taking(const struct remote *r)
+{
+	uint64_t bytes, ago;
+
+	return r->address.length && !sock_unacknowledged(r->fd, &bytes, &ago) && bytes &&
+	       ago < r->options.silent_seconds * 1000000000ULL / 2;
+}
+
+/* Who is silent is asked; who does not answer is gone.  The time that nobody waited in does not
+ * count: the question goes out first, and what lies in the socket (readable) is looked at first. */
+static int check_life(struct remote *r, bool readable)
 {
 	int64_t now = remote_now(), silent = r->options.silent_seconds * 1000LL;
 
@@ -46,7 +56,7 @@ static int check_life(struct remote *r)
 		ssh_send_keepalive(r->session);
 		ssh_send_keepalive(r->session);
 		r->asked_at = now;
-	} else if (r->asked_at && now - r->asked_at > silent - silent / 3) {
+	} else if (!readable && r->asked_at && now - r->asked_at > silent - silent / 3 && !is_taking(r)) {
 		return -ECONNRESET;
 	}
 	return 0;
@@ -63,7 +73,7 @@ int remote_wait(struct remote *r, int64_t deadline)
 		p.events |= POLLOUT;
 	poll(&p, 1, (int)(left < STEP_MS ? left : STEP_MS));
 	r->looked_at = remote_now();	/* by the call that waits */
-	return check_life(r);
+	return check_life(r, p.revents & POLLIN);
 }
 
 /* What a conversation reads all the time is left to it: who polls the socket for its next line must not
@@ -80,7 +90,7 @@ int remote_alive(struct remote *r, struct err *e)
 		ssh_event_free(event);
 		r->looked_at = remote_now();
 	}
-	if (check_life(r) || !ssh_is_connected(r->session))
+	if (check_life(r, false) || !ssh_is_connected(r->session))
 		return remote_lost(r, "waiting", e);
 	return 0;
 }
