@@ -89,6 +89,9 @@ static int new_key(struct rotation *x, struct err *e)
 	struct stat st;
 	int r;
 
+	/* One without a key was made by somebody who was killed before he wrote it. */
+	if (stat(x->kept, &st) == 0 && st.st_size == 0)
+		unlink(x->kept);
 	if (stat(x->kept, &st) && errno == ENOENT)
 		r = keep(x, e);
 	else

@@ -144,12 +144,20 @@ int rsagent_server_conf_read(struct remote *r, struct rsagent_server_conf *c, st
 }
 
 /*
- * The copy has mode and owner before it has a key; it is checked there, for users and pools that
- * only that host knows.
+ * One at a time: the lock has the number of who holds it, and counts nothing when that is gone.  The
+ * copy has mode and owner before it has a key.  It is counted, since a link that is lost ends it
+ * early, and checked there, for users and pools that only that host knows.
  */
 static const char save_script[] =
-	SUM "n=$f.new; trap 'rm -f \"$n\"' EXIT\n"
+	SUM "n=$f.new; lock=/run/rssrvcfg.lock\n"
+	"lock() { (umask 077; set -C; echo $$ >$lock) 2>/dev/null; }\n"
+	"lock || { pid=$(cat $lock 2>/dev/null)\n"
+	"[ -z \"$pid\" ] || ! kill -0 \"$pid\" 2>/dev/null || { echo \"$f is being changed by somebody else, process $pid\" >&2\n"
+	"echo 'do it again in a minute' >&2; exit 75; }\n"
+	"rm -f $lock; lock || { : >$lock; exit 1; }; }\n"
+	"trap 'rm -f \"$n\" $lock' EXIT; trap 'exit 1' HUP INT TERM PIPE\n"
 	"rm -f \"$n\"; cp -p \"$f\" \"$n\" && cat >\"$n\" || exit 1\n"
+	"[ $(wc -c <\"$n\") -eq $size ] || { echo 'the configuration did not come whole; nothing was changed' >&2; exit 1; }\n"
 	"words=$(rssrv --check -c \"$n\" 2>&1 </dev/null) || { echo \"${words:-rssrv --check failed}\" | grep -v warning: | tail -n 1 >&2; exit 1; }\n"
 	"[ \"$(sum)\" = \"$old\" ] || { echo \"$f was changed by somebody else meanwhile\" >&2; echo 'do it again' >&2; exit 75; }\n"
 	"sync \"$n\" 2>/dev/null || sync\n"
@@ -167,11 +175,12 @@ int rsagent_server_conf_save(struct remote *r, const char *run_dir, struct rsage
 
 	ret = conf_text_check(c->text, &report, e);
 	conf_report_free(&report);
-	if (!ret && (!path || !sum || asprintf(&before, "f=%s old=%s backup=%s\n%s", path, sum, backup ? "yes" : "", save_script) < 0)) {
+	bytes = conf_text_bytes(c->text, &size);
+	if (!ret && (!path || !sum || asprintf(&before, "f=%s old=%s backup=%s size=%zu\n%s", path, sum,
+			     backup ? "yes" : "", size, save_script) < 0)) {
 		before = NULL;
 		ret = err_set(e, ENOMEM, "no memory");
 	}
-	bytes = conf_text_bytes(c->text, &size);
 	if (!ret)
 		ret = run_script(r, "writing the configuration", with_dir(run_dir, "", before, reload_script), bytes, size, e);
 	free(path);

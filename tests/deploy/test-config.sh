@@ -61,6 +61,25 @@ is "$status" 1 "a file that was changed there meanwhile"
 like "$out" 'changed by somebody else' "is not overwritten"
 is "$(conf s2 | grep '^# ')" "# theirs" "and keeps what it got"
 
+# A link that is lost ends the copy early.
+on_host s2 sh -ec 'printf "#!/bin/sh\n[ \$# = 0 ] || exec /usr/bin/cat \"\$@\"\nhead -c 40\n" >/usr/local/sbin/cat; chmod 755 /usr/local/sbin/cat'
+before=$(on_host s2 /usr/bin/cat /etc/rssrvcfg)
+out=$(rsagent client add --node cut --to "$W/cut" root@s2 2>&1) && status=0 || status=$?
+is "$status" 1 "a copy that is cut off"
+like "$out" 'did not come whole' "is noticed"
+on_host s2 rm /usr/local/sbin/cat
+is "$(conf s2)" "$before" "and changes nothing"
+on_host s2 sh -c 'echo 1 >/run/rssrvcfg.lock'
+out=$(rsagent client add --node cut --from "$W/cut" root@s2 2>&1) || :
+like "$out" 'being changed by somebody else' "two at once are not"
+on_host s2 sh -c 'echo 99999999 >/run/rssrvcfg.lock; touch /etc/rssrvcfg.new'
+check "but what a lost one left is no obstacle" rsagent client add --node cut --from "$W/cut" root@s2
+check_fails 1 "and is gone" on_host s2 sh -c 'test -e /etc/rssrvcfg.new || test -e /run/rssrvcfg.lock'
+on_host s2 mount -o bind,ro /etc /etc 2>/dev/null || host_read_only s2
+out=$(rsagent client rm --yes --node cut root@s2 2>&1) || :
+like "$out" '[Rr]ead-only' "a file system that is read-only says so"
+on_host s2 umount /etc 2>/dev/null || host_writable s2
+
 # Clients.
 check "a client more, on both" rsagent client add --node big-2 --to "$W/key" root@s1 root@s2
 is "$(stat -c %a "$W/key")" 600 "its key is in a file of one's own"
