@@ -6,7 +6,7 @@
 . "$(dirname "$0")/hosts.sh"
 requires_program rsagent rssrv-static rsiod rsconfig
 requires_fuse
-requires_cmd jq
+requires_cmd jq strace
 
 hosts_start 2
 for h in s1 s2 c1; do
@@ -79,8 +79,12 @@ like "$(apply --dry-run 2>&1)" "server two on nopw@s2: .*5000" "it is said whose
 on_host s2 pkill -f http.server
 wait $! 2>/dev/null || true
 
-# Making.
-apply --yes --json >"$W/json" 2>"$W/err" || { note "$(cat "$W/err" "$W/json")"; bail "it is made"; }
+# Making.  Each command that is started for it is noted, with its environment, here and on a client.
+watch=(strace -f -qq -v -s 1000000 -e 'trace=execve' -e 'signal=none')
+sshd=$(pgrep -o -f '^sshd: /usr/sbin/sshd' --ns "${host_pid[c1]}" --nslist pid)
+start_daemon "strace:$W" "$W/strace.out" "grep -q '^TracerPid:.*[1-9]' /proc/$sshd/status" \
+	"${watch[@]}" -o "$W/there" -p "$sshd"
+ws "${watch[@]}" -o "$W/here" "$BUILD/rsagent" apply -q --run-dir "$W/run" "$W/fleet.ini" --yes --json >"$W/json" 2>"$W/err" || { note "$(cat "$W/err" "$W/json")"; bail "it is made"; }
 is "$(changes)" $'server one created true\nserver two created true\nclient ws created true\nclient c1 created true' "it is made"
 is "$(on_host s1 stat -c '%a %U:%G' /srv/rsio /srv/second /etc/rssrvcfg | paste -sd ' ')" \
 	"750 rsio:rsio 750 rsio:rsio 640 root:rsio" "with pools and a configuration"
@@ -93,6 +97,9 @@ is "$(grep -cx '[0-9a-f]\{64\}' <<<"$keys") $(all_keys | sort | uniq -c | awk '{
 	"each client has a key, the same everywhere"
 is "$(stat -c %a "$W/rscltcfg") $(on_host c1 stat -c %a /etc/rscltcfg)" "600 600" "which nobody else can read"
 is "$(grep -lrF "$keys" "$W/json" "$W/err" "$HOME/.config" || true)" "" "and which is shown nowhere"
+stop_daemon "strace:$W"
+check "what was started on the client was seen" grep -q '"rsiod", "--check"' "$W/there"
+is "$(grep -laF "$keys" "$W/here" "$W/there" || true)" "" "no key was in a command or an environment"
 is "$(stat -c %a "$HOME/.config/rsio/applied" "$HOME"/.config/rsio/applied/*.json | paste -sd ' ')" "700 600" \
 	"what was applied is noted, for its owner"
 
