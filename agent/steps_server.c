@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "steps_impl.h"
@@ -166,16 +167,43 @@ static int tell(const char *output, const char *before, struct err *e)
 	return -EIO;
 }
 
+/* What a server that is not ready in time has left: it has made itself a session of its own, but as an orphan it
+ * is this process's (PR_SET_CHILD_SUBREAPER). */
+static void end_orphans(void)
+{
+	char path[64];
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	for (int tries = 0; tries < 100; tries++) {
+		FILE *f = fopen(path, "re");
+		int n = f ? fscanf(f, "%d", &pid) : 0;
+
+		if (f)
+			fclose(f);
+		if (n != 1 || kill(pid, SIGKILL) < 0 || waitpid(pid, NULL, 0) < 0)
+			return;
+	}
+}
+
 /* By way of a shell, which keeps DIR's lock while the server starts: should this be killed, whoever undoes it finds
- * a server that runs or none, not one that is about to. */
+ * a server that runs or none, not one that is about to.  For the same reason it is waited for when the input ends. */
 static int start_plain(struct steps *s, const struct how *h, struct err *e)
 {
 	static const char wait[] = "\"$@\"; exit $?";
+	struct steps_input *in = s->in;
 	struct steps_command c;
-	int r = h->config ?
+	int r;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	s->in = NULL;
+	r = h->config ?
 		RUN(s, &c, h->seconds, e, "sh", "-c", wait, "sh", h->program, "--run-dir", h->run_dir, "-c", h->config) :
 		RUN(s, &c, h->seconds, e, "sh", "-c", wait, "sh", h->program, "--run-dir", h->run_dir);
-
+	s->in = in;
+	if (r == -ETIMEDOUT)
+		end_orphans();
+	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
 	return r || !c.status ? r : tell(c.output, "the server does not start", e);
 }
 

@@ -921,7 +921,52 @@ def part_server():
     run.do("commit")
     run.rest()
     is_("a stop that is committed", server_pid(), 0)
+    killed_with_server(linked, tops)
+    run = Run()
+    do_all(run, [dict(do="stop-server", **linked)])
+    run.do("commit")
+    run.rest()
+    hangs(linked, tops)
     with_systemd()
+
+
+def what_stays(*tops):
+    """But for what each server writes anew in its run directory."""
+    return {p: w for p, w in look(*tops).items() if not p.startswith("/run/rsio/rssrv.")}
+
+
+def killed_with_server(plain, tops):
+    """Killed at any call of a start or a stop: the server runs, or does not, as before."""
+    for what, runs in ("start-server", False), ("stop-server", True):
+        lines = b'{"do":"hello"}\n' + json.dumps(dict(do=what, **plain)).encode() + b"\n"
+        bad, before = [], what_stays(*tops)
+        count, _ = count_calls(lines + b'{"do":"undo"}\n')
+        for n in picked(count):
+            killed_at(n, lines)
+            status = undo_after()[1]
+            d = [] if runs else differences(before, what_stays(*tops))
+            if status or bool(server_pid()) != runs or d or os.listdir(STATE):
+                bad.append((n, status, server_pid(), d, os.listdir(STATE)))
+        check("killed at any call of %s: as before" % what, not bad, bad[:2])
+        if what == "start-server":
+            run = Run()
+            do_all(run, [dict(do="start-server", **plain)])
+            run.do("commit")
+            run.rest()
+
+
+def hangs(plain, tops):
+    """A server that is never ready, and has gone into the background: nothing of it runs on."""
+    script(TREE + "/hangs", "setsid sh -c 'echo $$ >%s/pid; exec sleep 1000' &\nwait\n" % TREE)
+    before = look(*tops)
+    run = Run()
+    run.do("hello")
+    said = run.do("start-server", **dict(plain, program=TREE + "/hangs", seconds=1))
+    pid = int(open(TREE + "/pid").read())
+    os.unlink(TREE + "/pid")
+    check("a server that is never ready is ended, wherever it went", said["errno"] == 110 and gone(pid), said)
+    run.undo()
+    is_as_before("and leaves nothing", before, *tops)
 
 
 def gone(pid):
