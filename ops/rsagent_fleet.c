@@ -42,7 +42,9 @@ static int read_fleet(struct fleet *f, const char *path, struct err *e)
 	if (!f->conf)
 		return err_set(e, EBADMSG, "%s has mistakes; nothing was changed", path);
 	f->path = realpath(path, NULL);
-	return f->path ? 0 : err_sys(e, errno, "cannot find %s", path);
+	if (!f->path)
+		return err_sys(e, errno, "cannot find %s", path);
+	return asprintf(&f->by, FLEET_BY "%s", f->path) < 0 ? err_set(e, ENOMEM, "no memory") : 0;
 }
 
 /* 0: yes. */

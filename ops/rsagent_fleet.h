@@ -108,9 +108,12 @@ struct fleet_key {
 	bool known, made;
 };
 
+#define FLEET_BY "rsagent apply "
+
 struct fleet {
 	const struct fleet_options *o;
 	char *path;			/* of the file, absolute */
+	char *by;			/* who deploys, for manifests: "rsagent apply PATH" */
 	struct conf_fleet *conf;
 	struct fleet_member *members;	/* servers first */
 	size_t count;

@@ -252,5 +252,6 @@ void fleet_free(struct fleet *f)
 	free(f->keys);
 	fleet_record_close(f);
 	conf_fleet_free(f->conf);
+	free(f->by);
 	free(f->path);
 }

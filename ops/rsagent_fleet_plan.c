@@ -243,7 +243,7 @@ static char *config_diff(const struct fleet_member *m)
 	return diff;
 }
 
-static void set_wish(struct fleet_member *m)
+static void set_wish(const struct fleet *f, struct fleet_member *m)
 {
 	const struct conf_server *c = m->server->conf;
 
@@ -252,7 +252,7 @@ static void set_wish(struct fleet_member *m)
 	m->wish.server = c->server;
 	m->wish.server_id = c->server_id;
 	m->wish.client = "its clients";
-	m->wish.by = "rsagent apply";
+	m->wish.by = f->by;
 	m->wish.when = time(NULL);
 	m->wish.config = &m->config;
 }
@@ -293,7 +293,7 @@ static void plan_server(const struct fleet *f, struct fleet_member *m)
 		err_set(&m->e, EEXIST, "%s is the host of server %s too, and a host has one server", m->where, other->name);
 		return;
 	}
-	set_wish(m);
+	set_wish(f, m);
 	find_portals(m);
 	if (m->e.code || find_binary(f, m))
 		return;
@@ -312,12 +312,20 @@ static void plan_server(const struct fleet *f, struct fleet_member *m)
 		m->change = m->facts->manifest ? FLEET_CHANGED : FLEET_CREATED;
 }
 
+/* Another fleet's file has it now, and it is not ours to take away. */
+static bool is_anothers(const struct fleet *f, const json_t *manifest)
+{
+	const char *by = json_string_value(json_object_get(manifest, "by"));
+
+	return by && strncmp(by, FLEET_BY, sizeof(FLEET_BY) - 1) == 0 && strcmp(by, f->by) != 0;
+}
+
 static void plan_gone(const struct fleet *f, struct fleet_member *m)
 {
 	json_t *manifest = deploy_manifest_read(m->facts);
 	bool unknown;
 
-	if (server_there(f, m, &unknown)) {
+	if (server_there(f, m, &unknown) || is_anothers(f, manifest)) {
 		json_decref(manifest);
 		m->done = true;
 		return;

@@ -171,6 +171,17 @@ check "a portal more, for the client too" grep -q "= $(host_addr s2 1)" "$W/rscl
 is "$(own_keys)" "$keys" "keys stay"
 is "$(on_host c1 readlink /etc/rscltcfg) $(on_host c1 stat -c %a /etc/real)" "real 600" "and a link"
 
+# A server that another file has now is not taken away by the one that it left.
+sed '/^manage/d' "$W/fleet.ini" >"$W/other.ini"
+cp "$W/fleet.ini" "$W/whole.ini"
+check "another file" ws "$BUILD/rsagent" apply -q --yes --run-dir "$W/run" "$W/other.ini"
+cp "$W/other.ini" "$W/fleet.ini"
+sed -i '/^\[server two/,$d' "$W/fleet.ini"
+like "$(apply --yes)" "0 removed" "has the server now"
+check "which serves on" on_host s2 pgrep -x rssrv
+cp "$W/whole.ini" "$W/fleet.ini"
+check "and comes back" apply --yes
+
 # A client and a server less.
 sed -i '/^\[server two/,$d; /^\[client c1/,/^host/d; s/ c1:ro//' "$W/fleet.ini"
 on_host s2 truncate -s 1M /srv/rsio/two.raw
