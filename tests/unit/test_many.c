@@ -215,6 +215,7 @@ static pid_t at_terminal(int *fd, int out[2])
 	struct rsagent_remote remote = { .json = true, .quiet = true };
 	struct err e = { 0 };
 	pid_t pid;
+	int status;
 
 	atomic_store(&shared->ready, 0);
 	assert_int_equal(pipe(out), 0);
@@ -222,7 +223,9 @@ static pid_t at_terminal(int *fd, int out[2])
 	if (pid == 0) {
 		alarm(LIMIT);
 		dup2(out[1], STDOUT_FILENO);
-		_exit(rsagent_many(&m, &remote, &hosts, &e) + (fflush(stdout) != 0));
+		status = rsagent_many(&m, &remote, &hosts, &e) + (fflush(stdout) != 0);
+		free(hosts.list);
+		_exit(status);
 	}
 	close(out[1]);
 	free(hosts.list);
@@ -349,7 +352,9 @@ static void test_in_place(void **state)
 	if (pid == 0) {
 		alarm(LIMIT);
 		setenv("TERM", "xterm", 1);
-		_exit(rsagent_many(&m, &remote, &hosts, &e) + (fflush(stdout) != 0));
+		status = rsagent_many(&m, &remote, &hosts, &e) + (fflush(stdout) != 0);
+		free(hosts.list);
+		_exit(status);
 	}
 	while ((n = read(fd, seen + at, sizeof(seen) - 1 - at)) > 0)
 		at += (size_t)n;
@@ -391,7 +396,10 @@ static void test_no_terminal(void **state)
 		alarm(LIMIT);
 		setsid();
 		json = run_json(&m, &remote, &hosts, &status);
-		_exit(status == 1 && strcmp(text_at(json, 0, "error"), "there is no terminal to ask at") == 0 ? 0 : 9);
+		status = status == 1 && strcmp(text_at(json, 0, "error"), "there is no terminal to ask at") == 0 ? 0 : 9;
+		json_decref(json);
+		free(hosts.list);
+		_exit(status);
 	}
 	waitpid(pid, &status, 0);
 	assert_int_equal(WEXITSTATUS(status), 0);
@@ -432,9 +440,12 @@ static void test_interrupted(void **state)
 
 		alarm(LIMIT);
 		json = run_json(&m, &remote, &hosts, &status);
-		_exit(status == 1 && strcmp(text_at(json, 0, "error"), "interrupted; all was undone") == 0 &&
-		      strcmp(text_at(json, 1, "error"), "interrupted") == 0 &&
-		      strcmp(text_at(json, 2, "error"), "interrupted") == 0 ? 0 : 9);
+		status = status == 1 && strcmp(text_at(json, 0, "error"), "interrupted; all was undone") == 0 &&
+			 strcmp(text_at(json, 1, "error"), "interrupted") == 0 &&
+			 strcmp(text_at(json, 2, "error"), "interrupted") == 0 ? 0 : 9;
+		json_decref(json);
+		free(hosts.list);
+		_exit(status);
 	}
 	while (atomic_load(&shared->ready) < 2)
 		usleep(1000);
