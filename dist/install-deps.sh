@@ -12,7 +12,7 @@ check=(python3 attr strace libcmocka-dev e2fsprogs xfsprogs btrfs-progs fio sqli
 lint=(libcmocka-dev clang shellcheck mandoc)
 valgrind=(libcmocka-dev valgrind)
 # An emulated machine: its kernel is fetched by tests/vm/machine.sh.
-vm=(qemu-system-x86 qemu-system-common busybox cpio kmod systemd fio e2fsprogs jq iproute2 procps python3)
+vm=(qemu-system-x86 qemu-system-common busybox cpio kmod systemd udev fio e2fsprogs jq iproute2 procps python3)
 # The peers that bench compares with, the load, and what draws the plot.
 bench=(python3 fio nbdkit nbdkit-plugin-nbd libnbd-bin openssl qemu-utils qemu-system-common qemu-block-extra gnuplot-nox
 	linux-perf)

@@ -9,6 +9,7 @@ requires_root
 requires_fuse
 requires_cmd jq
 requires_program rssrv rsiod rsconfig
+! grep -qs -e -fsanitize "$BUILD/.flags" || skip "a sanitizer's pthread_create waits for the thread, which is held here"
 hold_thread=$BUILD/tests/tools/hold_thread
 [ -x "$hold_thread" ] || bail "$hold_thread is built"
 
