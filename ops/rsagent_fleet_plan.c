@@ -401,6 +401,8 @@ static int join(const struct fleet *f, struct fleet_member *m, const struct flee
 	c.node = j->node;
 	c.portal_count = all_portals(f, j->namespace, portals, max);
 	c.gone_count = find_gone_portals(f, j->namespace, gone, max);
+	if (!c.portal_count && !c.gone_count)
+		return 0;		/* none of its servers is there yet */
 	key_text(j->key->bits, text);
 	c.key = j->own ? NULL : text;
 	r = conf_text_join(m->text, &c, &m->e);
