@@ -270,8 +270,9 @@ static void write_manifest(struct making *m)
 		return;
 	}
 	manifest = deploy_manifest(m->f, m->w, &m->config, old);
+	/* It has the hash of a file with keys, by which one that is easy to guess could be tried: root's alone. */
 	text = manifest ? json_dumps(manifest, JSON_INDENT(1)) : NULL;
-	deploy_add_text(m->p, DEPLOY_SILENT, text ? json_pack("{ss ss ss ss ss+}", "do", "file", "path", DEPLOY_MANIFEST, "mode", "0644",
+	deploy_add_text(m->p, DEPLOY_SILENT, text ? json_pack("{ss ss ss ss ss+}", "do", "file", "path", DEPLOY_MANIFEST, "mode", "0600",
 							      "owner", "root:root", "text", text, "\n") : NULL, &none, NULL);
 	free(text);
 	json_decref(manifest);
