@@ -10,13 +10,16 @@ requires_netns
 requires_cmd python3 strace ip useradd
 requires_program rssrv
 
+export PYTHONDONTWRITEBYTECODE=1
+
 # The parts at once, each with mounts of its own: one of them waits for 20 s of silence.
 parts=(undo kill others odd full users server)
+declare -A file=([undo]=change [kill]=change [others]=change [odd]=odd [full]=odd [users]=host [server]=host)
 declare -A pid=()
 for part in "${parts[@]}"; do
 	mkdir "$W/$part"
 	unshare -m -n --propagation private \
-		python3 "$(dirname "$SELF")/steps.py" "$W/$part" "$BUILD/rssrv" "$part" >"$W/said.$part" 2>&1 </dev/null &
+		python3 "$(dirname "$SELF")/steps_${file[$part]}.py" "$W/$part" "$BUILD/rssrv" "$part" >"$W/said.$part" 2>&1 </dev/null &
 	pid[$part]=$!
 	cleanup_fn end_process $!
 done
