@@ -67,6 +67,9 @@ int remote_wait(struct remote *r, int64_t deadline)
 	struct pollfd p = { .fd = r->fd, .events = POLLIN };
 	int64_t left = deadline - remote_now();
 
+	/* libssh has closed the socket, and may say "again" for ever. */
+	if (!ssh_is_connected(r->session))
+		return -ECONNRESET;
 	if (left <= 0)
 		return -ETIMEDOUT;
 	if (ssh_get_poll_flags(r->session) & SSH_WRITE_PENDING)

@@ -95,7 +95,7 @@ for i in 1 2 3 4 5 6 7; do
 	ssh-keygen -q -t ed25519 -N '' -f "$W/many$i"
 	ssh-add -q "$W/many$i"
 done
-fails EACCES "root@s1 is refused after too many attempts; tried: the agent's keys.*IdentitiesOnly" "an agent with too many keys" root@s1 who
+fails EACCES "root@s1 is refused after too many attempts; tried: the agent's keys.*IdentitiesOnly" "an agent with too many keys" --connect 300 root@s1 who
 logs_in "^root@s1" "does not come before a key that was named" --identity "$W/key" root@s1 who
 ssh-add -q "$W/key"
 logs_in "^root@s1" "and is asked for that one first, so that no passphrase is needed" --identity "$W/locked" root@s1 who

@@ -83,7 +83,7 @@ wait_there()	# NAME ARGS...: a login that waits for what never comes; $W/NAME.ou
 	shift
 	ws "$remote" "$@" root@s1 wait >"$W/$name.out" 2>&1 </dev/null &
 	waiting=$!
-	wait_for 20 grep -qx in "$W/$name.out"
+	wait_for 20 grep -qsx in "$W/$name.out"
 }
 gives_up()	# NAME REGEX WHAT
 {
