@@ -12,6 +12,8 @@ before=$(tree s1)
 rm "$HOME/.ssh/id_ed25519"
 
 # Each command that is started, with its environment, here and by the host's sshd.
+# What is traced cannot look for its leaks.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0
 watch=(strace -f -qq -v -s 1000000 -e 'trace=execve' -e 'signal=none')
 sshd=$(pgrep -o -f '^sshd: /usr/sbin/sshd' --ns "${host_pid[s1]}" --nslist pid)
 start_daemon "strace:$W" "$W/strace.out" "grep -q '^TracerPid:.*[1-9]' /proc/$sshd/status" \
