@@ -53,9 +53,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "catalog_impl.h"
-#include "client.h"
 #include "hold.h"
-#include "lock.h"
 #include "log.h"
 #include "registry.h"
 #include "server.h"
@@ -216,68 +214,6 @@ bool catalog_is_snapshot_of(const struct offer *o, const char *volume)
 	size_t n = strlen(volume);
 
 	return o->snapshot && strncmp(o->name, volume, n) == 0 && o->name[n] == '@';
-}
-
-/* Another server tells of it when it looks next, so one that has just opened it may be missed: it
- * finds it gone then, or replaced.  What was acknowledged to it is lost no more than with the
- * volume, which somebody wanted gone. */
-static int open_elsewhere(const struct offer *o, struct err *e)
-{
-	int id = o->conf.shared ? lock_marked(o->volume->fd) : -1;
-
-	if (id < 0)
-		return 0;
-	err_set(e, EBUSY, "%s is open: by clients of the server with serverid %d", o->name, id);
-	err_next(e, "'rssrv --status' tells there which ones have it");
-	return -EBUSY;
-}
-
-int catalog_bar(struct offer *o, struct err *e)
-{
-	char who[200];
-
-	if (!o->volume)
-		return 0;
-	if (open_elsewhere(o, e) < 0)
-		return -EBUSY;
-	if (!clients_bar(o->server->clients, o->volume, who, sizeof(who)))
-		return 0;
-	err_set(e, EBUSY, "%s is open: by %s", o->name, who);
-	err_next(e, "detach it there (rsconfig -d), or end what uses it");
-	return -EBUSY;
-}
-
-void catalog_unbar_volume(struct volume *v)
-{
-	clients_unbar(v->server->clients, v);
-}
-
-void catalog_unbar(struct offer *o)
-{
-	if (o->volume)
-		catalog_unbar_volume(o->volume);
-}
-
-void catalog_unbar_snapshots(struct pool *p, const char *volume)
-{
-	for (struct offer *o = p->offers; o; o = o->next)
-		if (catalog_is_snapshot_of(o, volume))
-			catalog_unbar(o);
-}
-
-int catalog_bar_snapshots(struct pool *p, const char *volume, struct err *e)
-{
-	struct offer *o, *failed;
-	int r = 0;
-
-	for (o = p->offers; o && !r; o = r ? o : o->next)
-		if (catalog_is_snapshot_of(o, volume))
-			r = catalog_bar(o, e);
-	failed = o;
-	for (o = p->offers; r && o != failed; o = o->next)
-		if (catalog_is_snapshot_of(o, volume))
-			catalog_unbar(o);
-	return r;
 }
 
 int catalog_check_free(struct pool *p, const char *name, struct err *e)

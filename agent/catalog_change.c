@@ -13,10 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "catalog_impl.h"
+#include "client.h"
+#include "hold.h"
+#include "lock.h"
 #include "log.h"
-#include "volume.h"
+#include "server.h"
 
 #define TREE_DEPTH 4
+#define DRAIN_LIMIT 5.0		/* seconds for what is under way */
 
 /* In this process; what an earlier one left is gone when this one begins. */
 static atomic_uint last_number;
@@ -228,6 +232,93 @@ void catalog_leave(struct pool *p)
 	pthread_mutex_unlock(&p->catalog);
 }
 
+/*
+ * Who has it open.
+ */
+/* Another server tells of it when it looks next, so one that has just opened it may be missed: it
+ * finds it gone then, or replaced.  What was acknowledged to it is lost no more than with the
+ * volume, which somebody wanted gone. */
+static int open_elsewhere(const struct offer *o, struct err *e)
+{
+	int id = o->conf.shared ? lock_marked(o->volume->fd) : -1;
+
+	if (id < 0)
+		return 0;
+	err_set(e, EBUSY, "%s is open: by clients of the server with serverid %d", o->name, id);
+	err_next(e, "'rssrv --status' tells there which ones have it");
+	return -EBUSY;
+}
+
+/* Who closed it need not have waited for what he had under way.  Of that nothing more is begun (handle.h);
+ * what had begun is waited for.  It would land in what the volume is by then, which somebody else may have
+ * opened and written to. */
+static int drain(const struct offer *o, struct err *e)
+{
+	struct volume *v = o->volume;
+
+	if (v->snapshot || !volume_is_ready(v) || hold_pass(v, DRAIN_LIMIT, e) == 0)
+		return 0;
+	err_set(e, EBUSY, "%s is closed, but what a client had under way then has not ended within %g s", o->name, DRAIN_LIMIT);
+	err_next(e, "try again; if it stays so, its disk hangs");
+	return -EBUSY;
+}
+
+int catalog_bar(struct offer *o, struct err *e)
+{
+	char who[200];
+	int r;
+
+	if (!o->volume)
+		return 0;
+	if (open_elsewhere(o, e) < 0)
+		return -EBUSY;
+	if (!clients_bar(o->server->clients, o->volume, who, sizeof(who))) {
+		r = drain(o, e);
+		if (r)
+			catalog_unbar(o);
+		return r;
+	}
+	err_set(e, EBUSY, "%s is open: by %s", o->name, who);
+	err_next(e, "detach it there (rsconfig -d), or end what uses it");
+	return -EBUSY;
+}
+
+void catalog_unbar_volume(struct volume *v)
+{
+	clients_unbar(v->server->clients, v);
+}
+
+void catalog_unbar(struct offer *o)
+{
+	if (o->volume)
+		catalog_unbar_volume(o->volume);
+}
+
+void catalog_unbar_snapshots(struct pool *p, const char *volume)
+{
+	for (struct offer *o = p->offers; o; o = o->next)
+		if (catalog_is_snapshot_of(o, volume))
+			catalog_unbar(o);
+}
+
+int catalog_bar_snapshots(struct pool *p, const char *volume, struct err *e)
+{
+	struct offer *o, *failed;
+	int r = 0;
+
+	for (o = p->offers; o && !r; o = r ? o : o->next)
+		if (catalog_is_snapshot_of(o, volume))
+			r = catalog_bar(o, e);
+	failed = o;
+	for (o = p->offers; r && o != failed; o = o->next)
+		if (catalog_is_snapshot_of(o, volume))
+			catalog_unbar(o);
+	return r;
+}
+
+/*
+ * Drafts, and the journal.
+ */
 static int refused(const struct catalog_change *c, int error, const char *what, struct err *e)
 {
 	err_sys(e, error, "cannot make %s in pool %s", what, c->pool->name);

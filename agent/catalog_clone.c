@@ -161,6 +161,15 @@ static int mark(struct pool *p, const struct clone *k, struct err *e)
 	return o && o->volume && !o->shares ? catalog_set_locked(p, &none, volume, &key, 1, e) : 0;
 }
 
+/* Under another name it is another struct volume, of the same file: what is written by way of that one is not
+ * held for the moment, and nothing of what it overwrites is kept (cow.c).  Nothing is written to a snapshot. */
+static int check_source(const struct clone *k, struct err *e)
+{
+	if (k->source.volume->snapshot || !atomic_load(&k->source.volume->gone))
+		return 0;
+	return err_set(e, ESTALE, "%s was renamed, replaced or removed while it was copied", k->source.name);
+}
+
 /* Whom the source was hidden from while it was copied would see the clone. */
 static int check_clients(const struct clone *k, struct err *e)
 {
@@ -181,7 +190,9 @@ static int commit(struct catalog_change *c, struct clone *k, const char *const *
 
 	if (r)
 		return r;
-	r = check_clients(k, e);
+	r = check_source(k, e);
+	if (!r)
+		r = check_clients(k, e);
 	for (size_t i = 0; i < n && !r; i++) {
 		r = catalog_check_free(p, to[i], e);
 		change_place(c, i, to[i]);

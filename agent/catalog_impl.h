@@ -84,7 +84,7 @@ struct offer *catalog_find(struct pool *p, const char *name, struct err *e);
 struct offer *catalog_find_meant(struct pool *p, const struct catalog_job *j, const char *name, struct err *e);
 /* Has it the content that the job means?  0; -ESTALE with e. */
 int catalog_check_generation(const struct volume *v, const struct catalog_job *j, struct err *e);
-/* Nobody has it open, and nobody can open it until it is let go. */
+/* Nobody has it open, nothing of who had it is under way, and nobody can open it until it is let go. */
 int catalog_bar(struct offer *o, struct err *e);
 void catalog_unbar(struct offer *o);
 void catalog_unbar_volume(struct volume *v);

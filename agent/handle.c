@@ -31,6 +31,7 @@ int handle_close(struct server *s, struct handle_table *t, uint32_t id)
 
 	if (!h)
 		return -EBADF;
+	atomic_store(&h->closed, true);
 	atomic_store(&atomic_load(&t->pages[id / HANDLE_PAGE])->at[id % HANDLE_PAGE], NULL);
 	t->count--;
 	atomic_fetch_sub(&h->volume->opens, 1);

@@ -25,6 +25,7 @@ struct handle {
 	bool read_only;			/* opened so */
 	atomic_bool reads_only;		/* this client may not write to the volume */
 	atomic_bool revoked;		/* this client may not see the volume any more */
+	atomic_bool closed;		/* what it has under way and would change something is not begun any more */
 	_Atomic uint8_t reserved;	/* RESERVE_NO_*: what another one's reservation forbids */
 	char node[WIRE_NAME_MAX + 1];	/* the client's name */
 

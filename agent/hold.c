@@ -338,12 +338,9 @@ static int start(struct hold *h, struct err *e)
 
 static struct hold *begin(struct volume **v, size_t n, double limit, bool flush_first, struct err *e)
 {
-	struct hold *h;
-	int r = 0;
+	struct hold *h = hold_new(v, n, limit, e);
+	int r;
 
-	for (size_t i = 0; i < n && !r; i++)
-		r = refuse(v[i], e);
-	h = r ? NULL : hold_new(v, n, limit, e);
 	if (!h)
 		return NULL;
 	if ((flush_first && flush_all(h, e)) || start(h, e)) {
@@ -362,6 +359,9 @@ static struct hold *begin(struct volume **v, size_t n, double limit, bool flush_
 
 struct hold *hold_begin(struct volume **v, size_t n, double limit, struct err *e)
 {
+	for (size_t i = 0; i < n; i++)
+		if (refuse(v[i], e))
+			return NULL;
 	return begin(v, n, limit, true, e);
 }
 

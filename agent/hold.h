@@ -40,8 +40,8 @@ bool hold_lasts(struct hold *h);
  * the limit had passed, so what was cloned meanwhile is of no one moment. */
 int hold_end(struct hold *h, uint64_t *ns, struct err *e);
 
-/* All that had begun to change the volume before this call is done when it returns.  Nothing is
- * flushed first.  0 or -errno with e filled. */
+/* All that had begun to change the volume before this call is done when it returns; of a shared one,
+ * all that had by way of this server.  Nothing is flushed first.  0 or -errno with e filled. */
 int hold_pass(struct volume *v, double limit, struct err *e);
 
 /*

@@ -193,9 +193,13 @@ static bool is_barred(const struct handle *h, uint8_t type)
 	return bars && (changes(type) ? bars & RESERVE_NO_WRITES : type != WIRE_FLUSH && bars & RESERVE_NO_READS);
 }
 
-/* The second look at the lease and at reservations; the first was when the command came. */
+/* The second look at the handle, the lease and reservations; the first was when the command came. */
 bool serve_too_late(struct job *j)
 {
+	if (changes(j->type) && atomic_load_explicit(&j->handle->closed, memory_order_relaxed)) {
+		j->result = -EBADR;
+		return true;
+	}
 	if (is_barred(j->handle, j->type)) {
 		j->result = -EBADE;
 		return true;
@@ -393,7 +397,8 @@ static enum wire_status validate_volume(struct conn *c, struct handle *h)
 	enum wire_status gone;
 	struct volume *v;
 
-	if (!h)
+	/* One that had to wait for its limit may come too late. */
+	if (!h || atomic_load_explicit(&h->closed, memory_order_relaxed))
 		return WIRE_E_HANDLE;
 	v = h->volume;
 	gone = atomic_load_explicit(&v->gone, memory_order_relaxed);

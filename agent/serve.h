@@ -37,7 +37,7 @@ enum wire_status serve_copy_source(struct conn *c, struct handle *h, const uint8
 /* serve_pieces.c: on a worker. */
 void serve_run_copy(struct job *j);
 void serve_run_zero(struct job *j);
-/* On a worker: the second look at the lease and at reservations.  True: j->result is set. */
+/* On a worker: the second look at the handle, the lease and reservations.  True: j->result is set. */
 bool serve_too_late(struct job *j);
 /* For the workers, when the round ends: from here on the connection is not finished
  * before the job is back. */

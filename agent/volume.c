@@ -579,5 +579,7 @@ void volume_describe(const struct volume *v, struct wire_volume *out)
 
 enum wire_status volume_status(int error)
 {
-	return error == -EUCLEAN ? WIRE_E_FLUSH_FAILED : wire_status_from_errno(-error);
+	if (error == -EUCLEAN)
+		return WIRE_E_FLUSH_FAILED;
+	return error == -EBADR ? WIRE_E_HANDLE : wire_status_from_errno(-error);
 }

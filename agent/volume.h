@@ -217,7 +217,7 @@ void volume_load_flush_error(struct volume *v);
 void volume_clear_flush_error(struct volume *v);
 void volume_describe(const struct volume *v, struct wire_volume *out);	/* registry.lock is held */
 
-/* EUCLEAN stands for "an earlier flush failed" between here and serve.c. */
+/* EUCLEAN stands for "an earlier flush failed" between here and serve.c, EBADR there for a handle that was closed. */
 enum wire_status volume_status(int error);	/* of -errno or 0 */
 
 #endif
