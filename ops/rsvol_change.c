@@ -150,14 +150,16 @@ int rsvol_resize(const struct rsvol *rv, char **operands)
 		return rsvol_failed(rv, &n, &e);
 	now = (uint64_t)json_integer_value(json_object_get(volume, "size"));
 	size = new_size(operands[1], now);
-	if (rv->grow_fs && size < now)
-		rsvol_usage("--grow-fs is for more, not for less");
-	if (rv->grow_fs && !has_device(rv, &n, namespace, &e))
-		return rsvol_failed(rv, &n, &e);
 	w = work("resize", &n);
 	json_object_set_new(w, "size", json_integer((json_int_t)size));
 	identify(w, volume, size < now);
 	json_decref(volume);
+	if (rv->grow_fs && size < now)
+		rsvol_usage("--grow-fs is for more, not for less");
+	if (rv->grow_fs && !has_device(rv, &n, namespace, &e)) {
+		json_decref(w);
+		return rsvol_failed(rv, &n, &e);
+	}
 	if (shrinks(rv, &n, size, now))
 		json_object_set_new(w, "confirm", json_string(n.volume));
 	status = rsvol_work(rv, &n, "resizing", w, &reply);

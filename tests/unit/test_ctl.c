@@ -510,9 +510,13 @@ static int ask_may_change(void)
 {
 	json_t *request = json_pack("{s:s}", "do", "who"), *reply;
 	struct err e;
+	int may;
 
 	reply = ctl_call(path, "rsiod", request, 10, &e);
-	return reply ? json_is_true(json_object_get(reply, "may_change")) : 2;
+	may = reply ? json_is_true(json_object_get(reply, "may_change")) : 2;
+	json_decref(reply);
+	json_decref(request);
+	return may;
 }
 
 static int hold_many(void)
@@ -528,6 +532,7 @@ static int hold_many(void)
 			return -1;
 		m = raw_receive(fd);
 		got += json_is_true(json_object_get(m, "ok"));
+		json_decref(m);
 	}
 	return got;
 }
