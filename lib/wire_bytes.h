@@ -1,4 +1,4 @@
-/* wire_bytes.h - little-endian numbers at any address, for wire.c and wire_body.c alone. */
+/* wire_bytes.h - little-endian numbers at any address, for the files of wire alone. */
 #ifndef RSIO_WIRE_BYTES_H
 #define RSIO_WIRE_BYTES_H
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "../unit/wire_samples.h"
+#include "wire_discover.h"
 #include "fuzz_ctl_server.h"
 #include "play.h"
 #include "seeds.h"
@@ -135,6 +136,40 @@ static void wire_seeds(void)
 		wire_put_reply(b, &read);
 		wire_body(11, name, b, WIRE_REPLY_SIZE);
 	}
+}
+
+/* fuzz_discover.c: a datagram; its length and flags are taken from its beginning too. */
+
+static struct wire_discover_answer a_discovery(void)
+{
+	return (struct wire_discover_answer){ .namespace = "osl", .server = "big-9", .namespace_id = 7, .server_id = 9,
+		.software = "0.1", .portal_count = 2, .portals = {
+			{ .port = 5000, .family = 4, .address = { 10, 99, 0, 9 }, .detailed = true, .prefix = 24,
+			  .speed = 10000, .mtu = 9000, .duplex = 2, .up = true, .device = "eth0", .driver = "veth" },
+			{ .port = 5000, .family = 6, .address = { 0xfd, [15] = 9 } },
+		} };
+}
+
+static void discover_seeds(void)
+{
+	static uint8_t b[WIRE_DISCOVER_MAX];
+	struct wire_discover_question q = { .length = 1200, .nonce = "fifteen letters" };
+	struct wire_discover_answer a = a_discovery();
+
+	seed_begin("discover");
+	q.length = 64;
+	snprintf(q.namespace, sizeof(q.namespace), "osl");
+	seed_add(b, wire_put_discover_question(b, sizeof(b), &q));
+	seed_write("question");
+	q.length = 1200;
+	seed_add(b, wire_put_discover_answer(b, sizeof(b), &q, &a));
+	seed_write("answer");
+	q.length = 160;
+	seed_add(b, wire_put_discover_answer(b, sizeof(b), &q, &a));
+	seed_write("answer-more");
+	q.flags = WIRE_DISCOVER_BRIEF | WIRE_DISCOVER_EQUAL;
+	seed_add(b, wire_put_discover_answer(b, sizeof(b), &q, &a));
+	seed_write("answer-brief");
 }
 
 /* fuzz_frame.c: how many, which is refused; of each what and length; receives. */
@@ -560,6 +595,7 @@ int main(int argc, char **argv)
 	mkdir(top, 0755);
 	wire_seeds();
 	frame_seeds();
+	discover_seeds();
 	seeds_conf();
 	ctl_seeds();
 	ctl_server_seeds();
