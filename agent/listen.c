@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "client.h"
 #include "conn.h"
+#include "discover.h"
 #include "listen.h"
 #include "log.h"
 #include "server.h"
@@ -424,6 +425,7 @@ int listeners_apply(struct listeners *ls, const struct conf_server *conf, bool s
 	for (int i = 0; i < PORTALS_MAX; i++)
 		if (ls->portals[i].source.fd >= 0)
 			tell(&ls->portals[i], sock_is_local(&ls->portals[i].at));
+	discover_apply(ls->server->discover, conf);
 	return r;
 }
 
@@ -462,8 +464,28 @@ size_t listeners_portals(struct listeners *ls, char out[WIRE_PORTALS_MAX][WIRE_P
 	return count;
 }
 
+size_t listeners_places(const struct listeners *ls, struct listen_place out[WIRE_PORTALS_MAX])
+{
+	size_t count = 0;
+
+	for (int i = 0; i < PORTALS_MAX; i++) {
+		const struct portal *p = &ls->portals[i];
+		struct listen_place *o = &out[count];
+
+		if (p->source.fd < 0)
+			continue;
+		*o = (struct listen_place){ .at = p->at, .port = p->port, .told = p->told };
+		snprintf(o->device, sizeof(o->device), "%s", p->device);
+		sock_set_port(&o->at, p->port);
+		count++;
+	}
+	return count;
+}
+
 void listeners_close(struct listeners *ls)
 {
+	if (ls)
+		discover_close(ls->server->discover);
 	for (int i = 0; ls && i < PORTALS_MAX; i++)
 		if (ls->portals[i].source.fd >= 0)
 			close_portal(&ls->portals[i]);

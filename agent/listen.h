@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include "conf.h"
 #include "engine.h"
+#include "sock.h"
 #include "wire.h"
 
 #define LOGINS_MAX 256
@@ -26,6 +27,14 @@ int listeners_apply(struct listeners *ls, const struct conf_server *conf, bool s
 int listeners_watch(struct listeners *ls, struct err *e);
 /* What clients are told, as it travels; how many.  Any thread. */
 size_t listeners_portals(struct listeners *ls, char out[WIRE_PORTALS_MAX][WIRE_PORTAL_MAX]);
+/* Where it listens, for discovery; how many.  The control loop's. */
+struct listen_place {
+	struct sock_addr at;
+	char device[32];	/* "": an address is configured */
+	int port;
+	bool told;		/* its address is there */
+};
+size_t listeners_places(const struct listeners *ls, struct listen_place out[WIRE_PORTALS_MAX]);
 void listeners_settle(struct engine *l);	/* of the control loop */
 void listeners_close(struct listeners *ls);
 /* A connection's login is over, either way. */

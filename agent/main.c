@@ -23,6 +23,7 @@
 #include "client.h"
 #include "conn.h"
 #include "daemon.h"
+#include "discover.h"
 #include "fence_command.h"
 #include "lease.h"
 #include "listen.h"
@@ -242,6 +243,12 @@ static void on_control_tick(struct engine *l)
 	audit_tick(l->now);
 }
 
+static void on_control_settle(struct engine *l)
+{
+	listeners_settle(l);
+	discover_settle(l);
+}
+
 static int make_engines(struct server *s, int loops, struct err *e)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -251,7 +258,7 @@ static int make_engines(struct server *s, int loops, struct err *e)
 	if (!s->control)
 		return -e->code;
 	s->control->tick = on_control_tick;
-	s->control->settle = listeners_settle;
+	s->control->settle = on_control_settle;
 	for (unsigned i = 0; i < s->loop_count; i++) {
 		char name[24];
 		struct engine *l;
@@ -410,7 +417,7 @@ static int make_parts(struct server *s, const struct options *o, struct err *e)
 		return -e->code;
 	if (!(s->workers = workers_new(e)) || !(s->registry = registry_new(s, e)) ||
 	    !(s->clients = clients_new(s, e)) || !(s->others = others_new(s, e)) ||
-	    !(s->manage = manage_new(s, e)) || !(s->listeners = listeners_new(s, e)))
+	    !(s->manage = manage_new(s, e)) || !(s->listeners = listeners_new(s, e)) || !(s->discover = discover_new(s, e)))
 		return -e->code;
 	return 0;
 }

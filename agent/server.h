@@ -32,6 +32,7 @@ struct workers;
 struct registry;
 struct clients;
 struct listeners;
+struct discover;
 struct watch;
 struct lease_watch;
 struct bounds;
@@ -63,6 +64,7 @@ struct server {
 	struct registry *registry;
 	struct clients *clients;
 	struct listeners *listeners;
+	struct discover *discover;
 	struct watch *watch;
 	struct lease_watch *lease_watch;
 	struct others *others;

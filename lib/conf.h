@@ -32,6 +32,8 @@
 #define CONF_SERVER_USER "rsio"
 
 enum conf_security { CONF_SECURITY_TLS, CONF_SECURITY_AUTH };
+/* What a server tells strangers: with names no more than where to log in. */
+enum conf_discovery { CONF_DISCOVERY_ALL, CONF_DISCOVERY_NAMES, CONF_DISCOVERY_NONE };
 enum conf_on_loss { CONF_ON_LOSS_FAIL, CONF_ON_LOSS_READ_ONLY, CONF_ON_LOSS_QUEUE };
 const char *conf_on_loss_name(enum conf_on_loss o);
 
@@ -184,6 +186,7 @@ struct conf_server {
 	char server[CONF_NAME_MAX + 1];
 	int server_id;		/* 0..255 */
 	enum conf_security security;
+	enum conf_discovery discovery;
 	char *user;		/* NULL: CONF_SERVER_USER where that user exists */
 	char *fence_command, *on_event;
 	double poll;		/* seconds */

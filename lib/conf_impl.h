@@ -55,6 +55,7 @@ enum conf_type {
 	CONF_TYPE_SECURITY,	/* enum conf_security */
 	CONF_TYPE_POLICY,	/* enum policy */
 	CONF_TYPE_ON_LOSS,	/* enum conf_on_loss */
+	CONF_TYPE_DISCOVERY,	/* enum conf_discovery */
 	CONF_TYPE_PROTOCOL,	/* nothing: tcp is all there is */
 };
 

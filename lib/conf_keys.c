@@ -211,6 +211,9 @@ static const struct conf_key_row key_rows[] = {
 	  MAY, CONF_TYPE_INT, AT(conf_server, port), PORT },
 	{ SRV, "namespace", "protocol", "tcp", "tcp", "What carries the frames.",
 	  MAY, CONF_TYPE_PROTOCOL, 0, 0, 0 },
+	{ SRV, "namespace", "discovery", "all|names|none", "all",
+	  "What strangers are told who look for servers.",
+	  MAY, CONF_TYPE_DISCOVERY, AT(conf_server, discovery), 0, 0 },
 	SERVICE("namespace", ITSELF),
 
 	{ SRV, "server", "serverid", "0..255", NULL,

@@ -28,6 +28,7 @@ struct value {
 };
 
 static const char *const security_names[] = { "tls", "auth", NULL };
+static const char *const discovery_names[] = { "all", "names", "none", NULL };
 static const char *const on_loss_names[] = { "fail", "read-only", "queue", NULL };
 
 const char *conf_on_loss_name(enum conf_on_loss o)
@@ -248,6 +249,16 @@ static bool set_on_loss(const struct value *v)
 	if (i < 0)
 		return false;
 	*(enum conf_on_loss *)v->to = (enum conf_on_loss)i;
+	return true;
+}
+
+static bool set_discovery(const struct value *v)
+{
+	int i = choose(v, discovery_names, "all, names or none");
+
+	if (i < 0)
+		return false;
+	*(enum conf_discovery *)v->to = (enum conf_discovery)i;
 	return true;
 }
 
@@ -495,6 +506,7 @@ bool conf_value_set(struct conf_parse *p, const struct conf_key_row *row, void *
 	case CONF_TYPE_WEIGHTS:
 	case CONF_TYPE_STANDBYS: return set_shares(&v);
 	case CONF_TYPE_ON_LOSS: return set_on_loss(&v);
+	case CONF_TYPE_DISCOVERY: return set_discovery(&v);
 	case CONF_TYPE_PROTOCOL: return set_protocol(&v);
 	}
 	return false;

@@ -42,6 +42,16 @@ int sock_unacknowledged(int fd, uint64_t *bytes, uint64_t *ago);
  * sock_connect gives: see tune() in sock.c. */
 int sock_listen(const struct sock_addr *at, const char *device);
 
+/* Datagrams (sock_udp.c).  A non-blocking socket bound to `at`, or -errno.  shared: others of this host may
+ * have the same one, and each hears a group's datagrams; only of groups that it joined itself. */
+int sock_datagram(const struct sock_addr *at, const char *device, bool shared);
+/* What does not fit the device is not sent, and what does not fit on the way is lost: nothing that anybody
+ * says about the path's MTU is believed. */
+void sock_never_split(int fd, int family);
+int sock_join(int fd, const struct sock_addr *group, unsigned index);	/* on that interface; 0 or -errno */
+/* What is sent to groups leaves by that interface, and goes no further than its network. */
+int sock_group_from(int fd, int family, unsigned index);
+
 /* The device that carries the address, and whether it is up with a carrier. */
 int sock_device_of(const struct sock_addr *a, char *device, size_t size);	/* 0 or -ENODEV */
 /* The device's first address of that family (AF_UNSPEC: any). */

@@ -25,7 +25,8 @@ declare -A may=(
   [ctl]="sock"
   [confine]=""
   [view]="histogram latency"
-  [discover]="sock wire"
+  [nic]="sock"
+  [discover]="sock wire nic secure"
   # struct command, which a path carries, is declared in mpio.h; nothing else of it is used.
   [path]="frame wire sock secure tls buf crc loop list inflight policy conf mpio histogram"
   [session]="path policy inflight mpio wire loop list conf buf secure"
@@ -44,8 +45,8 @@ declare -A may_not=(
 )
 declare -A only=(
   [tui]="ctl conf opt remote term view err log"
-  [wizard]="conf opt discover deploy remote policy ctl term view err log"
-  [ops/rsconfig]="ctl opt conf policy view err"
+  [wizard]="conf opt discover nic deploy remote policy ctl term view err log"
+  [ops/rsconfig]="ctl opt conf policy view err discover nic sock"
   [ops/names]="ctl opt err"
   [ops/rsvol]="ctl opt conf view err latency histogram"
   [ops/rsagent]="opt conf secure remote deploy diff probe ctl view crc err log"
