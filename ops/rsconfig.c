@@ -26,6 +26,12 @@ static const struct opt options[] = {
 	  "take block devices away, those named or all", 0, 0 },
 	{ 'm', "manage", OPT_STRING, "status|explain|fail|policy|drill|reload|stop", offsetof(struct rsconfig, manage),
 	  "show paths or why they have their share, end waiting I/O, choose a policy, rehearse a failure, reload, stop", 0, 0 },
+	{ 0, "discover", OPT_FLAG, NULL, offsetof(struct rsconfig, discover),
+	  "look for servers on this host's networks, and at the addresses named; test the ways there", 0, 0 },
+	{ 0, "interface", OPT_STRING, "IF,...", offsetof(struct rsconfig, interface),
+	  "with --discover: only from these", 0, 0 },
+	{ 0, "port", OPT_INT, "N", offsetof(struct rsconfig, port),
+	  "with --discover: the portals' port (5000)", 1, 65535 },
 	{ 'v', "verbose", OPT_COUNT, NULL, offsetof(struct rsconfig, verbose),
 	  "more about each; up to -vvv", 0, 0 },
 	{ 'f', "force", OPT_FLAG, NULL, offsetof(struct rsconfig, force),
@@ -37,7 +43,7 @@ static const struct opt options[] = {
 	{ 0, "standby", OPT_STRING, "IF,...", offsetof(struct rsconfig, standby),
 	  "with -m policy: which ones round-robin-subset keeps back", 0, 0 },
 	{ 0, "for", OPT_DURATION, "TIME", offsetof(struct rsconfig, drill_time),
-	  "with -m drill: how long the path or server is away (5s)", 0, 0 },
+	  "with -m drill: how long the path or server is away (5s); with --discover: how long to listen (1s)", 0, 0 },
 	{ 'j', "json", OPT_FLAG, NULL, offsetof(struct rsconfig, json), "print JSON", 0, 0 },
 	{ 0, "run-dir", OPT_STRING, "DIR", offsetof(struct rsconfig, run_dir_option),
 	  "where rsiod keeps its control socket", 0, 0 },
@@ -57,10 +63,12 @@ static const struct opt_program program = {
 		    "          [--weight IF=N,...] [--standby IF,...]\n"
 		    "-m drill PATH|SERVER [--for TIME] [--json]\n"
 		    "-m reload\n"
-		    "-m stop [--force]",
-	.about = "Shows and changes what the client daemon rsiod does.",
+		    "-m stop [--force]\n"
+		    "--discover [ADDRESS...] [--interface IF,...] [--port N]\n"
+		    "          [--for TIME] [--json]",
+	.about = "Shows and changes what the client daemon rsiod does, and finds servers.",
 	.table = options,
-	.operands = "[NS:VOLUME...]",
+	.operands = "[NS:VOLUME...|ADDRESS...]",
 	.page = "rsconfig(8)",
 	/* With a slash: bash breaks words at a colon. */
 	.complete = "case \" ${COMP_WORDS[*]:0:COMP_CWORD} \" in"
@@ -263,14 +271,16 @@ static int run_manage(const struct rsconfig *rc, char **operands, int count)
 
 static void check_options(const struct rsconfig *rc, char **operands)
 {
-	int asked = rc->query + rc->local + rc->attach + rc->detach + (rc->manage != NULL);
+	int asked = rc->query + rc->local + rc->attach + rc->detach + (rc->manage != NULL) + rc->discover;
 
 	if (asked == 0)
-		rsconfig_usage("say what to do: -q, -l, -a, -d or -m ACTION");
+		rsconfig_usage("say what to do: -q, -l, -a, -d, -m ACTION or --discover");
 	if (asked > 1)
-		rsconfig_usage("-q, -l, -a, -d and -m are for one at a time");
+		rsconfig_usage("-q, -l, -a, -d, -m and --discover are for one at a time");
 	if (rc->force && !rc->detach && !(rc->manage && strcmp(rc->manage, "stop") == 0))
 		rsconfig_usage("--force is for -d and -m stop only");
+	if ((rc->interface || rc->port) && !rc->discover)
+		rsconfig_usage("--interface and --port are for --discover");
 	if (rc->exclusive && (!rc->attach || !operands[0]))
 		rsconfig_usage("--exclusive is for -a with volumes named");
 	if ((rc->query || rc->local) && operands[0])
@@ -287,6 +297,8 @@ static int run(const struct rsconfig *rc, char **operands, int count)
 		return rsconfig_attach(rc, operands);
 	if (rc->detach)
 		return rsconfig_detach(rc, operands);
+	if (rc->discover)
+		return rsconfig_discover(rc, operands, count);
 	return run_manage(rc, operands, count);
 }
 

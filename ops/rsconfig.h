@@ -12,11 +12,13 @@
 #define RSCONFIG_TIMEOUT 12.0	/* seconds for any answer: rsiod ends its own work within 10 */
 
 struct rsconfig {
-	bool query, local, attach, detach;
+	bool query, local, attach, detach, discover;
 	const char *manage;		/* the word after -m */
 	int verbose;
 	bool force, json, exclusive;
-	double drill_time;		/* seconds; with -m drill */
+	double drill_time;		/* seconds; with -m drill and --discover */
+	const char *interface;		/* with --discover; else NULL */
+	int port;			/* too; 0: not given */
 	const char *weight, *standby;	/* with -m policy; else NULL */
 	const char *run_dir_option;
 	char *socket;			/* RUN_DIR/rsiod.sock; owned */
@@ -54,5 +56,8 @@ int rsconfig_policy(const struct rsconfig *rc, char **operands);
 int rsconfig_drill(const struct rsconfig *rc, char **operands);
 int rsconfig_reload(const struct rsconfig *rc, char **operands);
 int rsconfig_stop(const struct rsconfig *rc, char **operands);
+
+/* --discover (rsconfig_discover.c): asks the network, not rsiod. */
+int rsconfig_discover(const struct rsconfig *rc, char **operands, int count);
 
 #endif

@@ -76,6 +76,7 @@ dd if="$tree/osl/one" of=/dev/null bs=64k count=4 iflag=direct status=none
 members_of "rssrv --status" rssrv.8 40 "$BUILD/rssrv" --status --run-dir "$W/srv/run"
 members_of "rsconfig -q --json" rsconfig.8 40 rsconfig -q --json
 members_of "rsconfig -m status --json" rsconfig.8 18 rsconfig -m status --json
+members_of "rsconfig --discover --json" rsconfig.8 20 rsconfig --discover --json --port "$(sed -n "s/^port = //p" "$W/srv/rssrvcfg" | head -n 1)" 127.0.0.1
 members_of "rsconfig -a --json osl:none" rsconfig.8 5 rsconfig -a --json osl:none
 (
 	trap - EXIT HUP INT TERM
