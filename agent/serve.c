@@ -193,15 +193,25 @@ static bool is_barred(const struct handle *h, uint8_t type)
 	return bars && (changes(type) ? bars & RESERVE_NO_WRITES : type != WIRE_FLUSH && bars & RESERVE_NO_READS);
 }
 
+/* 0, or why a handle is not good any more for what would change something. */
+static int is_over(const struct handle *h)
+{
+	if (atomic_load_explicit(&h->closed, memory_order_relaxed))
+		return -EBADR;
+	if (atomic_load_explicit(&h->revoked, memory_order_relaxed))
+		return -ENOENT;
+	return atomic_load_explicit(&h->reads_only, memory_order_relaxed) ? -EROFS : 0;
+}
+
 /* The second look at the handle, the lease and reservations; the first was when the command came. */
 bool serve_too_late(struct job *j)
 {
-	if (changes(j->type) && atomic_load_explicit(&j->handle->closed, memory_order_relaxed)) {
-		j->result = -EBADR;
-		return true;
-	}
-	if (is_barred(j->handle, j->type)) {
-		j->result = -EBADE;
+	int over = changes(j->type) ? is_over(j->handle) : 0;
+
+	if (!over && (is_barred(j->handle, j->type) || (j->source && is_barred(j->source, WIRE_READ))))
+		over = -EBADE;
+	if (over) {
+		j->result = over;
 		return true;
 	}
 	if (!j->handle->volume->shared || !lease_over(&j->conn->client->lease, clock_now()))

@@ -1,14 +1,16 @@
 #!/bin/bash
 # A copy of 64 MiB, and zeroes and a discard of as much, on a disk that needs a while for each request: they
 # leave their turn to a snapshot, which is taken within its second, and end soon when their
-# connection is fenced; what was done of them stays, and nothing is done afterwards.
+# connection is fenced, or when a right to them is taken away; what was done of them stays, and nothing is done
+# afterwards.
 # time-limit: 90
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/agent.sh"
 requires_cmd strace
 requires_program rssrv
 
-write_server_conf "$W" client=boss portals=2
+write_server_conf "$W" client=boss client=guest portals=2
+sed -i "s/^guest .*/guest $(new_key)/" "$W/rssrvcfg"
 echo 'manage = boss' >>"$W/rssrvcfg"
 for v in from to-1 to-2 to-3; do	# full of o, and of n
 	head -c 64M /dev/zero | tr '\0' "$([ $v = from ] && echo n || echo o)" >"$W/pool/$v.raw"
@@ -50,5 +52,22 @@ for to, name, kind, payload in ((2, "a copy", COPY, source), (3, "zeroes", WRITE
     time.sleep(0.5)			# more than a piece takes
     check(name + ": nothing is done afterwards", look() == before)
     k.close()
+
+# Whoever takes a right away, or the whole volume, does not find the rest done afterwards.
+g = Node("guest").login(copies=True)
+for handle, name in enumerate(("from", "to-1"), 1):
+    g.open(name, handle=handle)
+def cut_short(name, status, what):
+    c.write(0, b"x", handle=2)
+    cookie = g.start(COPY, source, handle=2, offset=0, count=64 * M)
+    check(name + ": a copy begins", wait_until(lambda: c.read(0, 1, handle=2) == b"n"))
+    what()
+    is_(name + ": it ends in the middle", g.wait(cookie).status, status)
+cut_short("the source is reserved", E_RESERVED, lambda: (c.reserve("from", "register", other="b"),
+          c.reserve("from", "reserve", key="b", type=2)))
+c.reserve("from", "release", key="b", type=2)
+cut_short("the right to write is taken", E_READ_ONLY, lambda: c.work("access", volume="to-1", clients=["boss", "guest:ro"]))
+c.work("access", volume="to-1", clients=["boss", "guest"])
+cut_short("the right to see it is taken", E_NO_VOLUME, lambda: c.work("access", volume="to-1", clients=["boss"]))
 EOT
 done_testing
