@@ -97,7 +97,8 @@ static void leave_volumes(struct deploy_plan *p, const struct deploy_facts *f, c
 	}
 	deploy_add_text(p, DEPLOY_DOES, json_pack("{ss s[ssss] s[ssss] si}", "do", "run", "argv", "chown", "-R", "root:root", pool,
 						 "undo", "chown", "-R", DEPLOY_USER ":" DEPLOY_USER, pool, "seconds", 120),
-			&none, "gives the %zu volumes in %s, which stay, to root", f->volume_count, pool);
+			&none, "gives the %zu volume%s in %s, which stay%s, to root", f->volume_count, f->volume_count == 1 ? "" : "s", pool,
+			f->volume_count == 1 ? "s" : "");
 	p->left = calloc(f->volume_count, sizeof(*p->left));
 	p->no_memory |= !p->left;
 	for (size_t i = 0; p->left && i < f->volume_count; i++) {

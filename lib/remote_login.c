@@ -239,7 +239,7 @@ static void try_password(struct login *l)
 {
 	char prompt[2 * REMOTE_NAME_MAX + 32], *password;
 
-	snprintf(prompt, sizeof(prompt), "%s's password: ", remote_label(l->r));
+	snprintf(prompt, sizeof(prompt), "%s%s's password: ", l->passwords ? "Not that one. " : "", remote_label(l->r));
 	password = ask(l, prompt, false);
 	if (!password)
 		return;

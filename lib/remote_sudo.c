@@ -89,8 +89,8 @@ static int ask_for_word(struct remote *r, struct err *e)
 	char prompt[2 * REMOTE_NAME_MAX + 64], *word;
 	enum verdict verdict = WRONG;
 
-	snprintf(prompt, sizeof(prompt), "[sudo] password of %s on %s: ", r->user, r->target.host);
 	for (int i = 0; i < ATTEMPTS && verdict == WRONG; i++) {
+		snprintf(prompt, sizeof(prompt), "%s[sudo] password of %s on %s: ", i ? "Not that one. " : "", r->user, r->target.host);
 		word = secure_alloc(REMOTE_SECRET_MAX);
 		if (!word || ask->secret(ask->arg, prompt, false, word, REMOTE_SECRET_MAX)) {
 			secure_free(word);

@@ -50,7 +50,7 @@ static int change(struct rsagent_task *t, struct remote *r, struct rsagent_serve
 		json_object_set_new(t->result, "text", json_sprintf("%s has no key here", o->node));
 		return 0;
 	}
-	snprintf(question, sizeof(question), "Cut %s off from the server on %.80s", o->node, t->host->name);
+	snprintf(question, sizeof(question), "Shall %s be cut off from the server on %.80s", o->node, t->host->name);
 	if (!o->key && !o->yes)
 		ret = rsagent_confirm(t, question, e);
 	if (!ret)
@@ -126,7 +126,8 @@ static int run_add(void *options, int count, char **words, struct err *e)
 	if (o->from ? !rsagent_key_read(o->from, key, e) : !rsagent_key_make(key, e) && !write_key(o->to, key, e))
 		status = on_hosts(o, count, words, e);
 	if (status == 0 && o->to && !o->remote.json)
-		printf("the key is in %s: 'rsagent key --from' puts it into the client's configuration\n", o->to);
+		printf("%s has the key.  Next, with that file on %s:\n"
+		       "  rsagent key --from FILE --client /etc/rscltcfg --namespace NAME\n", o->to, o->node);
 	secure_free(key);
 	return status;
 }

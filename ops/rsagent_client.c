@@ -224,13 +224,10 @@ int rsagent_client_save(struct rsagent_client *c, struct err *e)
 
 static void say_start(const struct rsagent_client *c, struct err *e)
 {
-	const char *config = c->o->config, *dir = c->o->run_dir;
+	char words[2 * PATH_MAX + 32];
 
-	if (!config && !dir && geteuid() == 0 && access("/run/systemd/system", F_OK) == 0)
-		err_next(e, "'systemctl enable --now rsiod' starts it");
-	else
-		err_next(e, "'rsiod%s%s%s%s' starts it", config ? " -c " : "", config ? config : "", dir ? " --run-dir " : "",
-			 dir ? dir : "");
+	rsagent_client_start_words(c->o, words, sizeof(words));
+	err_next(e, "'%s' starts it", words);
 }
 
 static json_t *ask(const struct rsagent_client *c, const char *what, struct err *e)

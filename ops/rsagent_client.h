@@ -58,4 +58,10 @@ struct rsagent_client_seen {
  * After a plan to leave it only reads. */
 int rsagent_client_load(const struct rsagent_client *c, struct rsagent_client_seen *seen, struct err *e);
 
+/* How rsiod is started with these options, as a user would type it: "systemctl enable --now rsiod" where its unit is
+ * installed and they name no other files, else "rsiod ...". */
+void rsagent_client_start_words(const struct rsagent_client_options *o, char *buf, size_t size);
+/* Does it: 0 when rsiod can be used.  What rsiod says of itself is on standard error. */
+int rsagent_client_start(const struct rsagent_client_options *o, struct err *e);
+
 #endif

@@ -163,17 +163,24 @@ static int run(struct deploy_options *o, enum deploy_what what, int count, char 
 	struct deploy_job job = { .what = what, .o = o };
 	struct rsagent_client_defaults d;
 	struct rsagent_hosts hosts = { NULL, 0 };
-	const struct rsagent_many many = { .run = deploy_host_run, .arg = &job, .grace = 40 };
+	const struct rsagent_many many = {
+		.run = deploy_host_run, .finish = what == DEPLOY_INSTALL ? deploy_end : NULL, .arg = &job, .grace = 40,
+	};
 	int status = 1;
 
 	/* Keys and passwords are in this process, also in memory of libraries: no core file, and nobody looks in. */
 	prctl(PR_SET_DUMPABLE, 0);
 	log_set_level(LOG_LEVEL_ERROR);
-	if (rsagent_hosts_find(&o->remote, count, words, &hosts, e))
-		return RSAGENT_USAGE;
+	status = rsagent_hosts_find(&o->remote, count, words, &hosts, e);
+	if (status)
+		return status == -EINVAL ? RSAGENT_USAGE : 1;
+	status = 1;
 	job.first = hosts.list;
 	if (!decide(&job, &d, e) && (what != DEPLOY_INSTALL || !choose_ids(&job, &hosts, e)))
 		status = rsagent_many(&many, &o->remote, &hosts, e);
+	if (job.next && !o->remote.json)
+		printf("%s\n", job.next);
+	free(job.next);
 	secure_wipe(&d, sizeof(d));
 	secure_free(job.key);
 	free(job.ids);
@@ -243,6 +250,7 @@ static const struct opt deploy_table[] = {
 	ROW(0, "server-id", OPT_STRING, "N", server_id, "its number in the namespace, 0 to 255 (one is chosen)"),
 	ROW(0, "portal", OPT_STRING, "ADDRESS[,ADDRESS]", portals, "where it listens (where this host reaches it)"),
 	{ 0, "port", OPT_INT, "N", offsetof(struct deploy_options, port), "the port there (5000)", 1, 65535 },
+	ROW(0, "no-start", OPT_FLAG, NULL, no_start, "leave rsiod as it is when it does not run here"),
 	COMMON, END,
 };
 
@@ -251,6 +259,7 @@ static const struct opt upgrade_table[] = { COMMON, END };
 static const struct opt undeploy_table[] = {
 	ROW(0, "with-volumes", OPT_FLAG, NULL, with_volumes, "remove the volumes too, for good"),
 	ROW(0, "confirm", OPT_STRING, "HOST", confirm, "with that: the host's name, said again"),
+	ROW(0, "force", OPT_FLAG, NULL, force, "also while clients use volumes of it"),
 	COMMON, END,
 };
 

@@ -5,6 +5,8 @@
  *   rsagent_deploy_host.c  one host, in its child process: facts, plan, steps, verification
  *   rsagent_deploy_join.c  this workstation's client: verification, and its configuration
  *   rsagent_deploy_show.c  what is shown of a host and a plan
+ *   rsagent_deploy_users.c who uses what is to be taken away
+ *   rsagent_deploy_end.c   when all hosts are done with: rsiod is started here, and what to type next
  */
 #ifndef OPS_RSAGENT_DEPLOY_H
 #define OPS_RSAGENT_DEPLOY_H
@@ -19,7 +21,7 @@ struct deploy_options {
 	struct rsagent_client_options client;
 	const char *pool, *node, *namespace, *server, *portals, *binary, *confirm, *server_id;
 	int port;			/* 0: not given */
-	bool yes, dry_run, no_client, with_volumes;
+	bool yes, dry_run, no_client, no_start, with_volumes, force;
 };
 
 enum deploy_what { DEPLOY_INSTALL, DEPLOY_UPGRADE, DEPLOY_UNDEPLOY };
@@ -34,6 +36,7 @@ struct deploy_job {
 	bool own;			/* the client is this workstation */
 	const struct rsagent_host *first;	/* of the list */
 	int *ids;			/* a server's number for each host, if it has none yet */
+	char *next;			/* what to type next, a line; NULL: nothing */
 };
 
 /* A host, in its child. */
@@ -60,8 +63,20 @@ void deploy_show(struct deploy_host *h);
 
 /* Does the server that has been started serve this client? */
 int deploy_verify(struct deploy_host *h, struct deploy_run *run, struct err *e);
+/* Who uses the volumes of a server that is to be taken away, as findings. */
+void deploy_find_users(struct deploy_host *h);
+
+/* Before anything is done: is the configuration here one that the server can be put into, and verified with? */
+int deploy_can_join(struct deploy_host *h, struct err *e);
 /* This client's configuration gets the server, or loses it; what came of it is in h->t->result. */
 int deploy_join(struct deploy_host *h, struct err *e);
 int deploy_leave(struct deploy_host *h, struct err *e);
+
+/* In the parent. */
+
+/* What rsiod, which was started meanwhile, has of this host, into the outcome's result. */
+int deploy_look_again(struct deploy_job *job, const struct rsagent_outcome *o, struct err *e);
+/* For struct rsagent_many, arg is the job: fills its next. */
+int deploy_end(const struct rsagent_outcome *all, size_t count, void *arg);
 
 #endif

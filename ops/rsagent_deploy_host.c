@@ -155,12 +155,15 @@ static int verify(void *arg, struct deploy_run *run, struct err *e)
 
 static int confirm(struct deploy_host *h, struct err *e)
 {
+	bool cuts = h->job->what == DEPLOY_UNDEPLOY && h->findings.count;
 	char question[300];
 	int r;
 
 	if (h->job->o->yes)
 		return 0;
-	snprintf(question, sizeof(question), "Shall that be done on %.200s", h->t->host->name);
+	snprintf(question, sizeof(question), "%sShall that be done on %.200s%s",
+		 cuts ? "Clients are cut off that use its volumes. " : "", h->t->host->name,
+		 cuts ? " all the same" : "");
 	r = rsagent_confirm(h->t, question, e);
 	if (r == -ENOTTY)
 		err_next(e, "--yes does it without asking; --dry-run only shows it");
@@ -178,8 +181,8 @@ static int confirm_volumes(struct deploy_host *h, struct err *e)
 	if (h->job->o->confirm)
 		snprintf(answer, sizeof(answer), "%s", h->job->o->confirm);
 	else {
-		snprintf(question, sizeof(question), "%zu volumes and snapshots will be gone for good. The host's name, to do that: ",
-			 h->f->volume_count);
+		snprintf(question, sizeof(question), "%zu volume%s (snapshots counted) will be gone for good. The host's name, to do that: ",
+			 h->f->volume_count, h->f->volume_count == 1 ? "" : "s");
 		r = rsagent_ask(h->t, question, false, answer, sizeof(answer), e);
 		if (r == -ENOTTY)
 			err_next(e, "--confirm HOST says it without a terminal");
@@ -215,6 +218,8 @@ static int make_plan(struct deploy_host *h, struct err *e)
 		return r;
 	if (h->job->what == DEPLOY_UNDEPLOY) {
 		r = find_binary(h, e);
+		if (!r && h->manifest)
+			deploy_find_users(h);
 		h->plan = r ? NULL : deploy_plan_remove(h->f, h->job->o->with_volumes, e);
 		return h->plan ? 0 : -e->code;
 	}
@@ -231,14 +236,20 @@ static int carry_out(struct deploy_host *h, struct err *e)
 	const struct deploy_calls calls = { .progress = show_progress, .verify = h->plan->serves ? verify : NULL, .arg = h };
 	int r;
 
-	if (!h->plan->count)
+	if (!h->plan->count) {
+		json_object_set_new(h->t->result, "text", json_string("nothing was to be done"));
 		return 0;
+	}
 	r = confirm_volumes(h, e);
 	if (!r)
 		r = confirm(h, e);
 	if (!r)
 		r = deploy_do(h->r, &h->w.binary, h->plan, &calls, e);
 	json_object_set_new(h->t->result, "changed", json_boolean(!r));
+	if (!r && h->job->what != DEPLOY_UNDEPLOY)
+		json_object_set_new(h->t->result, "text", json_sprintf("runs rssrv %s", h->w.binary.version));
+	else if (!r)
+		json_object_set_new(h->t->result, "text", json_string("is no server any more"));
 	return r;
 }
 
@@ -252,8 +263,12 @@ static int run(struct deploy_host *h, struct err *e)
 		return r;
 	deploy_show(h);
 	r = deploy_refused(&h->findings, e);
+	if (!r && h->job->key && h->job->what != DEPLOY_UNDEPLOY)
+		r = deploy_can_join(h, e);
 	if (!r && !h->job->o->dry_run)
 		r = carry_out(h, e);
+	else if (!r)
+		json_object_set_new(h->t->result, "text", json_string("nothing was changed"));
 	if (!r && h->job->own && !h->job->o->no_client)
 		r = h->job->what == DEPLOY_INSTALL ? deploy_join(h, e) : h->job->what == DEPLOY_UNDEPLOY ? deploy_leave(h, e) : 0;
 	return r;

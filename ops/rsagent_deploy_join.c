@@ -214,22 +214,57 @@ static void say_client(struct deploy_host *h, const char *what, const char *next
 	json_object_set_new(h->t->result, "text", json_string(text));
 }
 
-/* A client that does not run is no failure of the deploy: it is said how it is started. */
+/* A client that does not run is no failure of the deploy: it is started at the end, once for all hosts, or it is said
+ * how. */
 static void load(struct deploy_host *h, const struct rsagent_client *c)
 {
 	struct rsagent_client_seen seen;
 	struct err e = { 0 };
 	char text[PATH_MAX + 100];
+	size_t n;
+	const struct conf_client *conf = rsagent_client_conf(c, &n);
+	int r;
 
 	rsagent_progress(h->t, "waiting until the volumes are here");
-	if (!rsagent_client_load(c, &seen, &e)) {
+	r = rsagent_client_load(c, &seen, &e);
+	json_object_set_new(h->t->result, "only_server", json_boolean(n < conf->namespace_count && conf->namespaces[n].portal_count <= h->w.portal_count));
+	json_object_set_new(h->t->result, "client_runs", json_boolean(r != -ENOENT && r != -ECONNREFUSED));
+	if (!r) {
 		json_object_set_new(h->t->result, "volumes", json_integer((json_int_t)seen.volumes));
 		json_object_set_new(h->t->result, "mount", json_string(seen.mount));
-		snprintf(text, sizeof(text), "%zu volumes in %.4000s/%.40s", seen.volumes, seen.mount, h->w.namespace ? h->w.namespace : "");
+		snprintf(text, sizeof(text), "%zu volume%s in %.4000s/%.40s", seen.volumes, seen.volumes == 1 ? "" : "s", seen.mount,
+			 h->w.namespace ? h->w.namespace : "");
 		say_client(h, text, "");
 	} else {
 		say_client(h, e.text, e.next);
 	}
+}
+
+int deploy_look_again(struct deploy_job *job, const struct rsagent_outcome *o, struct err *e)
+{
+	struct rsagent_task t = { .host = o->host, .arg = job, .result = o->result, .fd = -1 };
+	struct deploy_host h = { .t = &t, .job = job };
+	const char *server = json_string_value(json_object_get(o->result, "server")), *address;
+	struct conf_join_portal portals[CONF_IFACE_MAX];
+	struct rsagent_client *c;
+	struct conf_join join;
+	json_t *one;
+	size_t i;
+
+	h.w = (struct deploy_wish){ .namespace = job->namespace, .server = server ? server : "",
+				    .port = (int)json_integer_value(json_object_get(o->result, "port")) };
+	h.w.namespace_id = (int)json_integer_value(json_object_get(o->result, "namespace_id"));
+	json_array_foreach(json_object_get(o->result, "portals"), i, one) {
+		address = json_string_value(one);
+		if (address && h.w.portal_count < CONF_IFACE_MAX)
+			snprintf(h.w.portals[h.w.portal_count++].address, sizeof(h.w.portals[0].address), "%s", address);
+	}
+	join = join_of(&h, portals);
+	c = rsagent_client_plan(&job->o->client, &join, e);
+	if (c)
+		load(&h, c);
+	rsagent_client_free(c);
+	return c ? 0 : -e->code;
 }
 
 static int change_file(struct deploy_host *h, struct rsagent_client *c, struct err *e)
@@ -283,6 +318,31 @@ int deploy_join(struct deploy_host *h, struct err *e)
 	return r;
 }
 
+int deploy_can_join(struct deploy_host *h, struct err *e)
+{
+	struct conf_client *conf = conf_for(h, e);
+
+	if (!conf && !*e->next)
+		err_next(e, "this client's configuration wants mending first: 'rsiod --check' lists its mistakes");
+	conf_client_free(conf);
+	return conf ? 0 : -e->code;
+}
+
+/* rsiod reads it, where one runs; that none does is fine. */
+static void load_without(struct deploy_host *h, const struct rsagent_client *c)
+{
+	struct rsagent_client_seen seen;
+	struct err e = { 0 };
+	char text[PATH_MAX + 100];
+	int r = rsagent_client_load(c, &seen, &e);
+
+	snprintf(text, sizeof(text), "not in %s any more", rsagent_client_path(c));
+	if (r && r != -ENOENT && r != -ECONNREFUSED)
+		say_client(h, e.text, e.next);
+	else
+		say_client(h, text, "");
+}
+
 int deploy_leave(struct deploy_host *h, struct err *e)
 {
 	const char *namespace = json_string_value(json_object_get(h->manifest, "namespace"));
@@ -300,7 +360,7 @@ int deploy_leave(struct deploy_host *h, struct err *e)
 		return 0;
 	}
 	if (!r && !h->job->o->dry_run)
-		load(h, c);
+		load_without(h, c);
 	rsagent_client_free(c);
 	return r;
 }

@@ -50,7 +50,7 @@ static void show_plan(FILE *out, const struct deploy_host *h)
 	const struct deploy_plan *p = h->plan;
 
 	if (!p->count) {
-		fprintf(out, "All there is as wanted.\n");
+		fprintf(out, "All is as wanted, nothing is to be done.\n");
 		return;
 	}
 	if (h->job->what != DEPLOY_UNDEPLOY)
@@ -105,6 +105,7 @@ static json_t *portals_json(const struct deploy_wish *w)
 
 static void keep(struct deploy_host *h)
 {
+	const struct deploy_place *pool = deploy_facts_place(h->f, h->pool);
 	json_t *result = h->t->result;
 
 	json_object_set_new(result, "system", json_string(h->f->system));
@@ -118,11 +119,14 @@ static void keep(struct deploy_host *h)
 		return;
 	}
 	json_object_set_new(result, "namespace", json_string(h->w.namespace));
+	json_object_set_new(result, "namespace_id", json_integer(h->w.namespace_id));
 	json_object_set_new(result, "server", json_string(h->w.server));
 	json_object_set_new(result, "server_id", json_integer(h->w.server_id));
 	json_object_set_new(result, "portals", portals_json(&h->w));
 	json_object_set_new(result, "port", json_integer(h->w.port));
 	json_object_set_new(result, "pool", json_string(h->w.pool));
+	if (pool && pool->free < INT64_MAX)
+		json_object_set_new(result, "pool_free", json_integer((json_int_t)pool->free));
 	json_object_set_new(result, "sha256", json_string(h->w.binary.sha));
 }
 

@@ -18,8 +18,11 @@ static int change_client(struct conf_text *t, const struct rsagent_edit *edit, s
 {
 	const struct conf_place namespace = { .kind = "namespace", .name = edit->name };
 
-	if (!conf_text_has(t, &namespace))
-		return err_set(e, EINVAL, "%s: there is no [namespace] of that name", edit->path);
+	if (!conf_text_has(t, &namespace)) {
+		err_set(e, EINVAL, "%s: there is no [namespace] of that name", edit->path);
+		err_next(e, "'rsagent deploy' of its servers makes one here; by hand: rscltcfg(5)");
+		return -EINVAL;
+	}
 	return conf_text_set(t, &namespace, "nodekey", edit->key, e);
 }
 

@@ -161,9 +161,14 @@ static int add_role(struct rsagent_hosts *hosts, const struct conf_hosts *file, 
 		fill(&h, &file->list[i]);
 		r = add(hosts, &h, e);
 	}
-	if (!any)
-		return err_set(e, ENOENT, "no host has the role '%.40s' in the file of hosts", role);
-	return r;
+	if (any)
+		return r;
+	if (file)
+		err_set(e, ENOENT, "no host has the role '%.40s' in the file of hosts", role);
+	else
+		err_set(e, ENOENT, "there is no file of hosts, so no host has the role '%.40s'", role);
+	err_next(e, "rsagent(8), FILES, says how it is written; 'rsagent hosts' shows it");
+	return -ENOENT;
 }
 
 static int add_word(struct rsagent_hosts *hosts, const struct conf_hosts *file, const char *word, struct err *e)

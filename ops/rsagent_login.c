@@ -13,10 +13,11 @@ static bool confirm(void *arg, const struct remote_key *key)
 {
 	struct rsagent_task *t = arg;
 	char text[1024], answer[REMOTE_FINGERPRINT_MAX + 1] = "";
+	bool address = *key->address && strcmp(key->address, key->host) != 0;
 
 	snprintf(text, sizeof(text), "The host '%s%s%s%s' is not known yet.\n%s key fingerprint is %s.\n"
-		 "Log in, and remember it in %s [yes/no/FINGERPRINT]? ", key->host, *key->address ? " (" : "", key->address,
-		 *key->address ? ")" : "", key->type, key->fingerprint, key->known_hosts);
+		 "Log in, and remember it in %s [yes/no/FINGERPRINT]? ", key->host, address ? " (" : "",
+		 address ? key->address : "", address ? ")" : "", key->type, key->fingerprint, key->known_hosts);
 	if (rsagent_ask(t, text, false, answer, sizeof(answer), NULL))
 		return false;
 	return strcmp(answer, "yes") == 0 || strcmp(answer, key->fingerprint) == 0;

@@ -476,10 +476,14 @@ int rsagent_many(const struct rsagent_many *m, const struct rsagent_remote *remo
 			turn(&a);
 		}
 		screen_end(&a.screen);
-		status = show(&a, all);
 		close(a.signals);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (!r) {
+		bool bad = m->finish && !a.interrupted && m->finish(all, hosts->count, m->arg);
+
+		status = show(&a, all) || bad;
+	}
 	for (size_t i = 0; i < hosts->count; i++)
 		json_decref(all[i].result);
 	free(all);

@@ -42,6 +42,9 @@ struct rsagent_many {
 	/* Prints the end to standard output, instead of the table; NULL: the table.  What failed is
 	 * printed to standard error afterwards.  Not with --json. */
 	void (*show)(const struct rsagent_outcome *all, size_t count);
+	/* What is done once, here, when no host is at work any more and before the end is shown: it may ask, and change
+	 * results.  Not after ^C.  Other than 0: the exit status is 1. */
+	int (*finish)(const struct rsagent_outcome *all, size_t count, void *arg);
 	void *arg;
 	double grace;			/* seconds from SIGTERM to SIGKILL; 0: 10 */
 	bool endless;			/* it may be silent: no limit */
@@ -55,6 +58,9 @@ int rsagent_many(const struct rsagent_many *m, const struct rsagent_remote *remo
 /* The same with the words that say which hosts: RSAGENT_USAGE with e filled when there are none. */
 int rsagent_on_hosts(const struct rsagent_many *m, const struct rsagent_remote *remote, int count, char **words,
 		     struct err *e);
+
+/* For a table of one's own: the row of a host that failed, without its end where that is too long. */
+void rsagent_failed_row(const struct rsagent_outcome *o, int width);
 
 /* In the child; what is said is cleaned of control characters by the parent. */
 

@@ -95,9 +95,9 @@ static const char *time_text(json_int_t seconds, char buf[32])
 	if (s < 120)
 		snprintf(buf, 32, "%lds", s);
 	else if (s < 7200)
-		snprintf(buf, 32, "%ldmin", s / 60);
+		snprintf(buf, 32, "%ldm", s / 60);
 	else if (s < 48 * 3600)
-		snprintf(buf, 32, "%ldh%02ldmin", s / 3600, s / 60 % 60);
+		snprintf(buf, 32, "%ldh%02ldm", s / 3600, s / 60 % 60);
 	else
 		snprintf(buf, 32, "%ldd%02ldh", s / 86400, s / 3600 % 24);
 	return buf;
@@ -161,18 +161,38 @@ static int name_width(const struct rsagent_outcome *all, size_t count)
 	return width;
 }
 
-static void status_row(const struct rsagent_outcome *o, int width)
+static void server_text(const struct rsagent_outcome *o, char full[260])
 {
 	const json_t *status = json_object_get(o->result, "status");
-	char version[128], namespace[128], server[128], full[256], up[32], room[32];
+	char namespace[128], server[128];
+
+	snprintf(full, 260, "%s:%s", text_of(status, "namespace", namespace), text_of(status, "server", server));
+}
+
+static int server_width(const struct rsagent_outcome *all, size_t count)
+{
+	int width = 6;
+	char full[260];
+
+	for (size_t i = 0; i < count; i++) {
+		server_text(&all[i], full);
+		if (all[i].done && (int)strlen(full) > width)
+			width = (int)strlen(full);
+	}
+	return width;
+}
+
+static void status_row(const struct rsagent_outcome *o, int width, int servers)
+{
+	char version[128], full[260], up[32], room[32];
 
 	if (!o->done) {
-		printf("%-*s  failed  %s\n", width, o->host->name, o->e.text);
+		rsagent_failed_row(o, width);
 		return;
 	}
-	snprintf(full, sizeof(full), "%s:%s", text_of(status, "namespace", namespace), text_of(status, "server", server));
-	printf("%-*s  %-6s  %-7s  %-16s  %8s  %7zu  %7zu  %7zu  %5" JSON_INTEGER_FORMAT "  %6s\n", width, o->host->name,
-	       troubles(o, NULL) ? "look" : "ok", text_of(status, "version", version), full,
+	server_text(o, full);
+	printf("%-*s  %-6s  %-7s  %-*s  %7s %7zu %4zu %7zu %5" JSON_INTEGER_FORMAT " %5s\n", width, o->host->name,
+	       troubles(o, NULL) ? "look" : "ok", text_of(json_object_get(o->result, "status"), "version", version), servers, full,
 	       time_text(json_integer_value(json_object_get(get(o, "process"), "uptime")), up),
 	       json_array_size(get(o, "portals")), json_array_size(get(o, "volumes")), json_array_size(get(o, "sessions")),
 	       connections(o), size_text(free_bytes(o), room));
@@ -180,11 +200,11 @@ static void status_row(const struct rsagent_outcome *o, int width)
 
 static void show_status(const struct rsagent_outcome *all, size_t count)
 {
-	int width = name_width(all, count);
+	int width = name_width(all, count), servers = server_width(all, count);
 
-	printf("%-*s  STATE   VERSION  SERVER            %8s  PORTALS  VOLUMES  CLIENTS  PATHS    FREE\n", width, "HOST", "UP");
+	printf("%-*s  STATE   VERSION  %-*s  %7s PORTALS VOLS CLIENTS PATHS  FREE\n", width, "HOST", servers, "SERVER", "UP");
 	for (size_t i = 0; i < count; i++)
-		status_row(&all[i], width);
+		status_row(&all[i], width, servers);
 	for (size_t i = 0; i < count; i++)
 		troubles(&all[i], stdout);
 }

@@ -3,24 +3,46 @@
 #include <string.h>
 #include "rsagent_many_impl.h"
 
-static const char *words(const struct rsagent_outcome *o)
-{
-	const char *text = json_string_value(json_object_get(o->result, "text"));
+#define COLUMNS 80
 
-	return !o->done ? o->e.text : text ? text : "";
+/* What is wrong is said in full behind the table, so here it may be cut: no row is longer than a line. */
+static void print_cut(const char *text, int room)
+{
+	int n = (int)strlen(text);
+
+	if (n <= room) {
+		printf("%s\n", text);
+		return;
+	}
+	for (n = room > 3 ? room - 3 : 0; n && (text[n] & 0xc0) == 0x80; n--)
+		;
+	printf("%.*s...\n", n, text);
+}
+
+void rsagent_failed_row(const struct rsagent_outcome *o, int width)
+{
+	print_cut(o->e.text, COLUMNS - printf("%-*s  failed  ", width, o->host->name));
 }
 
 void table_print(const struct rsagent_outcome *all, size_t count)
 {
-	int width = 4;
+	int width = 4, begun;
 
 	for (size_t i = 0; i < count; i++)
 		if ((int)strlen(all[i].host->name) > width)
 			width = (int)strlen(all[i].host->name);
 	printf("%-*s  RESULT  %7s  %s\n", width, "HOST", "TIME", "WHAT");
-	for (size_t i = 0; i < count; i++)
-		printf("%-*s  %-6s  %6.1fs  %s\n", width, all[i].host->name, all[i].done ? "done" : "failed", all[i].seconds,
-		       words(&all[i]));
+	for (size_t i = 0; i < count; i++) {
+		const char *text = json_string_value(json_object_get(all[i].result, "text"));
+
+		begun = printf("%-*s  %-6s  %6.1fs", width, all[i].host->name, all[i].done ? "done" : "failed", all[i].seconds);
+		if (!all[i].done) {
+			printf("  ");
+			print_cut(all[i].e.text, COLUMNS - begun - 2);
+		} else {
+			printf("%s%s\n", text ? "  " : "", text ? text : "");
+		}
+	}
 }
 
 void table_print_failures(const struct rsagent_outcome *all, size_t count)

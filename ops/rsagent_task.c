@@ -161,6 +161,8 @@ int rsagent_confirm(struct rsagent_task *t, const char *question, struct err *e)
 
 	snprintf(text, sizeof(text), "%s [yes/no]? ", question);
 	r = rsagent_ask(t, text, false, answer, sizeof(answer), e);
+	if (r == -ENOTTY)
+		err_next(e, "--yes does it without asking");
 	if (r && r != -EMSGSIZE)
 		return r;
 	return strcmp(answer, "yes") == 0 ? 0 : err_set(e, ECANCELED, "it was not confirmed");

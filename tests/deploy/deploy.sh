@@ -13,7 +13,7 @@ agent()		# COMMAND HOST... [OPTIONS]: rsagent on the workstation; without questi
 	ws "$BUILD/rsagent" "$1" --config "$clt/rscltcfg" --run-dir "$clt/run" "${@:2}" </dev/null
 }
 
-deploy() { agent deploy --namespace lab --yes "$@"; }	# HOST... [OPTIONS]
+deploy() { agent deploy --namespace lab --yes --no-start "$@"; }	# HOST... [OPTIONS]
 
 # What useradd and userdel keep of the files before theirs, and what only runs, is not compared.
 tree() { host_tree "$1" | grep -vE '^/etc/(passwd|group|shadow|gshadow)- |^/run/(utmp|mount) |^/(tmp|run)/sshd'; }	# NAME

@@ -8,7 +8,7 @@ import re
 import select
 import sys
 
-QUESTION = re.compile(rb"(assword|assphrase|FINGERPRINT\])[^\n]*[:?] *$")
+QUESTION = re.compile(rb"(assword|assphrase|FINGERPRINT\]|yes/no\])[^\n]*[:?] *$")
 
 
 def main():

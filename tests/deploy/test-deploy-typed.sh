@@ -32,12 +32,12 @@ secret_in()	# SECRET FILE...: the files that have it
 }
 
 printf 'no\n' >"$W/answers"
-out=$(typed deploy --namespace lab || true)
+out=$(typed deploy --namespace lab --no-start || true)
 like "$out" "ED25519 key fingerprint is ${print//+/.}" "an unknown host is shown"
 like "$out" "was not confirmed" "and left alone when the user does not know it"
 
 printf '%s\n' "$print" "$HOST_PASSWORD" >"$W/answers"
-out=$(typed deploy --namespace lab) || true
+out=$(typed deploy --namespace lab --no-start) || true
 like "$out" 'serves over 1 path' "with its fingerprint typed and a password it becomes a server"
 is "$(grep -c 'assword' <<<"$out")" 1 "which is asked for once, for the login and sudo"
 check "the host is known from now on" ssh-keygen -F "$(host_addr s1)" -f "$HOME/.ssh/known_hosts"
@@ -54,9 +54,10 @@ for secret in "$HOST_PASSWORD" "$key"; do
 	check_fails 1 "and not on the screen" grep -qF "$secret" <<<"$out"
 done
 
-printf '%s\n' "$HOST_PASSWORD" >"$W/answers"
+printf '%s\n' wrong "$HOST_PASSWORD" >"$W/answers"
 out=$(typed undeploy) || true
-is "$(grep -c 'assword' <<<"$out")" 1 "undeploying asks once"
+is "$(grep -c 'assword' <<<"$out")" 2 "undeploying asks once, and once more after a wrong password"
+like "$out" "Not that one\. .*assword" "which it says"
 same_tree s1 "$before" "and leaves nothing"
 
 done_testing
