@@ -260,7 +260,8 @@ static void answer_questions(struct login *l)
 		char text[512], echo = 0, *answer;
 		const char *prompt = ssh_userauth_kbdint_getprompt(s, (unsigned)i, &echo);
 
-		snprintf(text, sizeof(text), "(%.200s) %.200s", remote_label(l->r), prompt ? prompt : "");
+		snprintf(text, sizeof(text), "%s(%.200s) %.200s", l->passwords && !i ? "Not that one. " : "", remote_label(l->r),
+			 prompt ? prompt : "");
 		err_clean(text);
 		answer = ask(l, text, echo);
 		if (!answer)
