@@ -30,6 +30,18 @@
 
 static const char blanks[] = " \t\v\f\r";
 
+/* Of what is in no table: a mistake to a daemon, which would do something else than the admin meant.  Who
+ * only edits the file says so and leaves it there. */
+static void unknown(struct conf_parse *p, const struct conf_section *s, const char *key, const char *hint)
+{
+	const char *what = key ? "key" : "section";
+
+	if (p->keep_unknown)
+		conf_warning(p, p->line, s, key, "unknown %s%s: it stays, and the daemon refuses the file for it", what, hint);
+	else
+		conf_mistake(p, p->line, s, key, "unknown %s%s", what, hint);
+}
+
 /* Sections. */
 
 /* A [server] of the client belongs to the [namespace] above it, so two
@@ -106,8 +118,7 @@ static void name_section(struct conf_parse *p, struct conf_section *s, char *inn
 	s->row = conf_section_find(p->file, inner);
 	if (!s->row) {
 		conf_section_kinds(p->file, kinds, KINDS_MAX);
-		conf_section_mistake(p, s, "unknown section%s",
-				     conf_hint(hint, sizeof(hint), inner, kinds));
+		unknown(p, s, NULL, conf_hint(hint, sizeof(hint), inner, kinds));
 		return;
 	}
 	check_name(p, s, name);
@@ -340,7 +351,7 @@ static int take_entry(void *arg, const char *section, const char *name, const ch
 		if (s->row->secret && (!row || (row->type == CONF_TYPE_KEY && !conf_key_is_elsewhere(value))))
 			p->has_keys = true;
 		if (!row) {
-			conf_mistake(p, p->line, s, name, "unknown key%s", hint);
+			unknown(p, s, name, hint);
 			return 1;
 		}
 		value = check_entry(p, s, row, value);
@@ -491,10 +502,10 @@ static void *end(struct conf_parse *p, void *result, struct conf_report *report)
 	return NULL;
 }
 
-static void *read_file(enum conf_file file, const char *path, gid_t key_group,
+static void *read_file(enum conf_file file, const char *path, gid_t key_group, bool keep_unknown,
 		       struct conf_report *report)
 {
-	struct conf_parse p = { .file = file, .path = path, .key_group = key_group };
+	struct conf_parse p = { .file = file, .path = path, .key_group = key_group, .keep_unknown = keep_unknown };
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	void *result = NULL;
 
@@ -510,10 +521,12 @@ static void *read_file(enum conf_file file, const char *path, gid_t key_group,
 	return end(&p, result, report);
 }
 
-static void *read_text(enum conf_file file, const char *path, const char *text, size_t size, struct conf_report *report)
+static void *read_text(enum conf_file file, const char *path, const char *text, size_t size, bool keep_unknown,
+		       struct conf_report *report)
 {
 	struct conf_parse p = {
 		.file = file, .path = path, .key_group = (gid_t)-1, .of_another_host = file == CONF_FILE_SERVER,
+		.keep_unknown = keep_unknown,
 	};
 	void *result = NULL;
 
@@ -532,30 +545,40 @@ static void *read_text(enum conf_file file, const char *path, const char *text, 
 
 struct conf_client *conf_client_read(const char *path, gid_t key_group, struct conf_report *report)
 {
-	return read_file(CONF_FILE_CLIENT, path, key_group, report);
+	return read_file(CONF_FILE_CLIENT, path, key_group, false, report);
 }
 
 struct conf_server *conf_server_read(const char *path, gid_t key_group, struct conf_report *report)
 {
-	return read_file(CONF_FILE_SERVER, path, key_group, report);
+	return read_file(CONF_FILE_SERVER, path, key_group, false, report);
 }
 
 struct conf_client *conf_client_parse(const char *path, const char *text, size_t size, struct conf_report *report)
 {
-	return read_text(CONF_FILE_CLIENT, path, text, size, report);
+	return read_text(CONF_FILE_CLIENT, path, text, size, false, report);
+}
+
+struct conf_client *conf_client_read_kept(const char *path, gid_t key_group, struct conf_report *report)
+{
+	return read_file(CONF_FILE_CLIENT, path, key_group, true, report);
+}
+
+struct conf_client *conf_client_parse_kept(const char *path, const char *text, size_t size, struct conf_report *report)
+{
+	return read_text(CONF_FILE_CLIENT, path, text, size, true, report);
 }
 
 struct conf_server *conf_server_parse(const char *path, const char *text, size_t size, struct conf_report *report)
 {
-	return read_text(CONF_FILE_SERVER, path, text, size, report);
+	return read_text(CONF_FILE_SERVER, path, text, size, false, report);
 }
 
 struct conf_hosts *conf_hosts_read(const char *path, struct conf_report *report)
 {
-	return read_file(CONF_FILE_HOSTS, path, (gid_t)-1, report);
+	return read_file(CONF_FILE_HOSTS, path, (gid_t)-1, false, report);
 }
 
 struct conf_fleet *conf_fleet_read(const char *path, struct conf_report *report)
 {
-	return read_file(CONF_FILE_FLEET, path, (gid_t)-1, report);
+	return read_file(CONF_FILE_FLEET, path, (gid_t)-1, false, report);
 }

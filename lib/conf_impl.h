@@ -110,6 +110,7 @@ struct conf_parse {
 	size_t mistake_count, warning_count;
 	bool has_keys;
 	bool of_another_host;	/* files that it names are not here */
+	bool keep_unknown;	/* sections and keys that nobody knows are warned of */
 	char **key_files;	/* NULL at the end; goes to the result */
 	size_t key_file_count;
 	bool no_memory;
@@ -183,6 +184,10 @@ int conf_key_line(const struct conf_section *s, const char *key);
 bool conf_has(const struct conf_section *s, const char *key);
 bool conf_is_kind(const struct conf_section *s, const char *kind);
 void conf_copy_name(char to[CONF_NAME_MAX + 1], const struct conf_section *s);
+
+/* A client's, whose unknown sections and keys are warned of: a file that is to be kept as it is. */
+struct conf_client *conf_client_read_kept(const char *path, gid_t key_group, struct conf_report *report);
+struct conf_client *conf_client_parse_kept(const char *path, const char *text, size_t size, struct conf_report *report);
 
 /* The files' meaning; p's sections in, mistakes into p. */
 struct conf_client *conf_client_build(struct conf_parse *p);

@@ -247,7 +247,7 @@ static int check_rights(const struct conf_text *t, const char *new, gid_t group,
 		good = c != NULL;
 		conf_server_free(c);
 	} else {
-		struct conf_client *c = conf_client_read(new, group, report);
+		struct conf_client *c = (t->keep_unknown ? conf_client_read_kept : conf_client_read)(new, group, report);
 
 		good = c != NULL;
 		conf_client_free(c);

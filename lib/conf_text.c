@@ -254,6 +254,29 @@ bool conf_text_changed(const struct conf_text *t)
 	return t->size != t->before_size || memcmp(t->text, t->before, t->size) != 0;
 }
 
+int conf_text_begin_anew(struct conf_text *t, struct err *e)
+{
+	char *text = secure_alloc(t->before_size + 1);
+
+	if (!text)
+		return err_set(e, ENOMEM, "no memory");
+	memcpy(text, t->before, t->before_size);
+	secure_free(t->text);
+	t->text = text;
+	t->size = t->before_size;
+	return 0;
+}
+
+void conf_text_keep_unknown(struct conf_text *t)
+{
+	t->keep_unknown = true;
+}
+
+struct conf_client *conf_text_read_client(const struct conf_text *t, struct conf_report *report)
+{
+	return (t->keep_unknown ? conf_client_parse_kept : conf_client_parse)(t->path, t->text, t->size, report);
+}
+
 struct conf_text *conf_text_of(enum conf_file file, const char *path, const char *bytes, size_t size, struct err *e)
 {
 	struct conf_text *t;
@@ -313,7 +336,7 @@ int conf_text_check(const struct conf_text *t, struct conf_report *report, struc
 		good = c != NULL;
 		conf_server_free(c);
 	} else {
-		struct conf_client *c = conf_client_parse(t->path, t->text, t->size, report);
+		struct conf_client *c = conf_text_read_client(t, report);
 
 		good = c != NULL;
 		conf_client_free(c);

@@ -29,6 +29,11 @@ const char *conf_text_bytes(const struct conf_text *t, size_t *size);
 const char *conf_text_path(const struct conf_text *t);
 bool conf_text_is_new(const struct conf_text *t);	/* there was no file */
 bool conf_text_changed(const struct conf_text *t);	/* since it was taken */
+/* As it was taken: no edit was made.  -ENOMEM with e filled. */
+int conf_text_begin_anew(struct conf_text *t, struct err *e);
+/* The client's: what checks and saves it from now on warns of sections and keys that nobody knows; without this, as
+ * a daemon's would be, they are mistakes. */
+void conf_text_keep_unknown(struct conf_text *t);
 
 /* A section: "[kind name]"; name NULL: [defaults], [clients].  namespace is for the client's [server],
  * which belongs to the [namespace] above it; NULL: whichever it stands under. */
@@ -68,6 +73,8 @@ unsigned conf_text_client_keys(const struct conf_text *t, const char *name);	/* 
 /* As the daemons would read it: 0, or -EINVAL with e and the report filled.  The report, which may be NULL, is
  * filled in any case and the caller's to free. */
 int conf_text_check(const struct conf_text *t, struct conf_report *report, struct err *e);
+/* What the client's text says, or NULL; the report is filled in any case and the caller's to free, and so is this. */
+struct conf_client *conf_text_read_client(const struct conf_text *t, struct conf_report *report);
 
 /*
  * Saving: FILE.new beside it with the file's mode, owner and access list, fsync, checked as above and for who

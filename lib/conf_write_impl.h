@@ -17,6 +17,7 @@ struct conf_text {
 	char *path;		/* as it was given */
 	char *real;		/* the file that is replaced; NULL: the text is no file's */
 	bool is_new;		/* there was none */
+	bool keep_unknown;	/* the client's */
 	struct stat st;		/* of what was read, unless it is new */
 	char *before, *text;	/* secure_alloc; a NUL behind each */
 	size_t before_size, size;

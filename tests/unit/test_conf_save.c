@@ -358,12 +358,36 @@ static void test_not_a_file(void **state)
 	remove_all();
 }
 
+/* What nobody knows is saved by who keeps it alone. */
+static void test_kept(void **state)
+{
+	static const char with_red[] = NS "colour=red\n" SRV;
+	struct conf_report report;
+	struct conf_text *t;
+	struct err e = { 0 };
+
+	(void)state;
+	write_bytes(with_red, sizeof(with_red) - 1, 0600);
+	t = opened(path);
+	set(t, "port", "7");
+	assert_int_equal(conf_text_save(t, false, &report, &e), -EINVAL);
+	conf_report_free(&report);
+	conf_text_keep_unknown(t);
+	assert_int_equal(conf_text_save(t, false, &report, &e), 0);
+	assert_int_equal(report.warnings, 1);
+	conf_report_free(&report);
+	is_file(path, NS "colour=red\nport=7\n" SRV);
+	conf_text_free(t);
+	remove_all();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_saved), cmocka_unit_test(test_link), cmocka_unit_test(test_changed_meanwhile),
 		cmocka_unit_test(test_mistakes), cmocka_unit_test(test_new), cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_access_list), cmocka_unit_test(test_many), cmocka_unit_test(test_not_a_file),
+		cmocka_unit_test(test_kept),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -506,6 +506,41 @@ static void test_of_another_host(void **state)
 	conf_text_free(t);
 }
 
+/* What nobody knows: a mistake, but to who keeps it; and an edit that is thought better of. */
+static void test_kept(void **state)
+{
+	static const char bytes[] = "[namespace osl]\nnamespaceid = 1\nnodename = n\nnodekey = " KEY "\n[server s]\n"
+				    "address = 1.2.3.4\ncolour = red\n[odd thing]\nx = y\n";
+	static const struct conf_place server = { "server", "s", "osl" };
+	struct conf_text *t = text_of(CONF_FILE_CLIENT, bytes);
+	struct conf_report report;
+	struct conf_client *c;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(conf_text_check(t, &report, &e), -EINVAL);
+	assert_int_equal(report.count - report.warnings, 2);
+	conf_report_free(&report);
+	conf_text_keep_unknown(t);
+	assert_int_equal(conf_text_check(t, &report, &e), 0);
+	assert_int_equal(report.count, 2);
+	assert_int_equal(report.warnings, 2);
+	assert_non_null(strstr(report.lines[0], "cfg:7: warning: [server s] colour: unknown key: it stays"));
+	assert_non_null(strstr(report.lines[1], "cfg:8: warning: [odd] unknown section: it stays"));
+	conf_report_free(&report);
+	c = conf_text_read_client(t, &report);
+	assert_non_null(c);
+	assert_string_equal(c->namespaces[0].portals[0].address, "1.2.3.4");
+	conf_client_free(c);
+	conf_report_free(&report);
+
+	assert_int_equal(conf_text_set(t, &server, "address", "1.2.3.5", &e), 0);
+	assert_true(conf_text_changed(t));
+	assert_int_equal(conf_text_begin_anew(t, &e), 0);
+	is_text(t, bytes);
+	conf_text_free(t);
+}
+
 static void test_no_text(void **state)
 {
 	struct err e = { 0 };
@@ -523,7 +558,7 @@ int main(void)
 		cmocka_unit_test(test_clients), cmocka_unit_test(test_bad_clients), cmocka_unit_test(test_join),
 		cmocka_unit_test(test_join_new), cmocka_unit_test(test_join_port), cmocka_unit_test(test_free_id), cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_hidden), cmocka_unit_test(test_diff), cmocka_unit_test(test_no_text),
-		cmocka_unit_test(test_of_another_host),
+		cmocka_unit_test(test_of_another_host), cmocka_unit_test(test_kept),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
