@@ -1,11 +1,10 @@
-/* links: fusefs
- * Which changes of the configuration end a namespace's sessions. */
+/* test_conf_change.c - which changes of the configuration end a namespace's sessions. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
 #include <cmocka.h>
-#include "../../fusefs/reload.h"
+#include "conf_change.h"
 
 /* Two namespaces, osl with two portals; each test changes a copy. */
 struct sample {
@@ -47,14 +46,14 @@ static int setup(void **state)
 	return 0;
 }
 
-static enum reload_change change(void)
+static enum conf_change change(void)
 {
-	return reload_change(&a.conf, 0, &b.conf, 0);
+	return conf_change(&a.conf, 0, &b.conf, 0);
 }
 
 static bool same(void)
 {
-	return change() == RELOAD_NOTHING;
+	return change() == CONF_CHANGE_NOTHING;
 }
 
 static struct conf_volume_rule *add_rule(struct sample *s, const char *namespace, const char *name)
@@ -80,7 +79,7 @@ static void what_ends_sessions(void **state)
 	char why[SHARES_WHY_MAX];
 
 	(void)state;
-#define CHANGES(what) do { make(&b); what; assert_int_equal(change(), RELOAD_SESSIONS); } while (0)
+#define CHANGES(what) do { make(&b); what; assert_int_equal(change(), CONF_CHANGE_SESSIONS); } while (0)
 	CHANGES(b.namespaces[0].id = 7);
 	CHANGES(strcpy(b.namespaces[0].nodename, "sles2"));
 	CHANGES(b.namespaces[0].behaviour.give_up = 60);
@@ -98,7 +97,7 @@ static void what_ends_sessions(void **state)
 static void what_changes_paths(void **state)
 {
 	(void)state;
-#define PATHS(what) do { make(&b); what; assert_int_equal(change(), RELOAD_PATHS); } while (0)
+#define PATHS(what) do { make(&b); what; assert_int_equal(change(), CONF_CHANGE_PATHS); } while (0)
 	PATHS(b.namespaces[0].port = 5001);
 	PATHS(b.conf.port = 5001);
 	PATHS(b.namespaces[0].portal_count = 1);
@@ -108,7 +107,7 @@ static void what_changes_paths(void **state)
 	PATHS(b.conf.interfaces[0].address = "192.168.10.2");
 	PATHS(b.conf.interfaces[0].device = "eth0");
 	b.namespaces[0].behaviour.give_up = 60;	/* and what ends sessions */
-	assert_int_equal(change(), RELOAD_SESSIONS);
+	assert_int_equal(change(), CONF_CHANGE_SESSIONS);
 }
 
 static void what_is_no_concern_of_it(void **state)
