@@ -41,6 +41,7 @@ objects   = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
 LIB_OBJ   := $(call objects,lib/*.c)
 AGENT_OBJ := $(call objects,agent/*.c)
 FUSEFS_OBJ := $(call objects,fusefs/*.c)
+WIZARD_OBJ := $(call objects,wizard/*.c)
 OPS_MAINS := $(foreach p,rsconfig rsvol rsagent rsclogcat rsslogcat rsbench,$(wildcard ops/$(p).c))
 OPS_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(OPS_MAINS),$(wildcard ops/*.c)))
 LIBRSIO   := $(BUILD)/librsio.a
@@ -52,7 +53,8 @@ STATIC_PROG := $(if $(STATIC),$(BUILD)/rssrv-static)
 STATIC_OBJ := $(AGENT_OBJ) $(call objects,agent/static/*.c)
 STATIC_PACKAGES := inih jansson openssl libseccomp
 PROGS     := $(if $(wildcard agent/main.c),$(BUILD)/rssrv) \
-	     $(if $(wildcard fusefs/main.c),$(BUILD)/rsiod) $(OPS_PROGS)
+	     $(if $(wildcard fusefs/main.c),$(BUILD)/rsiod) $(OPS_PROGS) \
+	     $(if $(wildcard wizard/main.c),$(BUILD)/crsio)
 
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
@@ -64,8 +66,9 @@ first_line = $(if $(UNIT_SRC),$(shell awk 'FNR == 1 && /links:.*$(1)/ { print FI
 UNIT_AGENT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,agent))
 UNIT_FUSEFS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,fusefs))
 UNIT_OPS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,ops))
+UNIT_WIZARD := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call first_line,wizard))
 
-ALL_C     := $(wildcard lib/*.c agent/*.c agent/static/*.c fusefs/*.c ops/*.c tests/*.c tests/unit/*.c tests/tools/*.c tests/verify/*.c)
+ALL_C     := $(wildcard lib/*.c agent/*.c agent/static/*.c fusefs/*.c ops/*.c wizard/*.c tests/*.c tests/unit/*.c tests/tools/*.c tests/verify/*.c)
 ALL_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(ALL_C))
 SCRIPTS   := $(wildcard .ci/run dist/*.sh tests/*.sh tests/*/*.sh bench/*.sh)
 PAGES     := $(wildcard man/*.[1-9])
@@ -111,7 +114,8 @@ link = $(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(archi
 
 $(BUILD)/rssrv: $(AGENT_OBJ) $(LIBRSIO)
 $(BUILD)/rsiod: $(FUSEFS_OBJ) $(LIBRSIO)
-$(BUILD)/rssrv $(BUILD)/rsiod:
+$(BUILD)/crsio: $(WIZARD_OBJ) $(LIBRSIO)
+$(BUILD)/rssrv $(BUILD)/rsiod $(BUILD)/crsio:
 	$(call say,LINK)
 	$(call link)
 $(BUILD)/rssrv-static: $(STATIC_OBJ) $(LIBRSIO)
@@ -127,6 +131,7 @@ $(OPS_PROGS): $(BUILD)/%: $(BUILD)/ops/%.o $(LIBOPS) $(LIBRSIO)
 $(UNIT_AGENT): $(filter-out %/main.o,$(AGENT_OBJ))
 $(UNIT_FUSEFS): $(filter-out %/main.o,$(FUSEFS_OBJ))
 $(UNIT_OPS): $(LIBOPS)
+$(UNIT_WIZARD): $(filter-out %/main.o,$(WIZARD_OBJ))
 $(UNIT): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(LIBTEST) $(LIBRSIO)
 	$(call say,LINK)
 	$(call link,-lcmocka)

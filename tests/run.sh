@@ -63,7 +63,7 @@ all_tests()
 		name=$(basename "$f" .c)
 		[ -e "$f" ] && echo "unit/$name $f $BUILD/tests/$name"
 	done
-	for f in tests/{docs,ops,agent,fusefs,multipath,deploy,fuzz,$vm}/test-*.sh; do
+	for f in tests/{docs,ops,wizard,agent,fusefs,multipath,deploy,fuzz,$vm}/test-*.sh; do
 		[ -z "$valgrind" ] || [[ $f == tests/ops/* ]] || continue
 		[ -e "$f" ] && echo "${f#tests/} $f $TOP/$f"
 	done

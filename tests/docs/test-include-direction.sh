@@ -45,7 +45,7 @@ declare -A may_not=(
 )
 declare -A only=(
   [tui]="ctl conf opt remote term view err log"
-  [wizard]="conf opt discover nic deploy remote policy ctl term view err log"
+  [wizard]="conf opt discover nic deploy remote policy ctl term view secure err log"
   [ops/rsconfig]="ctl opt conf policy view err discover nic sock"
   [ops/names]="ctl opt err"
   [ops/rsvol]="ctl opt conf view err latency histogram"
