@@ -49,7 +49,7 @@ chmod 600 "$host/etc/other"
 like "$(chroot "$host" /rssrv -c /etc/other --check 2>&1)" "no user nosuch" "one that is not there is missed"
 # shellcheck disable=SC2016  # they expand in there
 start_daemon "rssrv:$host" "$host/rssrv.out" '[ -S "$host/run/rssrv.sock" ]' \
-	unshare -m sh -c 'mount -t proc proc "$1/proc" && exec chroot "$1" /rssrv -f --run-dir /run --state-dir /run' sh "$host" || bail "it starts in an empty host"
+	"$TESTS_DIR/own-mounts.sh" sh -c 'mount -t proc proc "$1/proc" && exec chroot "$1" /rssrv -f --run-dir /run --state-dir /run' sh "$host" || bail "it starts in an empty host"
 serves "in an empty host"
 pid=$(server_pid "$host")
 is "$(sed -n 's/^\([UG]\)id:\t\([0-9]*\)\t.*/\1\2/p' "/proc/$pid/status" | paste -sd ' ')" "U777 G778" "as its user there"

@@ -18,7 +18,7 @@ declare -A file=([undo]=change [kill]=change [others]=change [odd]=odd [full]=od
 declare -A pid=()
 for part in "${parts[@]}"; do
 	mkdir "$W/$part"
-	unshare -m -n --propagation private \
+	unshare -n "$TESTS_DIR/own-mounts.sh" \
 		python3 "$(dirname "$SELF")/steps_${file[$part]}.py" "$W/$part" "$BUILD/rssrv" "$part" >"$W/said.$part" 2>&1 </dev/null &
 	pid[$part]=$!
 	cleanup_fn end_process $!

@@ -13,7 +13,7 @@ shells=("dash" "busybox ash" "bash")
 declare -A pid=()
 for shell in "${shells[@]}"; do
 	mkdir "$W/${shell%% *}"
-	unshare -m -n --propagation private \
+	unshare -n "$TESTS_DIR/own-mounts.sh" \
 		python3 "$(dirname "$SELF")/boot.py" "$W/${shell%% *}" "$BUILD" "$shell" >"$W/said.${shell%% *}" 2>&1 </dev/null &
 	pid[${shell%% *}]=$!
 	cleanup_fn end_process $!

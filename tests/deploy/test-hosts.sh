@@ -4,10 +4,23 @@
 
 # shellcheck source=tests/deploy/hosts.sh
 . "$(dirname "$0")/hosts.sh"
+requires_loop
+requires_cmd mkfs.ext4
+
+# A file system that another test unmounts while hosts are there.
+truncate -s 8M "$W/image"
+mkfs.ext4 -q "$W/image"
+mkdir "$W/elsewhere"
+loop=$(losetup -f --show "$W/image")
+cleanup_fn losetup -d "$loop"
+mount "$loop" "$W/elsewhere"
+cleanup_fn unmount "$W/elsewhere"
 
 hosts_start 2
 host_add s1
 host_add s2 size=64M
+umount "$W/elsewhere"
+check_fails 1 "hosts do not hold what the machine has mounted" test -e "/proc/fs/ext4/${loop#/dev/}"
 host_known s1
 
 over_ssh() { ws ssh -F "$HOME/.ssh/config" -i "$HOME/.ssh/id_ed25519" -o "UserKnownHostsFile=$HOME/.ssh/known_hosts" \

@@ -4,7 +4,7 @@
 # /dev/fuse is everybody's where udev made it; here it may be root's alone.  In a mount
 # namespace of its own another node can stand in its place.
 if [ -z "${PLAIN_USER_INSIDE:-}" ] && unshare -m true 2>/dev/null; then
-	PLAIN_USER_INSIDE=yes exec unshare -m --propagation private "$0" "$@"
+	PLAIN_USER_INSIDE=yes exec "$(dirname "$0")/../own-mounts.sh" "$0" "$@"
 fi
 # shellcheck source=tests/functions.sh
 . "$(dirname "$0")/../functions.sh"
