@@ -137,6 +137,16 @@ static int stop_plain(struct steps *s, const struct how *h, struct err *e)
 	return err_set(e, EBUSY, "the server, pid %d, does not end, not even killed", (int)pid);
 }
 
+/* systemd keeps that a unit failed, and counts its starts: without this a unit that is taken away stays in its list
+ * of failed ones, and the start that brings the old server back may be one too many (StartLimitBurst=). */
+static void forget_failure(struct steps *s, const struct how *h)
+{
+	struct steps_command c;
+	struct err e;
+
+	(void)RUN(s, &c, h->seconds, &e, "systemctl", "reset-failed", UNIT);	/* one that is not loaded has none */
+}
+
 static int stop_now(struct steps *s, const struct how *h, struct err *e)
 {
 	struct steps_command c;
@@ -147,6 +157,8 @@ static int stop_now(struct steps *s, const struct how *h, struct err *e)
 	r = RUN(s, &c, h->seconds, e, "systemctl", "stop", UNIT);
 	if (!r && c.status && runs(s, h))
 		r = err_set(e, EIO, "systemd does not stop " UNIT ": %.*s", (int)strcspn(c.output, "\n"), c.output);
+	if (!r)
+		forget_failure(s, h);
 	return r;
 }
 
@@ -361,8 +373,11 @@ int steps_stop(struct steps *s, const struct step *step, bool *changed, struct e
 	struct how h = how_of_step(step);
 	int r;
 
-	if (!runs(s, &h))
+	if (!runs(s, &h)) {
+		if (h.systemd)
+			forget_failure(s, &h);
 		return 0;
+	}
 	r = trail_note(&s->trail, entry_of("stop", &h), e);
 	if (!r)
 		r = stop_now(s, &h, e);

@@ -45,10 +45,13 @@ static void stop(struct deploy_plan *p, const struct deploy_facts *f, const char
 	for (size_t i = 0; i < f->process_count; i++)
 		runs |= strcmp(f->processes[i].name, "rssrv") == 0 && f->processes[i].program &&
 			under(f->processes[i].program, DEPLOY_LIB);
-	if (runs)
-		deploy_add_text(p, DEPLOY_DOES, json_pack("{ss ss ss ss ss s[ss]}", "do", "stop-server", "how", f->systemd ? "systemd" : "plain",
-							 "program", DEPLOY_PROGRAM, "config", DEPLOY_CONFIG, "run_dir", DEPLOY_RUN, "dirs", DEPLOY_STATE, pool),
-				&none, "stops the server");
+	/* One that has failed runs no more, and systemd still has to forget that. */
+	if (!runs && (!f->systemd || deploy_facts_path(f, DEPLOY_UNIT)->kind == DEPLOY_ABSENT))
+		return;
+	deploy_add_text(p, runs ? DEPLOY_DOES : DEPLOY_SILENT,
+			json_pack("{ss ss ss ss ss s[ss]}", "do", "stop-server", "how", f->systemd ? "systemd" : "plain", "program",
+				  DEPLOY_PROGRAM, "config", DEPLOY_CONFIG, "run_dir", DEPLOY_RUN, "dirs", DEPLOY_STATE, pool),
+			&none, runs ? "stops the server" : NULL);
 }
 
 static void drop_unit(struct deploy_plan *p, const struct deploy_facts *f)

@@ -298,6 +298,7 @@ case "$*" in
 "is-active rssrv.service") if [ -e %(d)s/active ]; then echo active; else echo inactive; exit 3; fi ;;
 "start rssrv.service") log start; [ ! -e %(d)s/broken ] || { echo "Job failed." >&2; exit 1; }; : >%(d)s/active ;;
 "stop rssrv.service") log stop; rm -f %(d)s/active ;;
+"reset-failed rssrv.service") log reset ;;
 daemon-reload) log reload ;;
 *) log "unknown: $*"; exit 1 ;;
 esac
@@ -326,16 +327,21 @@ def with_systemd():
     is_("systemd: once", run.do("start-server", how="systemd"), {"ok": True, "changed": False})
     is_("systemd: asked for", calls(), ["reload", "start"])
     run.undo()
-    is_("systemd: undone", (calls(), os.path.exists(d + "/active")), (["stop"], False))
+    is_("systemd: undone", (calls(), os.path.exists(d + "/active")), (["stop", "reset"], False))
     put(d + "/active")
     run = Run()
     run.do("hello")
     is_("systemd: stopped", run.do("stop-server", how="systemd"), {"ok": True, "changed": True})
     run.do("run", argv=["true"], undo=["touch", d + "/files-undone"])
-    calls()
+    is_("systemd: and no failure is remembered", calls(), ["stop", "reset"])
     run.undo()
     is_("systemd: runs again", (calls(), os.path.exists(d + "/active")), (["reload", "start"], True))
     os.unlink(d + "/active")
+    run = Run()
+    run.do("hello")
+    is_("systemd: what does not run is not stopped", run.do("stop-server", how="systemd"), {"ok": True, "changed": False})
+    is_("systemd: nor is its failure remembered", calls(), ["reset"])
+    run.undo()
     put(d + "/broken")
     run = Run()
     run.do("hello")
