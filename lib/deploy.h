@@ -94,6 +94,7 @@ struct deploy_process {			/* that has to do with storage, or listens at our port
 struct deploy_listener {		/* at the port that was asked about */
 	bool any;			/* at every address */
 	bool six;
+	bool udp;			/* for discovery */
 	char text[SOCK_TEXT_MAX];	/* "" for an IPv6 one that is not :: */
 	int pid;			/* 0: not known */
 	char name[16];			/* of the process */

@@ -144,15 +144,17 @@ static bool meets(const struct deploy_listener *k, const struct deploy_wish *w)
 	return false;
 }
 
-static void check_port(const struct deploy_facts *f, const struct deploy_wish *w, struct deploy_findings *out)
+/* A portal does without its UDP port, but is not found by who looks for servers. */
+static void check_port(const struct deploy_facts *f, const struct deploy_wish *w, bool udp, struct deploy_findings *out)
 {
 	for (size_t i = 0; i < f->listener_count; i++) {
 		const struct deploy_listener *k = &f->listeners[i];
 
-		if (pid_is_ours(f, k->pid) || !meets(k, w))
+		if (k->udp != udp || pid_is_ours(f, k->pid) || !meets(k, w))
 			continue;
-		next(find(out, DEPLOY_REFUSAL, "port", "port %d is taken there, by %s%s (pid %d)", w->port,
-			  k->pid ? k->name : "a process that cannot be seen", k->any ? " at every address" : "", k->pid),
+		next(find(out, udp ? DEPLOY_WARNING : DEPLOY_REFUSAL, "port", "%sport %d is taken there, by %s%s (pid %d)%s",
+			  udp ? "UDP " : "", w->port, k->pid ? k->name : "a process that cannot be seen", k->any ? " at every address" : "", k->pid,
+			  udp ? ": rsconfig --discover will not find it" : ""),
 		     "--port N names another one, or end that process");
 		return;
 	}
@@ -241,7 +243,8 @@ void deploy_check(const struct deploy_facts *f, const struct deploy_wish *w, int
 	check_program(f, w, out);
 	check_rights(f, out);
 	check_places(f, w, out);
-	check_port(f, w, out);
+	check_port(f, w, false, out);
+	check_port(f, w, true, out);
 	check_strangers(f, out);
 	check_others(f, out);
 	check_network(f, w, out);

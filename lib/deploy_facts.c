@@ -300,7 +300,7 @@ static void listens_at(struct deploy_listener *k, const char *hex)
 		snprintf(k->text, sizeof(k->text), "%u.%u.%u.%u", n & 255, n >> 8 & 255, n >> 16 & 255, n >> 24);
 }
 
-static void take_listener(struct reader *r, struct line *l)
+static void take_any_listener(struct reader *r, struct line *l, bool udp)
 {
 	struct deploy_listener *k;
 	const char *hex = word(l);
@@ -311,8 +311,19 @@ static void take_listener(struct reader *r, struct line *l)
 	if (!k)
 		return;
 	listens_at(k, hex);
+	k->udp = udp;
 	k->pid = (int)number(word(l), 0, INT32_MAX, 0);
 	copy(k->name, sizeof(k->name), l->rest);
+}
+
+static void take_listener(struct reader *r, struct line *l)
+{
+	take_any_listener(r, l, false);
+}
+
+static void take_datagrams(struct reader *r, struct line *l)
+{
+	take_any_listener(r, l, true);
 }
 
 static void take_process(struct reader *r, struct line *l)
@@ -421,7 +432,7 @@ static const struct {
 	{ "processors", take_processors }, { "account", take_account }, { "has", take_has }, { "file", take_file },
 	{ "directory", take_directory }, { "link", take_link }, { "other", take_other }, { "place", take_place },
 	{ "missing", take_missing }, { "interface", take_interface }, { "address", take_address },
-	{ "listener", take_listener }, { "process", take_process }, { "volume", take_volume },
+	{ "listener", take_listener }, { "datagrams", take_datagrams }, { "process", take_process }, { "volume", take_volume },
 	{ "pooled", take_pooled }, { "state", take_state }, { "note", take_note },
 };
 

@@ -81,6 +81,9 @@ static const char middle[] =
 "	grep -hi \": [0-9A-F]*:$(printf %04X \"$port\") [0-9A-F]*:0000 0A \" /proc/net/tcp /proc/net/tcp6 |\n"
 "		while read -r a local b c d e f g h inode i; do\n"
 "		o=$(owner \"$inode\"); say \"listener ${local%:*} ${o:-0 ?}\"; done\n"
+"	grep -hi \": [0-9A-F]*:$(printf %04X \"$port\") [0-9A-F]*:0000 07 \" /proc/net/udp /proc/net/udp6 |\n"
+"		while read -r a local b c d e f g h inode i; do\n"
+"		o=$(owner \"$inode\"); say \"datagrams ${local%:*} ${o:-0 ?}\"; done\n"
 "}\n"
 /* Others that serve disks, where they share this network. */
 "others() {\n"

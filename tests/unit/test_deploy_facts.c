@@ -1,4 +1,5 @@
 /* What a host says of itself: the script in a shell that is here, and texts that no script said. */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -145,8 +146,33 @@ static void refuses(void **state)
 	assert_non_null(strstr(e.text, "not available"));
 }
 
-/* The first refusal's word, or "". */
-static const char *refusal(const char *lines, struct deploy_wish w)
+static void finds_datagrams(void **state)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), found = 0;
+	struct deploy_ask ask = { .pool = "/nowhere" };
+	socklen_t length = sizeof(at);
+	struct err e = { 0 };
+	struct deploy_facts *f;
+	char *out;
+
+	(void)state;
+	assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&at, length) == 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &length), 0);
+	ask.port = ntohs(at.sin_port);
+	out = run("sh", &ask);
+	f = deploy_facts_parse(out, strlen(out), MARK, &e);
+	assert_non_null(f);
+	for (size_t i = 0; i < f->listener_count; i++)
+		found += f->listeners[i].udp && f->listeners[i].pid == getpid() && strcmp(f->listeners[i].text, "127.0.0.1") == 0;
+	assert_int_equal(found, 1);
+	deploy_facts_free(f);
+	free(out);
+	close(fd);
+}
+
+/* The first one's word of that level, or "". */
+static const char *finding(enum deploy_level level, const char *lines, struct deploy_wish w)
 {
 	static struct deploy_findings all;
 	struct deploy_facts *f = facts(lines);
@@ -158,9 +184,14 @@ static const char *refusal(const char *lines, struct deploy_wish w)
 	deploy_check(f, &w, f->time, &all);
 	deploy_facts_free(f);
 	for (size_t i = 0; i < all.count; i++)
-		if (all.all[i].level == DEPLOY_REFUSAL)
+		if (all.all[i].level == level)
 			return all.all[i].what;
 	return "";
+}
+
+static const char *refusal(const char *lines, struct deploy_wish w)
+{
+	return finding(DEPLOY_REFUSAL, lines, w);
 }
 
 static void checks(void **state)
@@ -175,6 +206,7 @@ static void checks(void **state)
 		{ "has useradd\nplace wx 99999999 /usr/local/lib/rsio\n", "noexec" },
 		{ "has useradd\nlistener 0100000A 7 nginx\n", "port" }, { "has useradd\nlistener 0200000A 7 nginx\n", "" },
 		{ "has useradd\nlistener 00000000 7 nginx\n", "port" },
+		{ "has useradd\ndatagrams 00000000 7 nginx\n", "" },	/* discovery's: a warning */
 		{ "has useradd\nlistener 0100000A 7 rssrv\nprocess 7 rssrv /usr/local/lib/rsio/rssrv-0\n", "" },
 		{ "has useradd\nprocess 7 rssrv /usr/sbin/rssrv\n", "rssrv" }, { "has useradd\nprocess 7 tgtd /usr/sbin/tgtd\n", "" },
 		{ "has useradd\nfile 640 root:root ? /etc/rssrvcfg\n", "files" },
@@ -186,6 +218,7 @@ static void checks(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		if (strcmp(refusal(cases[i].lines, w), cases[i].what) != 0)
 			fail_msg("%s: %s, not %s", cases[i].lines, refusal(cases[i].lines, w), cases[i].what);
+	assert_string_equal(finding(DEPLOY_WARNING, "has useradd\ndatagrams 00000000 7 nginx\n", w), "port");
 	w.pool = "/home/x/pool";
 	assert_string_equal(refusal("has useradd\nhas systemd\n", w), "pool");
 	assert_string_equal(refusal("has useradd\n", w), "");
@@ -195,6 +228,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_what_is_here), cmocka_unit_test(reads), cmocka_unit_test(refuses), cmocka_unit_test(checks),
+		cmocka_unit_test(finds_datagrams),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
