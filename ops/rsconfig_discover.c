@@ -266,8 +266,9 @@ static void say_why_nothing(const struct found *f)
 		"  Is one running there?                 rsagent deploy puts one on a host\n"
 		"  Does it answer strangers?             discovery in its rssrvcfg may be none\n"
 		"  Does a firewall drop UDP port %-6d  here, there or between; the data's TCP port is another matter\n"
-		"  Is it behind a router?                name it: rsconfig --discover ADDRESS\n"
 		"  Does it use another port?             --port N\n", f->time, f->port);
+	if (!f->address_count)
+		fputs("  Is it behind a router?                name it: rsconfig --discover ADDRESS\n", stderr);
 }
 
 /*
