@@ -135,29 +135,53 @@ static const char *or_dash(const char *text)
 	return *text ? text : "-";
 }
 
-static void print_interface(const struct discover_interface *i)
+static size_t servers_heard(const struct discover_result *r, size_t interface)
 {
-	char speed[40], mtu[16], address[SOCK_TEXT_MAX + 8] = "-";
+	size_t count = 0;
 
-	for (size_t n = 0; n < i->address_count || n == 0; n++) {
-		if (i->address_count) {
-			sock_format(&i->addresses[n].at, address);
-			snprintf(address + strlen(address), 8, "/%d", i->addresses[n].prefix);
-		}
-		if (n)
-			printf("  %-10s %s\n", "", address);
-		else
-			printf("  %-10s %-24s %-12s %-14s %-6s %zu%s%s\n", i->nic.name, address, or_dash(i->nic.driver),
-			       speed_text(i->nic.speed, i->nic.duplex, speed), mtu_text(i->nic.mtu, mtu), i->answers,
-			       *i->why ? "; not asked: " : "", i->why);
+	for (size_t s = 0; s < r->count; s++) {
+		bool heard = false;
+
+		for (size_t p = 0; p < r->servers[s].portal_count; p++)
+			heard |= r->servers[s].portals[p].round_trip[interface] >= 0;
+		count += heard;
 	}
+	return count;
+}
+
+/* Link-local ones say nothing to who looks for his networks. */
+static size_t addresses_text(const struct discover_interface *i, char out[DISCOVER_OWN_MAX][SOCK_TEXT_MAX + 8])
+{
+	size_t count = 0;
+
+	for (size_t n = 0; n < i->address_count; n++) {
+		if (!sock_is_global(&i->addresses[n].at))
+			continue;
+		sock_format(&i->addresses[n].at, out[count]);
+		snprintf(out[count] + strlen(out[count]), 8, "/%d", i->addresses[n].prefix);
+		count++;
+	}
+	return count;
+}
+
+static void print_interface(const struct discover_result *r, size_t number)
+{
+	const struct discover_interface *i = &r->interfaces[number];
+	char speed[40], mtu[16], addresses[DISCOVER_OWN_MAX][SOCK_TEXT_MAX + 8];
+	size_t count = addresses_text(i, addresses);
+
+	printf("  %-10s %-24s %-12s %-14s %-6s %zu%s%s\n", i->nic.name, count ? addresses[0] : "-", or_dash(i->nic.driver),
+	       speed_text(i->nic.speed, i->nic.duplex, speed), mtu_text(i->nic.mtu, mtu), servers_heard(r, number),
+	       *i->why ? "; not asked: " : "", i->why);
+	for (size_t n = 1; n < count; n++)
+		printf("  %-10s %s\n", "", addresses[n]);
 }
 
 static void print_interfaces(const struct discover_result *r)
 {
-	printf("This host's interfaces\n  %-10s %-24s %-12s %-14s %-6s %s\n", "NAME", "ADDRESS", "DRIVER", "SPEED", "MTU", "ANSWERS");
+	printf("This host's interfaces\n  %-10s %-24s %-12s %-14s %-6s %s\n", "NAME", "ADDRESS", "DRIVER", "SPEED", "MTU", "SERVERS");
 	for (size_t i = 0; i < r->interface_count; i++)
-		print_interface(&r->interfaces[i]);
+		print_interface(r, i);
 	if (r->interfaces_left_out)
 		printf("  and %zu more, which were not asked: name those you want with --interface\n", r->interfaces_left_out);
 }
@@ -210,8 +234,8 @@ static void print_path(const struct found *f, const struct discover_path *p)
 	else if (p->state == DISCOVER_PATH_SILENT)
 		puts("no answer");
 	else
-		printf("%8.3f ms  %-6s%s\n", p->mean * 1e3, mtu_text(p->mtu, mtu),
-		       p->mtu && !p->mtu_most ? "  less than both ends have" : "");
+		printf("%8.3f ms  %s%s\n", p->mean * 1e3, mtu_text(p->mtu, mtu),
+		       p->mtu && !p->mtu_most ? "   less than both ends have" : "");
 }
 
 static void print_paths(const struct found *f)
