@@ -99,7 +99,8 @@ static int edit_until_good(struct rsagent_task *t, const struct rsagent_server_c
 			conf_text_free(*to);
 			*to = NULL;
 			/* What is wrong stays in e. */
-			if (rsagent_confirm(t, "Edit it again", &again)) {
+			if (rsagent_confirm(t, "Shall it be edited again", &again)) {
+				err_next(e, "nothing was changed; what was typed is gone");
 				r = -e->code;
 				break;
 			}
@@ -138,7 +139,7 @@ static int edit(struct rsagent_task *t, struct remote *r, struct rsagent_server_
 		json_object_set_new(t->result, "text", json_string("not changed"));
 	} else if (!ret) {
 		rsagent_output(t, diff);
-		ret = o->yes ? 0 : rsagent_confirm(t, "Put it there", e);
+		ret = o->yes ? 0 : rsagent_confirm(t, "Shall it be put there", e);
 		if (!ret) {
 			conf_text_free(c->text);
 			c->text = to;

@@ -146,7 +146,7 @@ is "$status" 1 "cutting one off is asked"
 like "$(conf)" "^ws $KEY" "and not done"
 
 editor "case \$(cat \"\$1\") in *nonsense*) sed -i /nonsense/d \"\$1\"; echo '# mended' >>\"\$1\" ;; *) echo nonsense=1 >>\"\$1\" ;; esac"
-out=$(EDITOR=$W/editor terminal config --edit root@s1 -- 'Edit it again' yes 'Put it there' yes) && status=0 || status=$?
+out=$(EDITOR=$W/editor terminal config --edit root@s1 -- 'Shall it be edited again' yes 'Shall it be put there' yes) && status=0 || status=$?
 is "$status" 0 "with mistakes it is edited again"
 is "$(conf | tail -n 1)" "# mended" "until it is good"
 done_testing
