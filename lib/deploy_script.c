@@ -37,6 +37,7 @@ static const char head[] =
 /* Files, and what has to be made for them. */
 "sum() { if has sha256sum; then s=$(sha256sum <\"$1\"); say \"${s%% *}\"; else say '?'; fi; }\n"
 "path() {\n"
+"	[ -e \"$1\" ] || [ -L \"$1\" ] || return 0\n"
 "	s=$(stat -c '%a %U:%G' \"$1\") || s='? ?'\n"
 "	if [ -L \"$1\" ]; then say \"link $(readlink \"$1\" | tr ' ' '?') $1\"\n"
 "	elif [ -f \"$1\" ]; then say \"file $s $(sum \"$1\") $1\"\n"

@@ -11,8 +11,6 @@
 #include "rsagent_deploy.h"
 #include "secure.h"
 
-#define FACTS_SECONDS 30
-
 /* What it is. */
 
 /* The pool is asked about by its path, which a manifest may know better: then it is asked again. */
@@ -20,6 +18,9 @@ static int ask_facts(struct deploy_host *h, const char *pool, struct err *e)
 {
 	const struct deploy_ask ask = { .pool = pool, .port = h->w.port };
 	struct remote_result result = { 0 };
+	const double limit = h->job->o->remote.timeout > 0 ? h->job->o->remote.timeout : RSAGENT_TIMEOUT;
+	/* A host with much to do takes its time; but this says what was not done, before all of it is given up. */
+	const int seconds = (int)(limit * 3 / 4) + 1;
 	char marker[33], *script;
 	int r = rsagent_marker(marker, e);
 
@@ -27,7 +28,7 @@ static int ask_facts(struct deploy_host *h, const char *pool, struct err *e)
 	if (!script)
 		return r ? r : err_set(e, ENOMEM, "no memory");
 	rsagent_progress(h->t, "looking at the host");
-	r = remote_run(h->r, "looking at the host", script, NULL, 0, DEPLOY_FACTS_MAX, FACTS_SECONDS, &result, e);
+	r = remote_run(h->r, "looking at the host", script, NULL, 0, DEPLOY_FACTS_MAX, seconds, &result, e);
 	free(script);
 	if (!r) {
 		deploy_facts_free(h->f);
