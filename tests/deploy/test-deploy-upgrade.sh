@@ -3,6 +3,7 @@
 # comes back by itself.
 # shellcheck source=tests/deploy/deploy.sh
 . "$(dirname "$0")/deploy.sh"
+. "$(dirname "$0")/load.sh"
 requires_program rsvol rsbench
 requires_cmd jq
 requires_fuse
@@ -14,34 +15,6 @@ deploy root@s1 >"$W/out" 2>&1 || { show_output "$W/out"; bail "deploy"; }
 first=$(on_host s1 readlink /usr/local/sbin/rssrv)
 lab_client
 on_client rsvol create lab:v1 16M >/dev/null
-
-loads()		# until $W/stop is there
-{
-	while [ ! -e "$W/stop" ]; do
-		"$BUILD/rsbench" --rw randrw --verify --time 1 --depth 4 --json "$clt/mnt/lab/v1" >>"$W/load" 2>&1 || return
-		: >"$W/loaded"
-	done
-}
-
-load()		# NAME COMMAND...: under verified load, which must not fail; the command's status
-{
-	local name=$1 status=0 loader
-	shift
-	rm -f "$W/stop" "$W/loaded" "$W/load"
-	loads &
-	loader=$!
-	wait_for 20 test -e "$W/loaded"
-	"$@" >"$W/out" 2>&1 || status=$?
-	touch "$W/stop"
-	if wait "$loader"; then
-		ok "$name: no request failed, and no block is another than was written"
-	else
-		not_ok "$name: no request failed, and no block is another than was written"
-		note "$(tail -n 3 "$W/load")"
-	fi
-	note "$name: the longest request took $(jq -s 'map(.read.latency_us.max, .write.latency_us.max) | max / 1000 | round' "$W/load") ms"
-	return $status
-}
 
 running() { on_host s1 readlink "/proc/$(on_host s1 cat /run/rsio/rssrv.pid)/exe"; }
 
