@@ -18,7 +18,7 @@ before=$(tree s1) before2=$(tree s2) before3=$(tree s3)
 start_deploy()	# HOST: what it says goes to $W/HOST.said
 {
 	nsenter --net="/run/netns/$WS" "$BUILD/rsagent" deploy --config "$W/$1.cfg" --run-dir "$clt/run" --namespace lab \
-		--yes "root@$1" >"$W/$1.said" 2>&1 </dev/null &
+		--yes --no-start "root@$1" >"$W/$1.said" 2>&1 </dev/null &
 	agent=$!
 }
 
