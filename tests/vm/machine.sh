@@ -180,7 +180,7 @@ vm_run()	# SECONDS SCRIPT [init=systemd] [memory=MIB]
 	: >"$W/vm.out"
 	qemu-system-x86_64 -accel tcg -cpu max -nodefaults -display none -no-reboot -m "$memory" \
 		-kernel "$vm_kernel/boot/vmlinuz-$vm_version" -initrd "$W/vm.initramfs.gz" \
-		-append "console=ttyS0 panic=-1 quiet mitigations=off nokaslr audit=0 systemd.unit=vm-run.service systemd.show_status=no" \
+		-append "console=ttyS0 panic=-1 quiet mitigations=off nokaslr no_timer_check audit=0 systemd.unit=vm-run.service systemd.show_status=no" \
 		-serial "file:$W/vm.console" -serial "file:$W/vm.out" \
 		-object "memory-backend-memfd,id=mem,size=${memory}M,share=on" -numa node,memdev=mem \
 		-chardev "socket,id=host,path=$W/vm.sock" -device vhost-user-fs-pci,chardev=host,tag=host \
