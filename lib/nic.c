@@ -39,7 +39,8 @@ static void ask_speed(int fd, struct nic *n)
 
 	if (ask(fd, &r, n->name, SIOCETHTOOL) < 0)
 		return;
-	speed = ethtool_cmd_speed(&cmd);
+	/* ethtool_cmd_speed() would shift into the sign when it is not known. */
+	speed = (uint32_t)cmd.speed_hi << 16 | cmd.speed;
 	n->speed = speed == (uint32_t)SPEED_UNKNOWN || speed == UINT16_MAX ? 0 : speed;
 	n->duplex = cmd.duplex == DUPLEX_FULL ? NIC_DUPLEX_FULL : cmd.duplex == DUPLEX_HALF ? NIC_DUPLEX_HALF :
 		    NIC_DUPLEX_UNKNOWN;

@@ -1,108 +1,85 @@
 /* facts.c - see facts.h. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "facts.h"
+#include "nic.h"
+
+#define NICS_MAX 1024
+#define NIC_ADDRESSES_MAX 4096
 
 /* Reading. */
 
-static int number_in(const char *format, const char *device, int fallback)
+static int ipv4_setting_of(const char *device, const char *setting)
 {
 	char path[128];
-	int number = fallback;
+	int number = 0;
 	FILE *f;
 
-	snprintf(path, sizeof(path), format, device);
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/%s", device, setting);
 	f = fopen(path, "re");
 	if (!f)
-		return fallback;
+		return 0;
 	if (fscanf(f, "%d", &number) != 1)
-		number = fallback;
+		number = 0;
 	fclose(f);
 	return number;
 }
 
 /* The kernel takes the greater one of the device's and that of all. */
-static int ipv4_setting(const char *setting, const char *device)
+static int ipv4_setting(const char *device, const char *setting)
 {
-	char format[96];
-	int all, own;
+	int all = ipv4_setting_of("all", setting), own = ipv4_setting_of(device, setting);
 
-	snprintf(format, sizeof(format), "/proc/sys/net/ipv4/conf/%%s/%s", setting);
-	all = number_in(format, "all", 0);
-	own = number_in(format, device, 0);
 	return all > own ? all : own;
 }
 
-static struct facts_device *add_device(struct facts *f, const char *name, unsigned flags)
-{
-	struct facts_device *list = reallocarray(f->devices, f->count + 1, sizeof(*list)), *d;
-
-	if (!list)
-		return NULL;
-	f->devices = list;
-	d = &list[f->count++];
-	*d = (struct facts_device){ .up = (flags & IFF_UP) && (flags & IFF_RUNNING) };
-	snprintf(d->name, sizeof(d->name), "%s", name);
-	d->mtu = number_in("/sys/class/net/%s/mtu", name, 0);
-	d->rp_filter = ipv4_setting("rp_filter", name);
-	d->arp_ignore = ipv4_setting("arp_ignore", name);
-	return d;
-}
-
-static unsigned bits(const uint8_t *mask, size_t size)
-{
-	unsigned n = 0;
-
-	while (n < 8 * size && mask[n / 8] & (0x80 >> n % 8))
-		n++;
-	return n;
-}
-
-static void add_address(struct facts_device *d, const struct ifaddrs *i)
+static void add_address(struct facts_device *d, const struct nic_address *from)
 {
 	struct facts_address *a = &d->addresses[d->address_count];
-	bool six;
+	const void *at = &from->at.ss;
 
-	if (!i->ifa_addr || !i->ifa_netmask || d->address_count == FACTS_ADDRESSES_MAX)
+	if (d->address_count == FACTS_ADDRESSES_MAX)
 		return;
-	six = i->ifa_addr->sa_family == AF_INET6;
-	if (!six && i->ifa_addr->sa_family != AF_INET)
-		return;
-	*a = (struct facts_address){ .family = i->ifa_addr->sa_family };
-	if (six) {
-		memcpy(a->bytes, &((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr, 16);
-		a->prefix = bits(((const struct sockaddr_in6 *)(const void *)i->ifa_netmask)->sin6_addr.s6_addr, 16);
-	} else {
-		memcpy(a->bytes, &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr, 4);
-		a->prefix = bits((const void *)&((const struct sockaddr_in *)(const void *)i->ifa_netmask)->sin_addr, 4);
-	}
+	*a = (struct facts_address){ .family = from->at.ss.ss_family, .prefix = (unsigned)from->prefix };
+	if (a->family == AF_INET6)
+		memcpy(a->bytes, &((const struct sockaddr_in6 *)at)->sin6_addr, 16);
+	else
+		memcpy(a->bytes, &((const struct sockaddr_in *)at)->sin_addr, 4);
 	d->address_count++;
 }
 
 int facts_read(struct facts *f, struct err *e)
 {
-	struct ifaddrs *all = NULL;
+	struct nic *nics = calloc(NICS_MAX, sizeof(*nics));
+	struct nic_address *addresses = calloc(NIC_ADDRESSES_MAX, sizeof(*addresses));
+	size_t count = nics && addresses ? nic_list(nics, NICS_MAX) : 0, address_count;
 
-	*f = (struct facts){ .devices = NULL };
-	if (getifaddrs(&all))
-		return err_sys(e, errno, "cannot list the network interfaces");
-	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
-		const struct facts_device *has = facts_of_name(f, i->ifa_name);
-		struct facts_device *d = has ? &f->devices[has - f->devices] : add_device(f, i->ifa_name, i->ifa_flags);
-
-		if (!d) {
-			freeifaddrs(all);
-			facts_free(f);
-			return err_set(e, ENOMEM, "no memory");
-		}
-		add_address(d, i);
+	*f = (struct facts){ .devices = calloc(count + 1, sizeof(*f->devices)) };
+	if (!nics || !addresses || !f->devices) {
+		free(nics);
+		free(addresses);
+		facts_free(f);
+		return err_set(e, ENOMEM, "no memory for the network interfaces");
 	}
-	freeifaddrs(all);
+	address_count = nic_addresses(addresses, NIC_ADDRESSES_MAX);
+	for (; f->count < count; f->count++) {
+		struct facts_device *d = &f->devices[f->count];
+		const struct nic *n = &nics[f->count];
+
+		*d = (struct facts_device){ .up = n->up, .mtu = (int)n->mtu };
+		memcpy(d->name, n->name, sizeof(d->name));
+		d->rp_filter = ipv4_setting(n->name, "rp_filter");
+		d->arp_ignore = ipv4_setting(n->name, "arp_ignore");
+		for (size_t i = 0; i < address_count; i++)
+			if (strcmp(addresses[i].name, n->name) == 0)
+				add_address(d, &addresses[i]);
+	}
+	free(nics);
+	free(addresses);
 	return 0;
 }
 

@@ -91,10 +91,10 @@ static void look_at_settings(struct look *l, const struct used *u)
 {
 	if (u->device->rp_filter == 1)
 		warn_interface(l, u->conf, "", "%s has rp_filter = 1 and drops answers that the kernel expects on another "
-			       "device of this subnet: sysctl net.ipv4.conf.%s.rp_filter=2", u->device->name, u->device->name);
+			       "device of this subnet: sysctl net/ipv4/conf/%s/rp_filter=2", u->device->name, u->device->name);
 	if (u->device->arp_ignore == 0)
 		warn_interface(l, u->conf, "", "%s has arp_ignore = 0 and answers ARP for the addresses of the others in this "
-			       "subnet: sysctl net.ipv4.conf.%s.arp_ignore=1", u->device->name, u->device->name);
+			       "subnet: sysctl net/ipv4/conf/%s/arp_ignore=1", u->device->name, u->device->name);
 }
 
 static void look_at_pair(struct look *l, const struct used *a, const struct used *b, bool *shared)
