@@ -168,7 +168,7 @@ static void test_same_names(void **state)
 	plan_set(p, &two, "namespaceid", "201", 11);
 	plan_set(p, &two, "nodename", "n", 12);
 	plan_set(p, &two, "nodekey", KEY, 13);
-	plan_set(p, &s1, "port", "1", 14);
+	plan_set(p, &s1, "address", "10.0.1.8", 14);
 	plan_set(p, &there, "address", "no address", 15);
 	assert_null(plan_check(p, NULL, &r));
 	assert_int_equal(r.mistakes, 1);
