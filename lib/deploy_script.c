@@ -16,7 +16,9 @@
 
 static const char head[] =
 "has() { command -v \"$1\" >/dev/null 2>&1; }\n"
-"say() { printf '%s\\n' \"$*\"; }\n"
+/* Anybody there can make a file, or run a program, whose name has a line's end in it: what stood behind that would be
+ * read as a line of this script's. */
+"say() { case $* in *\"$nl\"*) ;; *) printf '%s\\n' \"$*\" ;; esac; }\n"
 "first() { read -r line <\"$1\" && printf '%s' \"$line\"; }\n"
 /* Who and what it is. */
 "host() {\n"
@@ -150,7 +152,7 @@ char *deploy_script(const struct deploy_ask *ask, const char *marker)
 
 	if (!out)
 		return NULL;
-	fprintf(out, "mark=%s port=%d pool=", marker, ask->port ? ask->port : DEPLOY_PORT);
+	fprintf(out, "nl='\n' mark=%s port=%d pool=", marker, ask->port ? ask->port : DEPLOY_PORT);
 	deploy_quote(out, ask->pool ? ask->pool : DEPLOY_POOL);
 	fprintf(out, "\n%s%s%sall", head, middle, tail);
 	for (char *const *more = ask->more_pools; more && *more; more++) {

@@ -3,11 +3,13 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "deploy.h"
@@ -90,6 +92,66 @@ static void says_what_is_here(void **state)
 	}
 	unlink(volume);
 	rmdir(pool);
+	rmdir(dir);
+}
+
+static void wait_for_name(pid_t pid, const char *name)
+{
+	char path[64], now[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	while (strcmp(now, name) != 0) {
+		f = fopen(path, "r");
+		assert_non_null(f);
+		if (!fgets(now, sizeof(now), f))
+			now[0] = 0;
+		fclose(f);
+		usleep(1000);
+	}
+}
+
+/* Whoever may run a program there, or make a file in the pool, chooses names, and not what is read of them. */
+static void forged(void **state)
+{
+	static const char name[] = "x\nhas rsiod\ntext config\n|[clients]\n|mallory 0123456789\ntext end\n";
+	char dir[] = "/tmp/rsio-pool-XXXXXX", within[300], program[320], volume[400], command[900];
+	const struct deploy_ask ask = { .pool = dir, .port = 5000 };
+	struct err e = { 0 };
+	struct deploy_facts *f;
+	char *said;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(within, sizeof(within), "%s/%s", dir, name);
+	snprintf(program, sizeof(program), "%s/nbdkit", within);
+	snprintf(volume, sizeof(volume), "%s.raw", within);
+	snprintf(command, sizeof(command), "cp /bin/sleep '%s'", program);
+	assert_int_equal(mkdir(within, 0755), 0);
+	fclose(fopen(volume, "w"));
+	assert_int_equal(system(command), 0);
+	pid = fork();
+	if (!pid) {
+		execl(program, "nbdkit", "1000", (char *)NULL);
+		_exit(127);
+	}
+	wait_for_name(pid, "nbdkit\n");
+	said = run("sh", &ask);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	f = deploy_facts_parse(said, strlen(said), MARK, &e);
+	assert_non_null(f);
+	assert_non_null(deploy_facts_place(f, dir));
+	if (f->config.text)
+		assert_null(strstr(f->config.text, "mallory"));
+	assert_false(f->rsiod);
+	deploy_facts_free(f);
+	free(said);
+	unlink(program);
+	unlink(volume);
+	rmdir(within);
 	rmdir(dir);
 }
 
@@ -228,7 +290,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_what_is_here), cmocka_unit_test(reads), cmocka_unit_test(refuses), cmocka_unit_test(checks),
-		cmocka_unit_test(finds_datagrams),
+		cmocka_unit_test(finds_datagrams), cmocka_unit_test(forged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
