@@ -41,12 +41,26 @@ char *rsagent_server_script(const char *run_dir, ...)
 }
 
 /*
+ * The number in the pid file is sent signals by root, and the file may be in a directory of the server's user,
+ * who could write any into it, or "-1".  Where the file is not root's, its owner's processes are all that it can mean.
+ */
+#define SERVER_PID							\
+	"server_pid() {\n"						\
+	"p=$dir/rssrv.pid; [ -f \"$p\" ] && [ ! -L \"$p\" ] && pid=$(head -c 20 \"$p\" 2>/dev/null) || return 1\n" \
+	"case $pid in '' | 0* | 1 | *[!0-9]*) return 1 ;; esac\n"	\
+	"u=$(stat -c %u \"$p\") && r=$(sed -n 's/^Uid:[^0-9]*\\([0-9]*\\).*/\\1/p' /proc/$pid/status 2>/dev/null) || return 1\n" \
+	"[ -z \"$r\" ] || [ \"$u\" = 0 ] || [ \"$u\" = \"$r\" ] || {\n" \
+	"echo \"$p has the number of a process of another user: it is sent no signal\" >&2\n" \
+	"echo \"see who wrote it, and end rssrv there by hand\" >&2; exit 1; }; }\n"
+
+/*
  * A server says in its audit that it has read the file, or that it has not.  The line before is
  * remembered with its number, as two may be the same.
  */
 static const char reload_script[] =
+	SERVER_PID
 	"said() { rssrv --run-dir \"$dir\" --log | grep -n '(audit): reload by' | tail -n 1; }\n"
-	"pid=$(cat \"$dir/rssrv.pid\" 2>/dev/null) && kill -0 \"$pid\" 2>/dev/null || {\n"
+	"server_pid && kill -0 \"$pid\" 2>/dev/null || {\n"
 	"[ -z \"$must\" ] && exit 0\n"
 	"echo 'rssrv does not run there' >&2; echo \"'rsagent restart' starts it\" >&2; exit 1; }\n"
 	"before=$(said); kill -HUP \"$pid\" || exit 1; n=0\n"
@@ -87,12 +101,13 @@ int rsagent_server_reload(struct remote *r, const char *run_dir, struct err *e)
 
 /* Without systemd the server goes into the background, and is there when it returns. */
 static const char restart_script[] =
+	SERVER_PID
 	"words=$(rssrv --check 2>&1 </dev/null) || { echo \"${words:-rssrv --check failed}\" | grep -v warning: | tail -n 1 >&2\n"
 	"echo 'nothing was stopped' >&2; exit 1; }\n"
 	"if [ -d /run/systemd/system ] && systemctl cat rssrv.service >/dev/null 2>&1; then\n"
 	"systemctl restart rssrv.service </dev/null && exit 0\n"
 	"rssrv --run-dir \"$dir\" --log --lines 3 >&2; exit 1\nfi\n"
-	"if pid=$(cat \"$dir/rssrv.pid\" 2>/dev/null) && kill \"$pid\" 2>/dev/null; then n=0\n"
+	"if server_pid && kill \"$pid\" 2>/dev/null; then n=0\n"
 	"while kill -0 \"$pid\" 2>/dev/null; do n=$((n + 1))\n"
 	"[ $n -lt 300 ] || { echo \"rssrv (process $pid) does not end\" >&2\n"
 	"echo \"'kill -9 $pid' there ends it, and 'rsagent restart' starts another one\" >&2; exit 1; }\n"
