@@ -106,6 +106,7 @@ static const struct {
 	{ "remove", undo_removed, tidy_replaced },
 	{ "made", undo_made, NULL },
 	{ "mode", undo_mode, NULL },
+	{ "own", undo_own, NULL },
 	{ "run", undo_run, NULL },
 	{ "user", undo_user, NULL },
 	{ "remove-user", undo_user, NULL },
@@ -229,6 +230,9 @@ static int do_step(struct steps *s, const struct step *step, json_t *answer, str
 	case STEP_REMOVE:
 	case STEP_REMOVE_TREE:
 		r = steps_remove(s, step, &changed, e);
+		break;
+	case STEP_OWN:
+		r = steps_own(s, step, &changed, e);
 		break;
 	case STEP_RUN:
 		return steps_run(s, step, answer, e);

@@ -22,7 +22,7 @@
  */
 enum step_do {
 	STEP_HELLO, STEP_ALIVE, STEP_UNDO, STEP_COMMIT, STEP_DIRECTORY, STEP_FILE, STEP_LINK, STEP_REMOVE,
-	STEP_REMOVE_TREE, STEP_USER, STEP_REMOVE_USER, STEP_RUN, STEP_START, STEP_STOP, STEP_COUNT,
+	STEP_REMOVE_TREE, STEP_OWN, STEP_USER, STEP_REMOVE_USER, STEP_RUN, STEP_START, STEP_STOP, STEP_COUNT,
 };
 
 struct step {
@@ -33,6 +33,7 @@ struct step {
 	bool from_self;			/* file: the content is this program */
 	mode_t mode;
 	const char *owner;		/* "user:group", names or numbers; NULL: root's */
+	const char *was;		/* own: whose it is before */
 	const char *name, *home;	/* of a user */
 	json_t *argv, *undo;		/* arrays of texts; undo may be NULL */
 	int seconds;
@@ -115,6 +116,7 @@ int steps_directory(struct steps *s, const struct step *step, bool *changed, str
 int steps_file(struct steps *s, const struct step *step, bool *changed, struct err *e);
 int steps_link(struct steps *s, const struct step *step, bool *changed, struct err *e);
 int steps_remove(struct steps *s, const struct step *step, bool *changed, struct err *e);
+int steps_own(struct steps *s, const struct step *step, bool *changed, struct err *e);
 int steps_run(struct steps *s, const struct step *step, json_t *more, struct err *e);
 int steps_user(struct steps *s, const struct step *step, bool *changed, struct err *e);
 int steps_remove_user(struct steps *s, const struct step *step, bool *changed, struct err *e);
@@ -127,6 +129,7 @@ int undo_replaced(struct steps *s, const json_t *entry, struct err *e);	/* file,
 int undo_removed(struct steps *s, const json_t *entry, struct err *e);
 int undo_made(struct steps *s, const json_t *entry, struct err *e);
 int undo_mode(struct steps *s, const json_t *entry, struct err *e);
+int undo_own(struct steps *s, const json_t *entry, struct err *e);
 int undo_run(struct steps *s, const json_t *entry, struct err *e);
 int undo_user(struct steps *s, const json_t *entry, struct err *e);
 int undo_start(struct steps *s, const json_t *entry, struct err *e);
@@ -141,12 +144,15 @@ int tidy_replaced(struct steps *s, const json_t *entry, struct err *e);
  * followed when they are root's or this process's own user's, so that nobody else leads it astray.
  * -errno with e filled. */
 int steps_parent(const char *path, char name[NAME_MAX + 1], struct err *e);
+/* That directory itself, opened in the same way. */
+int steps_open(const char *path, struct err *e);
 /* A name for something put aside beside it: hidden, and nobody knows it beforehand. */
 void steps_aside(struct steps *s, const char *end, char name[NAME_MAX + 1]);
 int steps_owner(const char *text, uid_t *uid, gid_t *gid, struct err *e);	/* NULL: root's; -ENOENT */
 bool steps_same_owner(const struct stat *st, mode_t mode, uid_t uid, gid_t gid);
 /* All that is in and below it, and it; no symbolic link is followed, nothing mounted is entered. */
 int steps_remove_all(int parent, const char *name, struct err *e);
+long steps_mount_of(int fd);	/* its number; -1: not known */
 int steps_no_mounts(int parent, const char *name, const char *path, struct err *e);	/* in it; else -EBUSY */
 int steps_rename_new(int dir, const char *from, const char *to);	/* not over what is there; 0 or -errno */
 bool steps_is_there(int dir, const char *name, struct stat *st);

@@ -11,7 +11,7 @@
 
 enum { KEY_PATH = 1, KEY_TO = 2, KEY_TEXT = 4, KEY_FROM = 8, KEY_MODE = 16, KEY_OWNER = 32, KEY_NAME = 64,
        KEY_HOME = 128, KEY_ARGV = 256, KEY_UNDO = 512, KEY_SECONDS = 1024, KEY_HOW = 2048, KEY_PROGRAM = 4096,
-       KEY_CONFIG = 8192, KEY_RUN_DIR = 16384, KEY_DIRS = 32768 };
+       KEY_CONFIG = 8192, KEY_RUN_DIR = 16384, KEY_DIRS = 32768, KEY_WAS = 65536 };
 #define KEYS_SERVER (KEY_HOW | KEY_PROGRAM | KEY_CONFIG | KEY_RUN_DIR | KEY_DIRS | KEY_SECONDS)
 
 static const struct {
@@ -27,6 +27,7 @@ static const struct {
 	[STEP_LINK] = { "link", KEY_PATH | KEY_TO, 0 },
 	[STEP_REMOVE] = { "remove", KEY_PATH, 0 },
 	[STEP_REMOVE_TREE] = { "remove-tree", KEY_PATH, 0 },
+	[STEP_OWN] = { "own", KEY_PATH | KEY_WAS | KEY_OWNER, 0 },
 	[STEP_USER] = { "user", KEY_NAME, KEY_HOME },
 	[STEP_REMOVE_USER] = { "remove-user", KEY_NAME, 0 },
 	[STEP_RUN] = { "run", KEY_ARGV, KEY_UNDO | KEY_SECONDS },
@@ -131,6 +132,8 @@ static bool take_text(struct step *s, unsigned key, const char *text)
 		return is_mode(text, &s->mode);
 	case KEY_OWNER:
 		return *(s->owner = text);
+	case KEY_WAS:
+		return *(s->was = text);
 	case KEY_NAME:
 		return is_user(s->name = text);
 	case KEY_HOME:
@@ -169,7 +172,7 @@ static const struct { const char *name; unsigned key; } keys[] = {
 	{ "path", KEY_PATH }, { "to", KEY_TO }, { "text", KEY_TEXT }, { "from", KEY_FROM }, { "mode", KEY_MODE },
 	{ "owner", KEY_OWNER }, { "name", KEY_NAME }, { "home", KEY_HOME }, { "argv", KEY_ARGV },
 	{ "undo", KEY_UNDO }, { "seconds", KEY_SECONDS }, { "how", KEY_HOW }, { "program", KEY_PROGRAM },
-	{ "config", KEY_CONFIG }, { "run_dir", KEY_RUN_DIR }, { "dirs", KEY_DIRS },
+	{ "config", KEY_CONFIG }, { "run_dir", KEY_RUN_DIR }, { "dirs", KEY_DIRS }, { "was", KEY_WAS },
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 

@@ -111,6 +111,15 @@ int steps_parent(const char *path, char name[NAME_MAX + 1], struct err *e)
 	return fd;
 }
 
+int steps_open(const char *path, struct err *e)
+{
+	char within[PATH_MAX + 2], name[NAME_MAX + 1];
+
+	if ((size_t)snprintf(within, sizeof(within), "%s/.", path) >= PATH_MAX)
+		return err_set(e, ENAMETOOLONG, "%s is too long", path);
+	return steps_parent(within, name, e);
+}
+
 void steps_aside(struct steps *s, const char *end, char name[NAME_MAX + 1])
 {
 	snprintf(name, NAME_MAX + 1, ".rsio-%s-%zu.%s", s->trail.id, s->serial++, end);
@@ -219,7 +228,7 @@ int steps_owner(const char *text, uid_t *uid, gid_t *gid, struct err *e)
  * Nothing that is mounted in it is entered: not another file system, nor a part of the same one that is mounted
  * there as well, which has the same device number.  What tells is the number of the mount.
  */
-static long mount_of(int fd)
+long steps_mount_of(int fd)
 {
 	char path[64], line[128];
 	long id = -1;
@@ -266,7 +275,7 @@ static int remove_below(int parent, const char *name, long mount, int depth)
 		return -ELOOP;
 	if (fd < 0)
 		return -errno;
-	if (mount < 0 || mount_of(fd) != mount) {
+	if (mount < 0 || steps_mount_of(fd) != mount) {
 		close(fd);
 		return -EBUSY;
 	}
@@ -329,7 +338,7 @@ int steps_no_mounts(int parent, const char *name, const char *path, struct err *
 
 int steps_remove_all(int parent, const char *name, struct err *e)
 {
-	int r = steps_is_there(parent, name, NULL) ? remove_one(parent, name, mount_of(parent), 0) : 0;
+	int r = steps_is_there(parent, name, NULL) ? remove_one(parent, name, steps_mount_of(parent), 0) : 0;
 
 	return r ? err_sys(e, -r, "cannot remove %s", name) : 0;
 }

@@ -246,7 +246,9 @@ static int start_now(struct steps *s, const struct how *h, struct err *e)
  */
 static json_t *names_in(const char *path)
 {
-	DIR *d = opendir(path);
+	struct err e;
+	int fd = steps_open(path, &e);	/* not where a link of the server's user leads */
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	json_t *list = d ? json_array() : NULL;
 	struct dirent *f;
 
@@ -321,12 +323,13 @@ static int remove_servers(const char *path, const json_t *names, struct err *e)
 	char name[NAME_MAX + 1];
 	int parent = steps_parent(path, name, e), fd, r = 0;
 	json_t *now = names_in(path);
+	struct err none;
 
 	if (parent < 0) {
 		json_decref(now);
 		return parent == -ENOENT ? 0 : parent;
 	}
-	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (json_is_null(names) ? O_NOFOLLOW : 0));
+	fd = steps_open(path, &none);
 	for (size_t i = 0; fd >= 0 && !r && i < json_array_size(now); i++) {
 		const char *own = json_string_value(json_array_get(now, i));
 

@@ -147,6 +147,16 @@ def fill_tree():
     os.symlink("/nowhere", TREE + "/full/broken")
     os.mkdir(TREE + "/owned", 0o700)
     os.chown(TREE + "/owned", 5, 6)
+    os.makedirs(TREE + "/vols/.rsio.snap/a")
+    for name in ".rsio.snap/a/s.raw", "a.raw", "a.meta", "copy":
+        put(TREE + "/vols/" + name, name, 0o640, (5, 6))
+    for name in ".rsio.snap/a", ".rsio.snap", "":
+        os.chown(TREE + "/vols/" + name, 5, 6)
+    put(TREE + "/vols/theirs.raw", "theirs", 0o600, (9, 9))
+    put(TREE + "/vols/root.raw", "root's")
+    put(TREE + "/vols/notes", "root's")
+    os.symlink("../etc/same", TREE + "/vols/b.raw")
+    os.lchown(TREE + "/vols/b.raw", 5, 6)
 
 
 ALL = [
@@ -166,6 +176,8 @@ ALL = [
     dict(do="remove-tree", path=TREE + "/full"),
     dict(do="directory", path=TREE + "/full"),
     dict(do="run", argv=["mkdir", TREE + "/run"], undo=["rm", "-rf", TREE + "/run"]),
+    dict(do="own", path=TREE + "/vols", was="5", owner="0:0"),
+    dict(do="own", path=TREE + "/vols", was="0:0", owner="daemon:daemon"),
 ]
 # Without those before them they fail, or have nothing to do.
 NOT_ALONE = [TREE + p for p in ("/new/in/new/file", "/new/rssrv", "/etc/link2")]
@@ -184,7 +196,7 @@ def do_all(run, steps=None):
 
 # Every call by which a step, an undo or the commit changes something, or makes it last.
 CHANGES = ("openat,mkdirat,linkat,symlinkat,renameat,renameat2,unlinkat,fchown,fchownat,fchmod,fchmodat,fsync,fdatasync,"
-           "pwrite64,ftruncate,write,rmdir,flock")
+           "pwrite64,ftruncate,write,rmdir,flock,syncfs")
 
 
 def count_calls(lines):

@@ -149,7 +149,7 @@ def part_kill():
     run.child.kill()
     run.child.wait()
     run = Run()
-    is_("the next run undoes what the killed one left", run.do("hello")["undone"], 18)
+    is_("the next run undoes what the killed one left", run.do("hello")["undone"], 24)
     is_as_before("and finds the tree as it was", before)
     second = Run()
     said, status = second.end()
@@ -249,6 +249,12 @@ def part_others():
     check("by its name", "theirs" in errors[0]["error"], errors)
     between("a directory, given away", [dict(do="directory", path=TREE + "/owned", mode="0700", owner="9:9")],
             lambda: os.chown(TREE + "/owned", 10, 10), ["/owned"], ["/owned"])
+    def second_name():
+        os.unlink(TREE + "/vols/a.raw")
+        os.link(TREE + "/etc/same", TREE + "/vols/a.raw")
+    between("a volume that was given away, now a name of another file", [dict(do="own", path=TREE + "/vols", was="5", owner="0:0")],
+            second_name, ["/etc/same", "/vols/a.raw"], ["/vols"])
+    is_("which is whose it was", describe(TREE + "/etc/same")[1:3], [0, 0])
     between("a command whose undo fails", [dict(do="run", argv=["true"], undo=["false"])], lambda: None, [], ["run"[len(TREE):]])
 
 

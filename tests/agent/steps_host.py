@@ -188,6 +188,21 @@ def part_server():
     os.unlink(TREE + "/pool/new.meta")
     os.unlink(TREE + "/pool/new.raw")
 
+    # A directory of the user's leads elsewhere by the time that it is undone.
+    os.mkdir(TREE + "/victim")
+    put(TREE + "/victim/key.rsio", "x")
+    os.mkdir(TREE + "/theirs")
+    run = Run()
+    run.do("hello")
+    run.do("start-server", **dict(plain, dirs=plain["dirs"] + [TREE + "/theirs"]))
+    os.rmdir(TREE + "/theirs")
+    os.symlink("victim", TREE + "/theirs")
+    os.lchown(TREE + "/theirs", 1000, 1000)
+    run.undo()
+    is_("what a link of the user's leads to stays", os.listdir(TREE + "/victim"), ["key.rsio"])
+    os.unlink(TREE + "/theirs")
+    shutil.rmtree(TREE + "/victim")
+
     put(TREE + "/bad", open(TREE + "/conf").read().replace(TREE + "/pool", TREE + "/no/pool"), 0o600)
     before = look(*tops)
     run = Run()

@@ -2,8 +2,57 @@
 from steps import *
 
 
+def owners():
+    """Whose names in a pool become whose."""
+    def whose():
+        return {p[len(TREE) + 6:]: w[1] for p, w in look(TREE + "/vols").items() if p != TREE + "/vols"}
+
+    make_tree()
+    was = whose()
+    run = Run()
+    said = do_all(run, [dict(do="own", path=TREE + "/vols", was="5:6", owner="0:0")])
+    own = ".rsio.snap", ".rsio.snap/a", ".rsio.snap/a/s.raw", "a.raw", "a.meta"
+    is_("what is the user's becomes root's, and nothing of others", whose(), dict(was, **{p: 0 for p in own + ("copy",)}))
+    said = run.do("own", path=TREE + "/vols", was="0:0", owner="5:6")
+    is_("and of root's what a server has becomes the user's", whose(),
+        dict(was, **{p: 5 for p in own + ("root.raw",)}, copy=0))
+    is_("a second time nothing changes", run.do("own", path=TREE + "/vols", was="0:0", owner="5:6"), {"ok": True, "changed": False})
+    run.undo()
+    is_("undone all are whose they were", whose(), was)
+
+    put(TREE + "/etc/five", "", 0o644, (5, 6))
+    subprocess.run(["mount", "--bind", TREE + "/etc", TREE + "/vols/.rsio.snap/a"], check=True)
+    run = Run()
+    do_all(run, [dict(do="own", path=TREE + "/vols", was="5", owner="0:0")])
+    is_("what is mounted there stays whose it was", describe(TREE + "/etc/five")[1], 5)
+    run.undo()
+    subprocess.run(["umount", TREE + "/vols/.rsio.snap/a"], check=True)
+
+    os.link(TREE + "/etc/same", TREE + "/vols/c.raw")
+    before = look()
+    run = Run()
+    run.do("hello")
+    said = run.do("own", path=TREE + "/vols", was="0:0", owner="5:6")
+    check("a second name of a file of root's is refused", not said["ok"] and "hard link" in said["error"], said)
+    run.undo()
+    is_as_before("and nothing was given away", before)
+
+    os.rename(TREE + "/vols", TREE + "/away")
+    os.symlink("etc", TREE + "/vols")
+    os.lchown(TREE + "/vols", 5, 6)
+    put(TREE + "/etc/x.raw", "root's")
+    before = look()
+    run = Run()
+    run.do("hello")
+    said = run.do("own", path=TREE + "/vols", was="0:0", owner="5:6")
+    check("a link of the user's in the place of the directory is not followed", not said["ok"] and said["errno"] == 1, said)
+    run.undo()
+    is_as_before("nothing is given away there", before)
+
+
 def part_odd():
     """Names, links on the way, lines that lie."""
+    owners()
     make_tree()
     before = look()
     names = ["a b", "line\nbreak", "quote\"'`$(x)", "back\\slash", "-n", "*", "\u00fcml\u00e4ut \u65e5", "x" * 255, "\x7f\x1b[31m"]
