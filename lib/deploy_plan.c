@@ -143,9 +143,9 @@ static void own_volumes(struct making *m)
 {
 	if (!m->f->volume_count || m->f->pool_uid != 0)
 		return;
-	run(m->p, json_pack("[ssss]", "chown", "-R", DEPLOY_USER ":" DEPLOY_USER, m->w->pool),
-	    json_pack("[ssss]", "chown", "-R", "root:root", m->w->pool), 120,
-	    "gives the volumes that are in the pool to the user " DEPLOY_USER);
+	deploy_add_text(m->p, DEPLOY_DOES, json_pack("{ss ss ss ss}", "do", "own", "path", m->w->pool, "was", "root:root", "owner",
+						    DEPLOY_USER ":" DEPLOY_USER), &none,
+			"gives the volumes that are in the pool to the user " DEPLOY_USER);
 }
 
 static void make_places(struct making *m)
@@ -157,10 +157,10 @@ static void make_places(struct making *m)
 	directory(m->p, m->f, DEPLOY_STATE, 0750, DEPLOY_USER ":" DEPLOY_USER);
 	if (m->w->binary_only)
 		return;
+	own_volumes(m);			/* while the directory is still root's */
 	directory(m->p, m->f, m->w->pool, 0750, DEPLOY_USER ":" DEPLOY_USER);
 	for (char *const *more = m->w->more_pools; more && *more; more++)
 		directory(m->p, m->f, *more, 0750, DEPLOY_USER ":" DEPLOY_USER);
-	own_volumes(m);
 }
 
 static void install_program(struct making *m)

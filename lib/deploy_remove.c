@@ -89,44 +89,6 @@ static void drop_pooled(struct deploy_plan *p, const struct deploy_facts *f, con
 		drop_named(p, pool, f->pooled[i]);
 }
 
-/* The pool with its volumes: gone, or left for root to use. */
-static void leave_volumes(struct deploy_plan *p, const struct deploy_facts *f, const char *pool, bool with_volumes)
-{
-	if (deploy_facts_path(f, pool)->kind != DEPLOY_DIRECTORY)
-		return;
-	if (!f->volume_count || with_volumes) {
-		drop_pooled(p, f, pool);
-		return;
-	}
-	deploy_add_text(p, DEPLOY_DOES, json_pack("{ss s[ssss] s[ssss] si}", "do", "run", "argv", "chown", "-R", "root:root", pool,
-						 "undo", "chown", "-R", DEPLOY_USER ":" DEPLOY_USER, pool, "seconds", 120),
-			&none, "gives the %zu volume%s in %s, which stay%s, to root", f->volume_count, f->volume_count == 1 ? "" : "s", pool,
-			f->volume_count == 1 ? "s" : "");
-	p->left = calloc(f->volume_count, sizeof(*p->left));
-	p->no_memory |= !p->left;
-	for (size_t i = 0; p->left && i < f->volume_count; i++) {
-		if (asprintf(&p->left[i], "%s/%s", pool, f->volumes[i]) < 0) {
-			p->left[i] = NULL;
-			p->no_memory = true;
-			break;
-		}
-		p->left_count++;
-	}
-}
-
-static void drop_state(struct deploy_plan *p, const struct deploy_facts *f, const char *pool)
-{
-	char path[4096];
-
-	for (size_t i = 0; i < f->state_count; i++) {
-		snprintf(path, sizeof(path), DEPLOY_STATE "/%.*s", (int)strcspn(f->state[i], "/"), f->state[i]);
-		if (!under(pool, path))
-			drop_named(p, DEPLOY_STATE, f->state[i]);
-	}
-	if (!f->systemd && !f->rsiod && deploy_facts_path(f, DEPLOY_RUN)->kind == DEPLOY_DIRECTORY)
-		drop_named(p, "/run", "rsio/");
-}
-
 /* The state directory and the pool, where they stay: as they were, or root's, since the user goes. */
 static void give_back(struct deploy_plan *p, const struct deploy_facts *f, const json_t *manifest, const char *path, bool stays)
 {
@@ -145,6 +107,81 @@ static void give_back(struct deploy_plan *p, const struct deploy_facts *f, const
 	if (owner && deploy_facts_path(f, path)->kind == DEPLOY_DIRECTORY)
 		deploy_add_text(p, DEPLOY_SILENT, json_pack("{ss ss ss ss}", "do", "directory", "path", path, "mode", mode, "owner", owner),
 				&none, NULL);
+}
+
+/* It stays, and is named. */
+static void leave(struct deploy_plan *p, const char *directory, const char *name)
+{
+	char **grown = realloc(p->left, (p->left_count + 1) * sizeof(*grown));
+
+	if (grown)
+		p->left = grown;
+	if (grown && asprintf(&grown[p->left_count], "%s/%s", directory, name) >= 0)
+		p->left_count++;
+	else
+		p->no_memory = true;
+}
+
+/* What is in there and the user's, who goes. */
+static void give_to_root(struct deploy_plan *p, const struct deploy_facts *f, const char *path, bool say)
+{
+	char was[16];
+
+	snprintf(was, sizeof(was), "%d", f->server_uid > 0 ? f->server_uid : f->pool_uid);
+	if (*was != '-' && strcmp(was, "0") != 0)
+		deploy_add_text(p, say ? DEPLOY_DOES : DEPLOY_SILENT,
+				json_pack("{ss ss ss ss}", "do", "own", "path", path, "was", was, "owner", "root:root"), &none,
+				say ? "gives the %zu volume%s in %s, which stay%s, to root" : NULL, f->volume_count,
+				f->volume_count == 1 ? "" : "s", path, f->volume_count == 1 ? "s" : "");
+}
+
+/* The pool with its volumes: gone, or left for root to use. */
+static void leave_volumes(struct deploy_plan *p, const struct deploy_facts *f, const json_t *manifest, const char *pool,
+			  bool with_volumes)
+{
+	if (deploy_facts_path(f, pool)->kind != DEPLOY_DIRECTORY)
+		return;
+	if (!f->volume_count || with_volumes) {
+		drop_pooled(p, f, pool);
+		return;
+	}
+	give_back(p, f, manifest, pool, true);		/* nobody changes it while its names are given away */
+	give_to_root(p, f, pool, true);
+	for (size_t i = 0; i < f->volume_count; i++)
+		leave(p, pool, f->volumes[i]);
+}
+
+/* What a server notes there: where a pool was mounted, a device's identity, a volume whose flush failed. */
+static bool is_servers(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (strncmp(name, "flush-failed.", 13) == 0)
+		return !strchr(name, '/');
+	return n > 6 && strchr(name, ':') != strrchr(name, ':') &&
+		(strcmp(name + n - 6, ".mount") == 0 || strcmp(name + n - 5, ".rsio") == 0);
+}
+
+/* What else is there may be another pool, or one that was taken out of the configuration, with its volumes: it stays. */
+static bool drop_state(struct deploy_plan *p, const struct deploy_facts *f, const char *pool)
+{
+	bool stays = false;
+	char path[4096];
+
+	for (size_t i = 0; i < f->state_count; i++) {
+		snprintf(path, sizeof(path), DEPLOY_STATE "/%.*s", (int)strcspn(f->state[i], "/"), f->state[i]);
+		if (under(pool, path))
+			continue;
+		if (is_servers(f->state[i])) {
+			drop_named(p, DEPLOY_STATE, f->state[i]);
+			continue;
+		}
+		leave(p, DEPLOY_STATE, f->state[i]);
+		stays = true;
+	}
+	if (!f->systemd && !f->rsiod && deploy_facts_path(f, DEPLOY_RUN)->kind == DEPLOY_DIRECTORY)
+		drop_named(p, "/run", "rsio/");
+	return stays;
 }
 
 /* The directories that were made, inner ones first; and the state directory, which is nobody else's. */
@@ -179,6 +216,7 @@ struct deploy_plan *deploy_plan_remove(const struct deploy_facts *f, bool with_v
 	struct deploy_plan *p = manifest ? calloc(1, sizeof(*p)) : NULL;
 	const char *pool = json_string_value(json_object_get(manifest, "pool"));
 	const char *user = json_string_value(json_object_get(manifest, "user"));
+	bool volumes_stay, state_stays;
 
 	if (!p) {
 		err_set(e, manifest ? ENOMEM : ENOENT, manifest ? "no memory" : "rsagent deployed nothing there: there is no " DEPLOY_MANIFEST);
@@ -189,10 +227,14 @@ struct deploy_plan *deploy_plan_remove(const struct deploy_facts *f, bool with_v
 	stop(p, f, pool);
 	drop_unit(p, f);
 	drop_programs(p, f);
-	leave_volumes(p, f, pool, with_volumes);
-	drop_state(p, f, pool);
-	give_back(p, f, manifest, DEPLOY_STATE, p->left_count && under(pool, DEPLOY_STATE));
-	give_back(p, f, manifest, pool, p->left_count);
+	leave_volumes(p, f, manifest, pool, with_volumes);
+	volumes_stay = p->left_count;
+	state_stays = drop_state(p, f, pool);
+	give_back(p, f, manifest, DEPLOY_STATE, state_stays || (volumes_stay && under(pool, DEPLOY_STATE)));
+	if (!volumes_stay)
+		give_back(p, f, manifest, pool, false);
+	if (state_stays && !deploy_has_pool_beside(f, pool))
+		give_to_root(p, f, DEPLOY_STATE, false);
 	if (user && strcmp(user, DEPLOY_USER) == 0 && f->server_uid >= 0 && !deploy_has_pool_beside(f, pool))
 		deploy_add_text(p, DEPLOY_REMOVES, json_pack("{ss ss}", "do", "remove-user", "name", user), &none,
 				"removes the user %s", user);

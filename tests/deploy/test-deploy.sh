@@ -49,16 +49,21 @@ is "$(jq -r '.hosts[0].changed' <<<"$out")" true "what somebody changed is mende
 is "$(on_host s1 stat -c '%a %U:%G' /etc/rssrvcfg)" "640 root:rsio" "as it was"
 is "$(on_host s1 cat /run/rsio/rssrv.pid)" "$pid" "without a restart"
 
-# Away, but for the volume.
+# Away, but for the volume, another pool beside it, and what is somebody else's.
 stop_client "$clt"
+on_host s1 sh -ec 'cd /var/lib/rsio; mkdir second; echo x >second/v2.raw; chown -R rsio: second; echo y >pool/mine; chown 4711:4711 pool/mine'
 out=$(agent undeploy root@s1 --yes)
 like "$out" 'leaves /var/lib/rsio/pool/v1.raw' "undeploy names the volume that stays"
+like "$out" 'leaves /var/lib/rsio/second/' "and a directory that may be another pool"
 is "$(tree s1 | diff <(echo "$before") - | sed -n 's/^[<>] //p' | grep -v '/pool/\.rsio\.' | cut -d' ' -f1-3)" \
 	"/var/lib/rsio removed
 /var/lib/rsio drwxr-x--- 0:0
 /var/lib/rsio/pool drwxr-x--- 0:0
+/var/lib/rsio/pool/mine -rw-r--r-- 4711:4711
 /var/lib/rsio/pool/v1.meta -rw------- 0:0
-/var/lib/rsio/pool/v1.raw -rw------- 0:0" "and nothing else stays, root's now"
+/var/lib/rsio/pool/v1.raw -rw------- 0:0
+/var/lib/rsio/second drwxr-xr-x 0:0
+/var/lib/rsio/second/v2.raw -rw-r--r-- 0:0" "and nothing else stays, root's now"
 check_fails 1 "undeploy again: nothing is there" agent undeploy root@s1 --yes
 
 # Back, with its content.
@@ -72,7 +77,9 @@ on_host s1 touch /var/lib/rsio/pool/notes.txt
 check_fails 1 "its volumes go only when the host is named" agent undeploy root@s1 --yes --with-volumes --confirm s2
 check "they are there" on_host s1 test -e /var/lib/rsio/pool/v1.raw
 check "then they do" agent undeploy root@s1 --yes --with-volumes --confirm s1
-check "what is not the server's stays" on_host s1 rm /var/lib/rsio/pool/notes.txt
+check "what is not the server's stays" on_host s1 rm /var/lib/rsio/pool/notes.txt /var/lib/rsio/pool/mine
+check "nor what is in another directory" on_host s1 rm -r /var/lib/rsio/second/v2.raw
+on_host s1 rmdir /var/lib/rsio/second
 on_host s1 rmdir /var/lib/rsio/pool /var/lib/rsio
 same_tree s1 "$before" "the host is what it was"
 
