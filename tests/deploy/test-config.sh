@@ -97,11 +97,14 @@ check "once more is no mistake" rsagent client rm --yes --node big-2 root@s1 roo
 
 # The server's user has the run directory, where systemd makes it, and so any number may stand there.
 pid=$(server_pid s1)
+# shellcheck disable=SC2016  # for the shell there
 on_host s1 sh -ec 'sleep 1000 </dev/null >/dev/null 2>&1 & echo $! >/run/theirs
 	cp -p /run/rsio/rssrv.pid /run/was; rm /run/rsio/rssrv.pid; cp /run/theirs /run/rsio/rssrv.pid; chown 4711 /run/rsio/rssrv.pid'
 out=$(rsagent client add --node big-4 --from "$W/key" root@s1 2>&1) && status=0 || status=$?
 like "$out" "pid has the number of a process of another user" "a process of somebody else's is not taken for the server"
+# shellcheck disable=SC2016
 check "and is sent no signal" on_host s1 sh -c 'kill -0 $(cat /run/theirs)'
+# shellcheck disable=SC2016
 on_host s1 sh -c 'kill $(cat /run/theirs); rm -f /run/rsio/rssrv.pid; cp -p /run/was /run/rsio/rssrv.pid'
 is "$(server_pid s1)" "$pid" "the server is as it was"
 
