@@ -101,6 +101,21 @@ static void check_names(char *const *names)
 		fuzz_check(conf_name_valid(*names));
 }
 
+/* NAME, or NAME:ro. */
+static void check_rights(char *const *clients)
+{
+	char name[CONF_NAME_MAX + 1];
+
+	for (; clients && *clients; clients++) {
+		size_t n = strcspn(*clients, ":");
+
+		fuzz_check(n <= CONF_NAME_MAX && (!(*clients)[n] || strcmp(*clients + n, ":ro") == 0));
+		memcpy(name, *clients, n);
+		name[n] = 0;
+		fuzz_check(conf_name_valid(name));
+	}
+}
+
 static void check_server(const struct conf_server *s)
 {
 	struct conf_report report;
@@ -118,11 +133,12 @@ static void check_server(const struct conf_server *s)
 	for (size_t i = 0; i < s->pool_count; i++) {
 		fuzz_check(conf_name_valid(s->pools[i].name) && s->pools[i].path[0] == '/');
 		check_names(s->pools[i].manage);
+		check_rights(s->pools[i].clients);
 	}
 	for (size_t i = 0; i < s->volume_count; i++) {
 		fuzz_check(conf_name_valid(s->volumes[i].name) && s->volumes[i].path[0] == '/');
 		fuzz_check(s->volumes[i].av >= 0 && s->volumes[i].av <= 3);
-		check_names(s->volumes[i].clients);
+		check_rights(s->volumes[i].clients);
 	}
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Every input of the corpus once through its target: nothing crashes, nothing is
 # said that does not hold.  Each crash that was found has its input there.
-# time-limit: 120
+# time-limit: 240
 # shellcheck source=tests/functions.sh
 . "$(dirname "$0")/../functions.sh"
 
