@@ -2,8 +2,10 @@
  * remote_sudo.c - root there, where the login is somebody else: by sudo.
  *
  * sudo is always told -k: a password that somebody gave it a minute ago counts nothing, so that whether it
- * reads one from its input is known before.  The password is tried once with a command that does nothing; what
- * is run later gets it as the first line of the input, from which sudo takes a byte at a time.
+ * reads one from its input is known before.  The password is tried once with a command that does nothing, of the
+ * shell that is run later: of another program sudoers may say something else, and a password that sudo does not
+ * read would be the first line of root's script.  What is run later gets it as the first line of the input, from
+ * which sudo takes a byte at a time.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -52,7 +54,7 @@ static enum verdict try_word(struct remote *r, const char *word, struct err *e)
 	}
 	memcpy(line, word, length);
 	line[length] = '\n';
-	if (!remote_run(r, "asking sudo", "exec sudo -k -S -p '' true", line, length + 1, 4096, SECONDS, &result, e)) {
+	if (!remote_run(r, "asking sudo", "exec sudo -k -S -p '' sh -c :", line, length + 1, 4096, SECONDS, &result, e)) {
 		if (!result.status)
 			verdict = RIGHT;
 		else if (strstr(result.err, "incorrect password") || strstr(result.err, "no password") ||
@@ -115,7 +117,7 @@ static int ask_for_word(struct remote *r, struct err *e)
 int remote_become_root(struct remote *r, struct err *e)
 {
 	static const char script[] = "id -u; if ! command -v sudo >/dev/null; then echo none; exit; fi\n"
-				     "if sudo -k -n true </dev/null; then echo free; else echo word; fi\n";
+				     "if sudo -k -n sh -c : </dev/null; then echo free; else echo word; fi\n";
 	struct remote_result result;
 	bool free_of_words, none, word;
 	struct err unused;

@@ -1,4 +1,4 @@
-/* rsagent_many_impl.h - what rsagent_many.c, rsagent_task.c and rsagent_screen.c share. */
+/* rsagent_many_impl.h - what rsagent_many.c, rsagent_task.c, rsagent_hide.c and rsagent_screen.c share. */
 #ifndef OPS_RSAGENT_MANY_IMPL_H
 #define OPS_RSAGENT_MANY_IMPL_H
 
@@ -20,6 +20,10 @@ struct task_answer {
 
 int task_send(int fd, const void *from, size_t size);	/* all of it: 0 or -errno */
 void task_tell(struct rsagent_task *t, json_t *message);	/* takes message */
+
+/* rsagent_hide.c, in a child: what was typed unseen stands in no message. */
+void hide_add(const char *secret);	/* copied */
+void hide_in(json_t *message);		/* in each string of it, however deep */
 
 /*
  * rsagent_screen.c: the terminal.  On one each host has its line of progress, which changes in place;

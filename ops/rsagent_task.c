@@ -2,7 +2,8 @@
  * rsagent_task.c - the child's side of rsagent_many.h: what it tells, and what it asks.
  *
  * To the parent a JSON object a line, from it the answers: 0 or an errno, the length, the text.
- * An answer may be a password, so nothing of it is kept here.
+ * An answer may be a password: of those that were typed unseen rsagent_hide.c keeps a copy, so that
+ * none is in what is told, and nothing is kept here.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -32,7 +33,7 @@ int task_send(int fd, const void *from, size_t size)
 }
 
 /* Takes message.  A parent that is gone has sent SIGTERM. */
-void task_tell(struct rsagent_task *t, json_t *message)
+static void tell_all(struct rsagent_task *t, json_t *message)
 {
 	char *line = message ? json_dumps(message, JSON_COMPACT) : NULL;
 
@@ -40,6 +41,12 @@ void task_tell(struct rsagent_task *t, json_t *message)
 	if (line && !task_send(t->fd, line, strlen(line)))
 		task_send(t->fd, "\n", 1);
 	free(line);
+}
+
+void task_tell(struct rsagent_task *t, json_t *message)
+{
+	hide_in(message);
+	tell_all(t, message);
 }
 
 /* A JSON string of what may be no UTF-8. */
@@ -130,6 +137,8 @@ int rsagent_ask(struct rsagent_task *t, const char *question, bool secret, char 
 	}
 	r = receive_all(t->fd, answer, head.size);
 	answer[r ? 0 : head.size] = 0;
+	if (!r && secret)
+		hide_add(answer);
 	return r ? err_sys(e, -r, "cannot ask") : 0;
 }
 
@@ -139,7 +148,7 @@ int rsagent_edit(struct rsagent_task *t, const char *text, char **edited, struct
 	int r;
 
 	*edited = NULL;
-	task_tell(t, json_pack("{s:s}", "edit", text));
+	tell_all(t, json_pack("{s:s}", "edit", text));	/* it comes back, and is saved */
 	r = receive_all(t->fd, &head, sizeof(head));
 	if (!r && (head.code || head.size > TASK_TEXT_MAX))
 		r = head.code ? -(int)head.code : -EPROTO;

@@ -187,8 +187,12 @@ static int ask_both(struct rsagent_task *t, struct err *e)
 		usleep(1000);
 	if (!r)
 		r = rsagent_confirm(t, "Go on", e);
-	if (!r)
-		json_object_set_new(t->result, "text", json_string(answer));
+	if (!r) {
+		rsagent_progress(t, "it said %s", answer);
+		json_object_set_new(t->result, "text", json_sprintf("[%s], [%s]", answer, answer));
+		json_object_set_new(t->result, "last", json_string(answer + strlen(answer) - 1));
+		json_object_set_new(t->result, answer, json_pack("[s]", answer));
+	}
 	return r;
 }
 
@@ -253,7 +257,7 @@ static void test_questions(void **state)
 	char seen[4096] = "", *first, *second;
 	int fd, out[2], status, a_first;
 	size_t yes;
-	json_t *json;
+	json_t *json, *list;
 	pid_t pid = at_terminal(&fd, out);
 
 	(void)state;
@@ -275,7 +279,11 @@ static void test_questions(void **state)
 	assert_true(second > first);
 	assert_int_equal(WEXITSTATUS(status), 1);
 	yes = strstr(seen, "a: Go on") < strstr(seen, "b: Go on") ? 0 : 1;
-	assert_string_equal(text_at(json, yes, "text"), (yes == 0) == a_first ? "secret-1" : "secret-2");
+	assert_string_equal(text_at(json, yes, "last"), (yes == 0) == a_first ? "1" : "2");
+	/* What was typed unseen is in no value that comes out, whoever put it there. */
+	assert_string_equal(text_at(json, yes, "text"), "[(hidden)], [(hidden)]");
+	list = json_object_get(host_at(json, yes), (yes == 0) == a_first ? "secret-1" : "secret-2");
+	assert_string_equal(json_string_value(json_array_get(list, 0)), "(hidden)");
 	assert_string_equal(text_at(json, 1 - yes, "error"), "it was not confirmed");
 	json_decref(json);
 }
@@ -315,7 +323,7 @@ static void test_control_d(void **state)
 	say(fd, "yes\n");
 	json = ending(out[0], fd, pid, &status);
 	assert_string_equal(text_at(json, a_first ? 0 : 1, "error"), "it was not answered");
-	assert_string_equal(text_at(json, a_first ? 1 : 0, "text"), "x");
+	assert_string_equal(text_at(json, a_first ? 1 : 0, "text"), "[x], [x]");
 	json_decref(json);
 }
 
