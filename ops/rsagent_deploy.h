@@ -63,8 +63,6 @@ void deploy_show(struct deploy_host *h);
 
 /* Does the server that has been started serve this client? */
 int deploy_verify(struct deploy_host *h, struct deploy_run *run, struct err *e);
-/* Who uses the volumes of a server that is to be taken away, as findings. */
-void deploy_find_users(struct deploy_host *h);
 
 /* Before anything is done: is the configuration here one that the server can be put into, and verified with? */
 int deploy_can_join(struct deploy_host *h, struct err *e);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "rsagent_binary.h"
 #include "rsagent_deploy.h"
+#include "rsagent_deploy_users.h"
 #include "secure.h"
 
 /* What it is. */
@@ -220,7 +221,7 @@ static int make_plan(struct deploy_host *h, struct err *e)
 	if (h->job->what == DEPLOY_UNDEPLOY) {
 		r = find_binary(h, e);
 		if (!r && h->manifest)
-			deploy_find_users(h);
+			deploy_find_users(h->r, h->job->o->yes, h->job->o->force, &h->findings);
 		h->plan = r ? NULL : deploy_plan_remove(h->f, h->job->o->with_volumes, e);
 		return h->plan ? 0 : -e->code;
 	}

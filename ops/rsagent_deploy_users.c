@@ -4,7 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include "rsagent_deploy.h"
+#include "rsagent_deploy_users.h"
 #include "rsagent_server.h"
 
 /* Where a client is, as one of its connections has it; "" when it has none. */
@@ -23,29 +23,28 @@ static void place_of(const json_t *status, const char *node, char *buf, size_t s
 	}
 }
 
-static void find(struct deploy_host *h, const json_t *status, const char *volume, const char *node)
+static void find(const json_t *status, const char *volume, const char *node, bool yes, bool force, struct deploy_findings *to)
 {
-	const struct deploy_options *o = h->job->o;
-	struct deploy_finding *f = &h->findings.all[h->findings.count];
+	struct deploy_finding *f = &to->all[to->count];
 	char place[80];
 
-	if (h->findings.count >= DEPLOY_FINDINGS_MAX)
+	if (to->count >= DEPLOY_FINDINGS_MAX)
 		return;
-	h->findings.count++;
+	to->count++;
 	place_of(status, node, place, sizeof(place));
-	*f = (struct deploy_finding){ .level = o->yes && !o->force ? DEPLOY_REFUSAL : DEPLOY_WARNING, .what = "in-use" };
+	*f = (struct deploy_finding){ .level = yes && !force ? DEPLOY_REFUSAL : DEPLOY_WARNING, .what = "in-use" };
 	snprintf(f->text, sizeof(f->text), "the client %.60s%s has the volume %.60s open", node, place, volume);
-	if (!o->force)
+	if (!force)
 		snprintf(f->next, sizeof(f->next), "end that there first (umount, 'rsconfig -d', close the file)%s",
-			 o->yes ? ", or cut it off with --force" : "");
+			 yes ? ", or cut it off with --force" : "");
 	err_clean(f->text);
 }
 
 /* A server that does not answer serves nobody. */
-void deploy_find_users(struct deploy_host *h)
+void deploy_find_users(struct remote *r, bool yes, bool force, struct deploy_findings *to)
 {
 	struct err ignored;
-	json_t *status = rsagent_server_status(h->r, NULL, &ignored), *volume, *user;
+	json_t *status = rsagent_server_status(r, NULL, &ignored), *volume, *user;
 	size_t i, k;
 
 	json_array_foreach(json_object_get(status, "volumes"), i, volume) {
@@ -57,7 +56,7 @@ void deploy_find_users(struct deploy_host *h)
 			const char *node = json_string_value(json_object_get(user, "node"));
 
 			if (node)
-				find(h, status, name, node);
+				find(status, name, node, yes, force, to);
 		}
 	}
 	json_decref(status);

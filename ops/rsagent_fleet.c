@@ -24,6 +24,8 @@ static const struct opt table[] = {
 	  "show what would be done, and stop there", 0, 0 },
 	{ 'y', "yes", OPT_FLAG, NULL, offsetof(struct fleet_options, yes),
 	  "do not ask before changing anything", 0, 0 },
+	{ 0, "force", OPT_FLAG, NULL, offsetof(struct fleet_options, force),
+	  "take servers away also while clients use volumes of them", 0, 0 },
 	{ 0, "binary", OPT_STRING, "FILE", offsetof(struct fleet_options, binary),
 	  "the static rssrv for the hosts (beside this program)", 0, 0 },
 	{ 0, "run-dir", OPT_STRING, "DIR", offsetof(struct fleet_options, run_dir),
@@ -118,6 +120,17 @@ static int show(struct fleet *f)
 	return r;
 }
 
+/* A server that left the file and is still used: its clients would be told to forget it, so then nothing at all is done. */
+static int still_used(const struct fleet *f, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < f->count && !r; i++)
+		if (f->members[i].gone && f->members[i].change == FLEET_REMOVED)
+			r = deploy_refused(&f->members[i].findings, e);
+	return r;
+}
+
 static int work(struct fleet *f, struct err *e)
 {
 	bool only_show = f->o->diff || f->o->dry_run;
@@ -130,6 +143,8 @@ static int work(struct fleet *f, struct err *e)
 		fleet_show(f);
 		fleet_show_failures(f);		/* it is known before it is confirmed */
 	}
+	if (!r && !only_show)
+		r = still_used(f, e);
 	if (!r && !only_show) {
 		if (fleet_count(f, FLEET_SAME) < f->count)
 			r = confirm(f, e);

@@ -27,7 +27,7 @@
 struct fleet_options {
 	struct rsagent_remote remote;
 	const char *binary, *run_dir;
-	bool check, diff, dry_run, yes;
+	bool check, diff, dry_run, yes, force;
 };
 
 enum fleet_kind { FLEET_SERVER, FLEET_CLIENT };
@@ -48,6 +48,7 @@ struct fleet_said {
 	bool there;
 	char marker[33];
 	int64_t time;			/* here, when it was asked */
+	struct deploy_findings users;	/* of a server that left the file: who has its volumes open */
 	size_t size;
 	char bytes[];			/* FLEET_SAID_MAX */
 };

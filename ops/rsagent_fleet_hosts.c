@@ -7,6 +7,7 @@
 #include "ctl.h"
 #include "opt.h"
 #include "rsagent_binary.h"
+#include "rsagent_deploy_users.h"
 #include "rsagent_fleet.h"
 #include "rsagent_login.h"
 #include "rsagent_many.h"
@@ -123,6 +124,7 @@ static char *script_for(const struct fleet_member *m)
 
 static int look(struct rsagent_task *t, struct err *e)
 {
+	const struct fleet_options *o = ((const struct work *)t->arg)->f->o;
 	struct fleet_member *m = member_of(t);
 	struct remote_result result = { 0 };
 	struct login l;
@@ -145,6 +147,8 @@ static int look(struct rsagent_task *t, struct err *e)
 		secure_wipe(result.out, result.out_size);
 		m->said->there = true;
 	}
+	if (!ret && m->gone)
+		deploy_find_users(r, o->yes, o->force, &m->said->users);
 	remote_result_free(&result);
 	free(script);
 	remote_close(r);

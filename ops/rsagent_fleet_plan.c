@@ -343,8 +343,10 @@ static void plan_gone(const struct fleet *f, struct fleet_member *m)
 	if (find_binary(f, m))
 		return;
 	m->plan = deploy_plan_remove(m->facts, false, &m->e);
-	if (m->plan && m->plan->count)
+	if (m->plan && m->plan->count) {
 		m->change = FLEET_REMOVED;
+		m->findings = m->said->users;
+	}
 }
 
 /* Clients. */

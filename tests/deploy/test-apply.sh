@@ -186,6 +186,17 @@ check "and comes back" apply --yes
 # A client and a server less.
 sed -i '/^\[server two/,$d; /^\[client c1/,/^host/d; s/ c1:ro//' "$W/fleet.ini"
 on_host s2 truncate -s 1M /srv/rsio/two.raw
+on_host s2 chown rsio: /srv/rsio/two.raw
+check "its volume is the client's" wait_for 15 test -e "$W/mnt/osl/two"
+exec 9<"$W/mnt/osl/two"
+status=0
+out=$(apply --yes 2>&1) || status=$?
+is "$status" 1 "a server that is used does not go"
+like "$out" "nothing was changed: the client ws .* has the volume two open" "who uses what is said"
+like "$out" "--force" "and what takes it away all the same"
+check "it serves on" on_host s2 pgrep -x rssrv
+check "and is the client's" grep -q "$(host_addr s2)" "$W/rscltcfg"
+exec 9<&-
 out=$(apply --yes 2>&1) || note "$out"
 like "$out" "leaves /srv/rsio/two.raw" "a server that left: its volumes are named"
 check "and stay" on_host s2 test -e /srv/rsio/two.raw

@@ -92,8 +92,8 @@ asked '{"do":"stop","force":true}'
 # Wrong usage asks nobody.
 : >"$work/log"
 try="Try 'rsconfig --help'.$nl"
-expect 2 "" "rsconfig: say what to do: -q, -l, -a, -d or -m ACTION$nl$try"
-expect 2 "" "rsconfig: -q, -l, -a, -d and -m are for one at a time$nl$try" -ql
+expect 2 "" "rsconfig: say what to do: -q, -l, -a, -d, -m ACTION or --discover$nl$try"
+expect 2 "" "rsconfig: -q, -l, -a, -d, -m and --discover are for one at a time$nl$try" -ql
 expect 2 "" "rsconfig: --force is for -d and -m stop only$nl$try" -a --force
 expect 2 "" "rsconfig: unknown action 'statsu' (did you mean status?)$nl$try" -m statsu
 expect 2 "" "rsconfig: unknown policy 'roundrobin' (did you mean round-robin?)$nl$try" -m policy osl roundrobin
