@@ -42,7 +42,7 @@ $(PLAYS): WRAP := $(WORLD) sock_connect sock_connect_result sock_unacknowledged 
 $(addprefix $(BUILD)/tests/fuzz/,fuzz_meta fuzz_journal fuzz_steps): $(filter-out %/main.o,$(AGENT_OBJ))
 STAGES := $(addprefix $(BUILD)/tests/fuzz/,fuzz_server fuzz_server_login fuzz_server_tls)
 $(STAGES): $(addprefix $(BUILD)/tests/fuzz/,stage.o stage_client.o stage_tls.o world.o memsock.o) $(filter-out %/main.o,$(AGENT_OBJ))
-$(STAGES): WRAP := $(WORLD) nanosleep workers_submit workers_cancel pthread_create hold_begin fsync syncfs
+$(STAGES): WRAP := $(WORLD) nanosleep workers_submit workers_cancel pthread_create hold_begin hold_pass fsync syncfs
 
 $(BUILD)/tests/fuzz/seeds: $(BUILD)/tests/fuzz/seeds.o $(BUILD)/tests/fuzz/seeds_conf.o $(BUILD)/tests/fuzz/seeds_tls.o $(LIBRSIO)
 	$(call say,LINK)

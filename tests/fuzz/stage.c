@@ -37,6 +37,7 @@
 void __wrap_workers_submit(struct workers *w, struct job *jobs);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg);
 struct hold *__wrap_hold_begin(struct volume **v, size_t n, double limit, struct err *e);
+int __wrap_hold_pass(struct volume *v, double limit, struct err *e);
 int __wrap_fsync(int fd);
 int __wrap_syncfs(int fd);
 void __wrap_workers_cancel(struct workers *w, struct conn *c);
@@ -183,6 +184,15 @@ struct hold *__wrap_hold_begin(struct volume **v, size_t n, double limit, struct
 	(void)limit;
 	err_set(e, EBUSY, "nothing is held here");
 	return NULL;
+}
+
+/* Nor for these: what was begun has ended when a job runs, and what waits is not begun for who closed. */
+int __wrap_hold_pass(struct volume *v, double limit, struct err *e)
+{
+	(void)v;
+	(void)limit;
+	(void)e;
+	return 0;
 }
 
 static void run_thread(void)
