@@ -15,7 +15,7 @@ grep -qw xfs /proc/filesystems || modprobe xfs 2>/dev/null || skip "needs XFS in
 clones=$(sample_or_all 24 260)
 golden=$(sample_or_all 64 1024)		# MiB
 read=$(sample_or_all 8 64)		# MiB of each
-rounds=$(sample_or_all 1 5)
+rounds=$(sample_or_all 1 3)
 workers=$(sample_or_all 40 200)
 
 umount_pool() { umount -l "$W/srv/pool"; }
@@ -54,18 +54,21 @@ boot()	# AT-ONCE: prints MB/s, or nothing when one differs
 	awk -v a="$from" -v b="$to" -v n="$clones" -v m="$read" 'BEGIN { printf "%.0f\n", n * m * 1.048576 / (b - a) }'
 }
 
-# Meanwhile: it grows, what it has got is written, and a snapshot of all is taken and goes again.
+# Meanwhile: it grows, what it has got is written, and each 64th time a snapshot of all is taken.  They go when
+# the readers have ended: to remove each of them by a command of its own is no part of such a morning.
 size=16	# of the one that grows, MiB; it does so in each round
-others()	# until $W/others is gone; the number of rounds is in $W/done, with its size
+others()	# ROUND: until $W/others is gone; the number of snapshots is in $W/done, with its size
 {
-	local n=0
+	local n=0 k
 	while [ -e "$W/others" ]; do
-		n=$((n + 1)) size=$((size + 1))
-		rsvol resize grower ${size}M &&
-			dd if="$W/image-of-gold" of="$osl/grower" bs=1M count=1 seek=$((size - 1)) conv=notrunc,fsync status=none &&
-			rsvol snapshot gold grower "${desks[@]}" --name "round$n" || return 1
-		[ "$(find "$osl/.snap/gold/" -mindepth 1 -name "round$n" | wc -l)" = 1 ] || return 1
-		printf "%s@round$n\n" gold grower "${desks[@]}" | xargs -I{} "$BUILD/rsvol" --run-dir "$W/clt/run" rm {} >/dev/null || return 1
+		n=$((n + 1))
+		for ((k = 0; k < 64; k++)); do
+			size=$((size + 1))
+			rsvol resize grower ${size}M &&
+				dd if="$W/image-of-gold" of="$osl/grower" bs=1M count=1 seek=$((size - 1)) conv=notrunc,fsync status=none || return 1
+		done
+		rsvol snapshot gold grower "${desks[@]}" --name "r$1-$n" || return 1
+		[ "$(find "$osl/.snap/gold/" -mindepth 1 -name "r$1-$n" | wc -l)" = 1 ] || return 1
 		echo "$n $size" >"$W/done"
 	done
 }
@@ -75,17 +78,20 @@ quiet=() busy=()
 for ((i = 0; i < rounds; i++)); do
 	quiet+=("$(boot 16 2>"$W/quiet$i")") || note "$(cat "$W/quiet$i")"
 	touch "$W/others"
-	others >"$W/others.out" 2>&1 &
-	pid=$!
-	# At least one round of the others falls into it.
 	rm -f "$W/done"
+	others "$i" >"$W/others.out" 2>&1 &
+	pid=$!
+	# At least one snapshot falls into it.
 	for ((k = 0; k < 50; k++)); do
 		busy+=("$(boot 16 2>"$W/busy$i")") || note "$(cat "$W/busy$i")"
 		[ ! -e "$W/done" ] || break
 	done
 	rm "$W/others"
 	wait $pid || { not_ok "growing and snapshots beside them"; note "$(tail -3 "$W/others.out")"; }
-	size=$(cut -d' ' -f2 "$W/done")
+	read -r taken size <"$W/done"
+	for ((k = 1; k <= taken; k++)); do
+		printf "%s@r$i-$k\n" gold grower "${desks[@]}"
+	done | xargs -P 2 -I{} "$BUILD/rsvol" --run-dir "$W/clt/run" rm {} >/dev/null || not_ok "the snapshots go"
 	note "| round $i: $(cat "$W/done") snapshots of $((clones + 2)) volumes, MiB grown to"
 done
 all_there() { [ "$(printf '%s\n' "${quiet[@]}" "${busy[@]}" | grep -c '^[0-9]')" = $((${#quiet[@]} + ${#busy[@]})) ]; }
