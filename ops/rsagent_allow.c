@@ -68,18 +68,7 @@ static int change(struct rsagent_task *t, struct remote *r, struct rsagent_serve
 
 static int on_host(struct rsagent_task *t, struct err *e)
 {
-	struct remote *r = rsagent_login(t, RSAGENT_ROOT, e);
-	struct rsagent_server_conf c;
-	int ret;
-
-	if (!r)
-		return -e->code;
-	ret = rsagent_server_conf_read(r, &c, e);
-	if (!ret)
-		ret = change(t, r, &c, e);
-	rsagent_server_conf_free(&c);
-	remote_close(r);
-	return ret;
+	return rsagent_server_conf(t, change, e);
 }
 
 static int on_hosts(const struct options *o, int count, char **words, struct err *e)

@@ -35,11 +35,12 @@ static char *hidden(const struct conf_text *t, size_t *shown_size)
 	return conf_text_hidden(CONF_FILE_SERVER, bytes, size, shown_size);
 }
 
-static int show(struct rsagent_task *t, const struct rsagent_server_conf *c, struct err *e)
+static int show(struct rsagent_task *t, struct remote *r, struct rsagent_server_conf *c, struct err *e)
 {
 	size_t size;
 	char *text = hidden(c->text, &size);
 
+	(void)r;
 	if (!text)
 		return err_set(e, ENOMEM, "no memory");
 	if (t->remote->json)
@@ -158,18 +159,8 @@ static int edit(struct rsagent_task *t, struct remote *r, struct rsagent_server_
 static int config(struct rsagent_task *t, struct err *e)
 {
 	const struct options *o = t->arg;
-	struct remote *r = rsagent_login(t, RSAGENT_ROOT, e);
-	struct rsagent_server_conf c;
-	int ret;
 
-	if (!r)
-		return -e->code;
-	ret = rsagent_server_conf_read(r, &c, e);
-	if (!ret)
-		ret = o->edit ? edit(t, r, &c, e) : show(t, &c, e);
-	rsagent_server_conf_free(&c);
-	remote_close(r);
-	return ret;
+	return rsagent_server_conf(t, o->edit ? edit : show, e);
 }
 
 /* The texts were shown. */

@@ -213,26 +213,9 @@ static int give(struct rsagent_task *t, struct remote *r, struct rsagent_server_
 	return ret ? ret : rsagent_server_conf_save(r, x->o->run_dir, c, false, e);
 }
 
-static int with_conf(struct rsagent_task *t, int (*change)(struct rsagent_task *, struct remote *, struct rsagent_server_conf *,
-							   struct err *), struct err *e)
-{
-	struct remote *r = rsagent_login(t, RSAGENT_ROOT, e);
-	struct rsagent_server_conf c;
-	int ret;
-
-	if (!r)
-		return -e->code;
-	ret = rsagent_server_conf_read(r, &c, e);
-	if (!ret)
-		ret = change(t, r, &c, e);
-	rsagent_server_conf_free(&c);
-	remote_close(r);
-	return ret;
-}
-
 static int give_key(struct rsagent_task *t, struct err *e)
 {
-	return with_conf(t, give, e);
+	return rsagent_server_conf(t, give, e);
 }
 
 /* Step 3. */
@@ -414,7 +397,7 @@ static int take(struct rsagent_task *t, struct remote *r, struct rsagent_server_
 
 static int take_key(struct rsagent_task *t, struct err *e)
 {
-	return with_conf(t, take, e);
+	return rsagent_server_conf(t, take, e);
 }
 
 static int step(struct rotation *x, const struct rsagent_hosts *hosts, bool last, struct err *e)

@@ -141,7 +141,7 @@ static int take_line(char **at, char *to, size_t size)
 	return 0;
 }
 
-int rsagent_server_conf_read(struct remote *r, struct rsagent_server_conf *c, struct err *e)
+static int conf_read(struct remote *r, struct rsagent_server_conf *c, struct err *e)
 {
 	size_t size;
 	char *out = rsagent_run(r, "reading " RSAGENT_CONFIG, read_script, NULL, 0, 20, &size, e), *at = out;
@@ -204,8 +204,24 @@ int rsagent_server_conf_save(struct remote *r, const char *run_dir, struct rsage
 	return ret;
 }
 
-void rsagent_server_conf_free(struct rsagent_server_conf *c)
+static void conf_free(struct rsagent_server_conf *c)
 {
 	conf_text_free(c->text);
 	c->text = NULL;
+}
+
+int rsagent_server_conf(struct rsagent_task *t, rsagent_conf_fn *work, struct err *e)
+{
+	struct remote *r = rsagent_login(t, RSAGENT_ROOT, e);
+	struct rsagent_server_conf c;
+	int ret;
+
+	if (!r)
+		return -e->code;
+	ret = conf_read(r, &c, e);
+	if (!ret)
+		ret = work(t, r, &c, e);
+	conf_free(&c);
+	remote_close(r);
+	return ret;
 }

@@ -36,11 +36,12 @@ struct rsagent_server_conf {
 	char path[256];
 	char sum[160];
 };
-int rsagent_server_conf_read(struct remote *r, struct rsagent_server_conf *c, struct err *e);
+/* Logs in as root, reads it, and has work done with it: 0 or -errno. */
+typedef int rsagent_conf_fn(struct rsagent_task *t, struct remote *r, struct rsagent_server_conf *c, struct err *e);
+int rsagent_server_conf(struct rsagent_task *t, rsagent_conf_fn *work, struct err *e);
 /* Puts the text in the file's place, with its mode and owner: checked here and there, and refused with -ESTALE when the
  * file is not as it was read.  backup: the old one stays as FILE.bak-1.  Then rssrv, where it runs, reads it. */
 int rsagent_server_conf_save(struct remote *r, const char *run_dir, struct rsagent_server_conf *c, bool backup,
 			     struct err *e);
-void rsagent_server_conf_free(struct rsagent_server_conf *c);
 
 #endif
