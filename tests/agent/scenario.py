@@ -11,6 +11,9 @@ import time
 from rsio import *  # noqa: F401,F403
 import rsio
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from said import check, is_  # noqa: E402,F401
+
 DIR = sys.argv[1]
 SEED = int(os.environ.get("RSIO_SEED", "1"))
 
@@ -63,17 +66,6 @@ class Node:
             if r.status:
                 raise Refused(r)
         return c
-
-
-def check(name, true, detail=""):
-    print("%s %s" % ("ok" if true else "not ok", name), flush=True)
-    if not true:
-        print(detail, flush=True)
-    return true
-
-
-def is_(name, got, expected):
-    return check(name, got == expected, "got %r, not %r" % (got, expected))
 
 
 def refused(name, status, call):

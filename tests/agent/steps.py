@@ -15,23 +15,14 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from said import check, is_  # noqa: E402,F401
+
 DIR, RSSRV, PART = sys.argv[1:4]
 TREE, STATE = DIR + "/tree", DIR + "/state"
 SLOW = int(os.environ.get("RSIO_SLOW", "1"))
 # Of a traced program the sanitizer cannot tell what leaks.
 TRACED = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0")
-
-
-def check(name, true, detail=""):
-    print("%s %s" % ("ok" if true else "not ok", name))
-    if not true:
-        print(detail)
-    sys.stdout.flush()
-    return true
-
-
-def is_(name, got, expected):
-    return check(name, got == expected, "got %r\nnot %r" % (got, expected))
 
 
 class Run:

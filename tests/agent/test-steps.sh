@@ -6,6 +6,8 @@
 
 # shellcheck source=tests/functions.sh
 . "$(dirname "$0")/../functions.sh"
+# shellcheck source=tests/parts.sh
+. "$TESTS_DIR/parts.sh"
 requires_netns
 requires_cmd python3 strace ip useradd
 requires_program rssrv
@@ -15,25 +17,9 @@ export PYTHONDONTWRITEBYTECODE=1
 # The parts at once, each with mounts of its own: one of them waits for 20 s of silence.
 parts=(undo kill others odd full users server)
 declare -A file=([undo]=change [kill]=change [others]=change [odd]=odd [full]=odd [users]=host [server]=host)
-declare -A pid=()
 for part in "${parts[@]}"; do
 	mkdir "$W/$part"
-	unshare -n "$TESTS_DIR/own-mounts.sh" \
-		python3 "$(dirname "$SELF")/steps_${file[$part]}.py" "$W/$part" "$BUILD/rssrv" "$part" >"$W/said.$part" 2>&1 </dev/null &
-	pid[$part]=$!
-	cleanup_fn end_process $!
+	start_part "$part" python3 "$(dirname "$SELF")/steps_${file[$part]}.py" "$W/$part" "$BUILD/rssrv" "$part"
 done
-
-for part in "${parts[@]}"; do
-	status=0
-	wait "${pid[$part]}" || status=$?
-	while IFS= read -r line; do
-		case $line in
-		"ok "*) ok "$part: ${line#ok }" ;;
-		"not ok "*) not_ok "$part: ${line#not ok }" ;;
-		*) note "$line" ;;
-		esac
-	done <"$W/said.$part"
-	is $status 0 "$part: all was tried"
-done
+end_parts "${parts[@]}"
 done_testing

@@ -13,6 +13,9 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from said import check, is_  # noqa: E402,F401
+
 DIR, BUILD, SHELL = sys.argv[1:4]
 TOP = DIR + "/host"
 LIB, STAGING = TOP + "/lib/rsio", TOP + "/lib/rsio/.staging"
@@ -20,18 +23,6 @@ MARKER = "4711abcd"
 SLOW = int(os.environ.get("RSIO_SLOW", "1"))
 PROGRAM = open(BUILD + "/rssrv-static", "rb").read()
 MACHINE = os.uname().machine
-
-
-def check(name, true, detail=""):
-    print("%s %s" % ("ok" if true else "not ok", name))
-    if not true:
-        print(detail)
-    sys.stdout.flush()
-    return true
-
-
-def is_(name, got, expected):
-    return check(name, got == expected, "got %r\nnot %r" % (got, expected))
 
 
 def operands(size=len(PROGRAM), sha=hashlib.sha256(PROGRAM).hexdigest(), machine=MACHINE):

@@ -5,31 +5,19 @@
 
 # shellcheck source=tests/functions.sh
 . "$(dirname "$0")/../functions.sh"
+# shellcheck source=tests/parts.sh
+. "$TESTS_DIR/parts.sh"
 requires_netns
 requires_cmd python3 dash busybox
 requires_program rssrv-static tests/tools/boot
 
-shells=("dash" "busybox ash" "bash")
-declare -A pid=()
+shells=(dash busybox bash)
+declare -A command=([dash]=dash [busybox]="busybox ash" [bash]=bash)
 for shell in "${shells[@]}"; do
-	mkdir "$W/${shell%% *}"
-	unshare -n "$TESTS_DIR/own-mounts.sh" \
-		python3 "$(dirname "$SELF")/boot.py" "$W/${shell%% *}" "$BUILD" "$shell" >"$W/said.${shell%% *}" 2>&1 </dev/null &
-	pid[${shell%% *}]=$!
-	cleanup_fn end_process $!
+	mkdir "$W/$shell"
+	start_part "$shell" python3 "$(dirname "$SELF")/boot.py" "$W/$shell" "$BUILD" "${command[$shell]}"
 done
-for shell in "${!pid[@]}"; do
-	status=0
-	wait "${pid[$shell]}" || status=$?
-	while IFS= read -r line; do
-		case $line in
-		"ok "*) ok "$shell: ${line#ok }" ;;
-		"not ok "*) not_ok "$shell: ${line#not ok }" ;;
-		*) note "$line" ;;
-		esac
-	done <"$W/said.$shell"
-	is $status 0 "$shell: all was tried"
-done
+end_parts "${shells[@]}"
 
 # The login shell, whichever it is, has to read the command line as it is meant.
 for shell in sh bash "busybox ash" csh fish; do
